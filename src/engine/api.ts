@@ -1,0 +1,190 @@
+/** The engine's public types: what a caller gives and gets. No implementation, no GPU types. */
+import type { ChatCompletions } from './chat/chat-types.ts';
+
+/** Where a model's files are. A string is a Hugging Face repo id ("owner/name") or a base URL (has "://" or starts with "/" or "."). */
+export type ModelReference =
+  | string
+  | { readonly kind: 'hub'; readonly repo: string; readonly revision?: string; readonly endpoint?: string }
+  | { readonly kind: 'url'; readonly url: string }
+  | { readonly kind: 'folder'; readonly handle: FileSystemDirectoryHandle }
+  | { readonly kind: 'files'; readonly files: readonly File[] };
+
+/** What unquantised checkpoints become while loading; `stored` keeps F32, F16, BF16 exactly. MLX-quantised ones stay as they are. */
+export type WeightsOption = 'q4' | 'q8' | 'f16' | 'stored';
+
+/** Chosen per engine, changeable between and inside generations; every policy fills the same interface. */
+export type AttentionOptions = { readonly mode: 'dense' };
+
+export interface EngineOptions {
+  readonly model: ModelReference;
+  /** Hub revision (branch, tag or commit); "main" unless told. Overrides the reference's own. */
+  readonly revision?: string;
+  /** Sent as `Authorization: Bearer …` to the model host only. */
+  readonly accessToken?: string;
+  readonly weights?: WeightsOption;
+  /** Tokens of context to plan for; the trained context (at most 8192) unless told. */
+  readonly contextLength?: number;
+  /** Allows a planned context beyond the trained one by YaRN with factor planned / trained. */
+  readonly extendContext?: 'yarn';
+  readonly attention?: AttentionOptions;
+  /** Keep downloaded files in the browser's storage and find them there again; true unless told. */
+  readonly useStorage?: boolean;
+  readonly onProgress?: (progress: LoadProgress) => void;
+  /** Called when the device is lost and when the engine is back. */
+  readonly onStatus?: (status: EngineStatus) => void;
+  readonly signal?: AbortSignal;
+}
+
+export type LoadStage = 'config' | 'weights' | 'compile' | 'ready';
+
+export interface LoadProgress {
+  readonly stage: LoadStage;
+  /** Bytes of weight files processed and in all. */
+  readonly loadedBytes: number;
+  readonly totalBytes: number;
+  /** Of the bytes processed, those found in the browser's storage or on disk. */
+  readonly fromStorageBytes: number;
+  readonly bytesPerSecond: number;
+}
+
+export type EngineStatus =
+  | { readonly kind: 'ready' }
+  | { readonly kind: 'recovering'; readonly reason: string }
+  | { readonly kind: 'failed'; readonly error: { readonly code: string; readonly message: string } };
+
+/** What loading would take on this device, known before any weight is downloaded. Bytes throughout. */
+export interface MemoryPlan {
+  readonly modelType: string;
+  readonly parameters: number;
+  readonly downloadBytes: number;
+  /** How weights will be kept, e.g. "q4 (group 32), embedding q8". */
+  readonly weightsDescription: string;
+  readonly weightBytes: number;
+  readonly contextLength: number;
+  readonly trainedContext: number;
+  /** Set when the planned context goes beyond the trained one. */
+  readonly contextExtension: { readonly method: 'yarn'; readonly factor: number } | null;
+  readonly kvCacheBytes: number;
+  readonly scratchBytes: number;
+  readonly totalBytes: number;
+  readonly licence: string | null;
+  readonly device: DeviceSummary;
+  /** Reasons why this device cannot load it; empty when it can. */
+  readonly problems: readonly string[];
+}
+
+export interface DeviceSummary {
+  readonly description: string;
+  readonly isCpu: boolean;
+  readonly kernelVariant: string;
+  readonly maxBufferBytes: number;
+  readonly maxBindingBytes: number;
+}
+
+export interface ModelSummary {
+  /** Human name: repo id, last URL segment or folder name. */
+  readonly name: string;
+  readonly modelType: string;
+  readonly parameters: number;
+  readonly vocab: number;
+  readonly layers: number;
+}
+
+export interface SamplingOptions {
+  /** 0: greedy. 1 unless told. */
+  readonly temperature?: number;
+  readonly topK?: number;
+  readonly topP?: number;
+  readonly minP?: number;
+  /** Divides positive and multiplies negative logits of tokens seen in prompt or answer; 1: off. */
+  readonly repetitionPenalty?: number;
+  /** Per occurrence in the answer so far. */
+  readonly frequencyPenalty?: number;
+  /** Once for tokens in the answer so far. */
+  readonly presencePenalty?: number;
+  /** Token id → added to its logit. */
+  readonly logitBias?: Readonly<Record<number, number>>;
+  readonly seed?: number;
+}
+
+export interface GenerateRequest extends SamplingOptions {
+  readonly prompt: readonly number[] | string;
+  readonly maxTokens?: number;
+  /** Generation ends before any of these strings; they are not emitted. */
+  readonly stop?: readonly string[];
+  /** Further token ids that end the answer, beside the model's own. */
+  readonly stopTokens?: readonly number[];
+  /** Ignore the model's end tokens (benchmarks). */
+  readonly ignoreEos?: boolean;
+  /** Report log-probabilities with this many alternatives (0 to 20); absent: none. */
+  readonly topLogprobs?: number;
+  readonly signal?: AbortSignal;
+}
+
+export type FinishReason = 'stop' | 'length' | 'aborted';
+
+export interface TokenLogprob {
+  readonly token: number;
+  readonly logprob: number;
+  readonly top: readonly { readonly token: number; readonly logprob: number }[];
+}
+
+export interface Timings {
+  readonly prefillTokens: number;
+  readonly prefillMs: number;
+  readonly prefillTokensPerSecond: number;
+  readonly timeToFirstTokenMs: number;
+  readonly decodeTokens: number;
+  readonly decodeMs: number;
+  readonly decodeTokensPerSecond: number;
+}
+
+export interface Usage {
+  readonly promptTokens: number;
+  readonly completionTokens: number;
+  /** Prompt tokens whose keys and values were still in the cache. */
+  readonly cachedTokens: number;
+}
+
+export type GenerationEvent =
+  | { readonly kind: 'prefill'; readonly doneTokens: number; readonly totalTokens: number }
+  | {
+      readonly kind: 'token';
+      readonly token: number;
+      /** Text that is safe to show now; may be empty while a character is incomplete. */
+      readonly text: string;
+      readonly logprob?: TokenLogprob;
+      /** Tokens in the context after this one, and those attended to make it. */
+      readonly contextTokens: number;
+      readonly attendedTokens: number;
+      readonly tokensPerSecond: number;
+    }
+  | {
+      readonly kind: 'finished';
+      readonly reason: FinishReason;
+      /** Text held back until the end (an incomplete character, a half-matched stop string). */
+      readonly text: string;
+      readonly usage: Usage;
+      readonly timings: Timings;
+    };
+
+export interface MemoryUse {
+  readonly weightBytes: number;
+  readonly kvCacheBytes: number;
+  readonly scratchBytes: number;
+}
+
+export interface Engine {
+  readonly model: ModelSummary;
+  readonly plan: MemoryPlan;
+  readonly chat: { readonly completions: ChatCompletions };
+  /** Emits prefill progress, then tokens, then one `finished`. Errors reject the iteration with an AppError.
+   *  Requests run one after another; a second one waits for the first. */
+  generate(request: GenerateRequest): AsyncIterable<GenerationEvent>;
+  tokenize(text: string, options?: { readonly addSpecialTokens?: boolean }): Promise<number[]>;
+  detokenize(tokens: readonly number[]): Promise<string>;
+  setAttention(options: AttentionOptions): Promise<void>;
+  memory(): Promise<MemoryUse>;
+  /** Frees GPU memory and ends the worker. */
+  dispose(): Promise<void>;
+}

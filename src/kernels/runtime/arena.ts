@@ -1,0 +1,75 @@
+/** Owns the buffers of one lifetime (a model's weights, a session's activations, a dispatch list's uniforms). */
+import { AppError } from '../../errors.ts';
+import type { Gpu } from './gpu.ts';
+import { byteLengthOf, type DType, type Tensor } from './tensor.ts';
+
+/** GPUBufferUsage by value: the constant object is missing in Node. */
+export const bufferUsage = {
+  mapRead: 0x1,
+  copySrc: 0x4,
+  copyDst: 0x8,
+  uniform: 0x40,
+  storage: 0x80,
+} as const;
+
+const storageUsage = bufferUsage.storage | bufferUsage.copySrc | bufferUsage.copyDst;
+
+export class Arena {
+  readonly gpu: Gpu;
+  #buffers: GPUBuffer[] = [];
+  #byteLength = 0;
+
+  constructor(gpu: Gpu) {
+    this.gpu = gpu;
+  }
+
+  /** Bytes allocated and not yet disposed. */
+  get byteLength(): number {
+    return this.#byteLength;
+  }
+
+  /** A storage buffer that can be copied from and to; zero-filled. */
+  buffer(label: string, byteLength: number, usage: number = storageUsage): GPUBuffer {
+    const size = Math.max(16, Math.ceil(byteLength / 16) * 16);
+    const limit = this.gpu.device.limits.maxBufferSize;
+    if (size > limit) {
+      throw new AppError(
+        'limit-exceeded',
+        `${label} needs a buffer of ${size} bytes; this device allows ${limit}. Choose a smaller model or context.`,
+        { details: { byteLength: size, limit } },
+      );
+    }
+    const buffer = this.gpu.device.createBuffer({ label, size, usage });
+    this.#buffers.push(buffer);
+    this.#byteLength += size;
+    return buffer;
+  }
+
+  tensor(label: string, dtype: DType, shape: readonly number[]): Tensor {
+    return { buffer: this.buffer(label, byteLengthOf(dtype, shape)), label, dtype, shape };
+  }
+
+  /** A tensor with its first contents. */
+  tensorFrom(
+    label: string,
+    dtype: DType,
+    shape: readonly number[],
+    data: Float32Array<ArrayBuffer> | Uint32Array<ArrayBuffer>,
+  ): Tensor {
+    const tensor = this.tensor(label, dtype, shape);
+    this.gpu.device.queue.writeBuffer(tensor.buffer, 0, data);
+    return tensor;
+  }
+
+  uniform(label: string, contents: ArrayBuffer): GPUBuffer {
+    const buffer = this.buffer(label, contents.byteLength, bufferUsage.uniform | bufferUsage.copyDst);
+    this.gpu.device.queue.writeBuffer(buffer, 0, contents);
+    return buffer;
+  }
+
+  dispose(): void {
+    for (const buffer of this.#buffers) buffer.destroy();
+    this.#buffers = [];
+    this.#byteLength = 0;
+  }
+}

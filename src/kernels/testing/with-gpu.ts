@@ -1,0 +1,28 @@
+/** One device per test file; any WebGPU error fails the test that caused it. */
+import { afterAll, afterEach, beforeAll, expect } from 'vitest';
+import { type Gpu, type OpenGpuOptions, openGpu } from '../runtime/gpu.ts';
+
+/** In Node, Dawn on the machine's Vulkan driver; in a browser, its own. Fails, never skips, without an adapter. */
+export async function openTestGpu(options: OpenGpuOptions = {}): Promise<Gpu> {
+  if (typeof (globalThis as { document?: unknown }).document !== 'undefined') return openGpu(options);
+  const { create } = await import('webgpu');
+  return openGpu({ gpu: create(['backend=vulkan']), ...options });
+}
+
+export function withGpu(options: OpenGpuOptions = {}): () => Gpu {
+  let gpu: Gpu | undefined;
+  const errors: string[] = [];
+  beforeAll(async () => {
+    gpu = await openTestGpu(options);
+    gpu.device.addEventListener('uncapturederror', (event) => errors.push(event.error.message));
+  });
+  afterEach(async () => {
+    await gpu?.device.queue.onSubmittedWorkDone();
+    expect(errors.splice(0), 'WebGPU errors during the test').toEqual([]);
+  });
+  afterAll(() => gpu?.dispose());
+  return () => {
+    if (!gpu) throw new Error('the GPU is opened before the tests run');
+    return gpu;
+  };
+}
