@@ -13,7 +13,9 @@ export type AppErrorCode =
   | 'storage-full'
   | 'context-full'
   | 'invalid-request'
-  | 'aborted';
+  | 'aborted'
+  /** A fault of ours, or a worker that crashed; `details.stack` says where. */
+  | 'internal';
 
 /** An error's plain form: what crosses the worker boundary, where class identity does not survive. */
 export interface AppErrorJson {
