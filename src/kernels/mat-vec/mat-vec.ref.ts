@@ -1,0 +1,60 @@
+/** The specification of mat-vec in double precision. */
+export interface MatVecInput {
+  /** Dequantised weights, [rows, columns]. */
+  readonly weights: Float32Array;
+  /** What the rounding error of decoding each weight scales with: |scale · q| + |bias|, or |w|. */
+  readonly magnitudes: Float64Array;
+  readonly rows: number;
+  readonly columns: number;
+  readonly x: Float32Array;
+  readonly norm?: { readonly gain: Float32Array; readonly eps: number };
+  readonly bias?: Float32Array;
+  /** What `out` holds before, for `add`. */
+  readonly residual?: Float32Array;
+  readonly finish: 'store' | 'add' | 'gated';
+}
+
+export interface MatVecOutput {
+  readonly out: Float64Array;
+  /** Per output, the sum of magnitudes its error bound scales with. */
+  readonly magnitude: Float64Array;
+}
+
+export function matVecReference(input: MatVecInput): MatVecOutput {
+  const { rows, columns, x, norm, bias, finish } = input;
+  let squares = 0;
+  for (let k = 0; k < columns; k++) squares += x[k]! * x[k]!;
+  const factor = norm ? 1 / Math.sqrt(squares / columns + norm.eps) : 1;
+  const y = new Float64Array(rows);
+  const size = new Float64Array(rows);
+  for (let row = 0; row < rows; row++) {
+    let sum = 0;
+    let magnitude = 0;
+    for (let k = 0; k < columns; k++) {
+      const scaled = x[k]! * (norm ? norm.gain[k]! : 1) * factor;
+      sum += input.weights[row * columns + k]! * scaled;
+      magnitude += input.magnitudes[row * columns + k]! * Math.abs(scaled);
+    }
+    y[row] = sum + (bias ? bias[row]! : 0);
+    size[row] = magnitude + Math.abs(bias ? bias[row]! : 0);
+  }
+  if (finish === 'gated') {
+    const outputs = rows / 2;
+    const silu = (value: number): number => value / (1 + Math.exp(-value));
+    return {
+      out: Float64Array.from({ length: outputs }, (_, i) => silu(y[i]!) * y[i + outputs]!),
+      // |silu'| ≤ 1.1 and |silu(g)| ≤ |g|
+      magnitude: Float64Array.from(
+        { length: outputs },
+        (_, i) => 1.1 * size[i]! * Math.abs(y[i + outputs]!) + Math.abs(y[i]!) * size[i + outputs]!,
+      ),
+    };
+  }
+  if (finish === 'add') {
+    for (let row = 0; row < rows; row++) {
+      y[row] = y[row]! + input.residual![row]!;
+      size[row] = size[row]! + Math.abs(input.residual![row]!);
+    }
+  }
+  return { out: y, magnitude: size };
+}

@@ -1,0 +1,159 @@
+import { describe, expect, test } from 'vitest';
+import { Arena } from '../runtime/arena.ts';
+import { submitDispatches } from '../runtime/dispatch.ts';
+import { type MatrixFormat, rowStride } from '../runtime/matrix.ts';
+import { readF32 } from '../runtime/readback.ts';
+import { dotBound, expectClose } from '../testing/expect-close.ts';
+import { Random, runSeed } from '../testing/random.ts';
+import { randomMatrix } from '../testing/random-matrix.ts';
+import { withGpu } from '../testing/with-gpu.ts';
+import { matVecReference } from './mat-vec.ref.ts';
+import { type Finish, prepareMatVec } from './mat-vec.ts';
+
+const formats: readonly MatrixFormat[] = [
+  { kind: 'q4', groupSize: 32, scales: 'f16' },
+  { kind: 'q4', groupSize: 64, scales: 'f32' },
+  { kind: 'q8', groupSize: 32, scales: 'f16' },
+  { kind: 'q8', groupSize: 128, scales: 'f32' },
+  { kind: 'f16' },
+  { kind: 'bf16' },
+  { kind: 'f32' },
+];
+
+interface Case {
+  readonly rows: number;
+  readonly columns: number;
+  readonly finish: Finish;
+  readonly norm: boolean;
+  readonly bias: boolean;
+  readonly rowsPerTeam?: number;
+  /** Rows per part, when split. */
+  readonly partRows?: number;
+}
+
+const cases: readonly Case[] = [
+  { rows: 37, columns: 128, finish: 'store', norm: true, bias: true, rowsPerTeam: 4 },
+  { rows: 64, columns: 640, finish: 'add', norm: false, bias: false, rowsPerTeam: 2 },
+  { rows: 30, columns: 384, finish: 'gated', norm: true, bias: true, rowsPerTeam: 4 },
+  { rows: 1, columns: 256, finish: 'add', norm: false, bias: true, rowsPerTeam: 1 },
+  { rows: 52, columns: 128, finish: 'store', norm: true, bias: true, rowsPerTeam: 8, partRows: 20 },
+  { rows: 44, columns: 256, finish: 'gated', norm: false, bias: true, rowsPerTeam: 2, partRows: 16 },
+];
+
+describe(`mat-vec (seed ${runSeed})`, () => {
+  const gpu = withGpu();
+
+  for (const format of formats) {
+    const name =
+      'groupSize' in format ? `${format.kind} group ${format.groupSize} ${format.scales}` : format.kind;
+    test(`${name} matches the reference in every variant`, async () => {
+      const random = new Random(runSeed);
+      for (const variant of ['workgroup', 'subgroup', 'serial'] as const) {
+        if (variant === 'subgroup')
+          expect(gpu().traits.subgroups, 'the test device offers subgroups').not.toBeNull();
+        for (const spec of cases) await check(random, format, variant, spec);
+      }
+    });
+  }
+
+  test('columns that do not fill a block of 32 are padded', async () => {
+    const random = new Random(runSeed + 1);
+    for (const kind of ['f16', 'bf16', 'f32'] as const) {
+      await check(random, { kind }, gpu().chooseVariant(['workgroup', 'subgroup', 'serial']), {
+        rows: 9,
+        columns: 75,
+        finish: 'store',
+        norm: true,
+        bias: false,
+      });
+    }
+  });
+
+  async function check(
+    random: Random,
+    format: MatrixFormat,
+    variant: 'workgroup' | 'subgroup' | 'serial',
+    spec: Case,
+  ): Promise<void> {
+    const { rows, columns, finish } = spec;
+    const arena = new Arena(gpu());
+    const { matrix, dense, magnitudes } = randomMatrix(arena, random, {
+      rows,
+      columns,
+      format,
+      ...(spec.partRows ? { rowsPerPart: spec.partRows } : {}),
+    });
+    const padded = (values: Float32Array): Float32Array<ArrayBuffer> => {
+      const out = new Float32Array(rowStride(columns));
+      out.set(values);
+      return out;
+    };
+    const x = random.normals(columns, 3);
+    const gain = random.normals(columns);
+    const bias = random.normals(rows);
+    const residual = random.normals(rows);
+    const out = arena.tensorFrom('out', 'f32', [rows], residual);
+    const product = await prepareMatVec(
+      gpu(),
+      { format, finish, hasNorm: spec.norm, hasBias: spec.bias, rows },
+      { variant, ...(spec.rowsPerTeam ? { rowsPerTeam: spec.rowsPerTeam } : {}) },
+    );
+    const eps = 1e-5;
+    submitDispatches(
+      gpu(),
+      product(arena, {
+        label: 'out',
+        matrix,
+        x: arena.tensorFrom('x', 'f32', [rowStride(columns)], padded(x)),
+        ...(spec.norm
+          ? { norm: { gain: arena.tensorFrom('gain', 'f32', [rowStride(columns)], padded(gain)), eps } }
+          : {}),
+        ...(spec.bias ? { bias: arena.tensorFrom('bias', 'f32', [rows], bias) } : {}),
+        out,
+      }),
+    );
+    // a gated part's rows are [gate | up] of its own outputs: bring the matrix into the reference's order
+    const ordered = <T extends Float32Array | Float64Array>(values: T): T =>
+      finish === 'gated' ? gateFirst(values, matrix.parts, columns) : values;
+    const expected = matVecReference({
+      weights: ordered(dense),
+      magnitudes: ordered(magnitudes),
+      rows,
+      columns,
+      x,
+      ...(spec.norm ? { norm: { gain, eps } } : {}),
+      ...(spec.bias ? { bias } : {}),
+      residual,
+      finish,
+    });
+    const got = (await readF32(gpu(), out)).subarray(0, expected.out.length);
+    // beside the sum itself: decoding, gain, norm factor, exp and division of the gate
+    expectClose(
+      got,
+      expected.out,
+      (i) => dotBound(columns, expected.magnitude[i]!, 24),
+      `mat-vec ${JSON.stringify({ format, variant, ...spec })}`,
+    );
+    arena.dispose();
+  }
+});
+
+function gateFirst<T extends Float32Array | Float64Array>(
+  dense: T,
+  parts: readonly { firstRow: number; rows: number }[],
+  columns: number,
+): T {
+  const gates: number[] = [];
+  const ups: number[] = [];
+  for (const part of parts) {
+    for (let i = 0; i < part.rows / 2; i++) {
+      gates.push(part.firstRow + i);
+      ups.push(part.firstRow + part.rows / 2 + i);
+    }
+  }
+  const out = dense.slice() as T;
+  [...gates, ...ups].forEach((row, index) => {
+    out.set(dense.subarray(row * columns, (row + 1) * columns), index * columns);
+  });
+  return out;
+}

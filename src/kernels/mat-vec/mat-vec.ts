@@ -1,0 +1,191 @@
+/** Matrix times vector for one token, with the norm before it and the residual or the gate after it folded in.
+ *
+ *  out = finish(W · n(x) + bias); see mat-vec.wgsl for the formula and the parallel scheme. */
+import { invariant } from '../../errors.ts';
+import type { Arena } from '../runtime/arena.ts';
+import { defineKernel, type KernelDefinition, prepareKernel } from '../runtime/define-kernel.ts';
+import { type Dispatch, gridOf } from '../runtime/dispatch.ts';
+import type { Gpu, KernelVariant } from '../runtime/gpu.ts';
+import { type Matrix, type MatrixFormat, rowBytes, rowScaleBytes, rowStride } from '../runtime/matrix.ts';
+import type { Tensor } from '../runtime/tensor.ts';
+import weightsBf16 from '../shared/weights-bf16.wgsl?raw';
+import weightsF16 from '../shared/weights-f16.wgsl?raw';
+import weightsF32 from '../shared/weights-f32.wgsl?raw';
+import weightsQ4 from '../shared/weights-q4.wgsl?raw';
+import weightsQ8 from '../shared/weights-q8.wgsl?raw';
+import shared from './mat-vec.wgsl?raw';
+import serial from './mat-vec-serial.wgsl?raw';
+import subgroup from './mat-vec-subgroup.wgsl?raw';
+import workgroup from './mat-vec-workgroup.wgsl?raw';
+
+/** store: out = y. add: out += y. gated: W holds gate rows, then as many up rows; out = silu(gate) · up. */
+export type Finish = 'store' | 'add' | 'gated';
+
+export interface MatVecShape {
+  readonly format: MatrixFormat;
+  readonly finish: Finish;
+  readonly hasNorm: boolean;
+  readonly hasBias: boolean;
+  /** Rows of the matrix: decides how many rows a team of lanes takes. */
+  readonly rows: number;
+}
+
+export interface MatVecArgs {
+  readonly label: string;
+  readonly matrix: Matrix;
+  /** f32 [columns], allocated and zero up to the matrix's row stride. */
+  readonly x: Tensor;
+  /** RMS norm applied to x first: gain f32 [columns], allocated and zero up to the row stride. */
+  readonly norm?: { readonly gain: Tensor; readonly eps: number };
+  /** f32 [rows]. */
+  readonly bias?: Tensor;
+  /** f32 [rows], or [rows / 2] when gated; must not be `x`. */
+  readonly out: Tensor;
+  /** Index in `out` of the matrix's first row; 0 unless told. */
+  readonly outOffset?: number;
+}
+
+export type MatVec = (arena: Arena, args: MatVecArgs) => Dispatch[];
+
+const bindings = {
+  weights: 'read',
+  scales: 'read',
+  x: 'read',
+  gain: 'read',
+  bias: 'read',
+  out: 'write',
+} as const;
+const uniforms = {
+  rows: 'u32',
+  octets: 'u32',
+  columns: 'u32',
+  firstOut: 'u32',
+  upBias: 'u32',
+  eps: 'f32',
+} as const;
+const formatSources = { q4: weightsQ4, q8: weightsQ8, f16: weightsF16, bf16: weightsBf16, f32: weightsF32 };
+const variantSources = { workgroup, subgroup, serial };
+const structure = ['lanes', 'rowsPerTeam', 'hasNorm', 'hasBias', 'finishKind'];
+
+type MatVecDefinition = KernelDefinition<typeof bindings, typeof uniforms>;
+
+function define(kind: MatrixFormat['kind'], variant: KernelVariant): MatVecDefinition {
+  const enable = variant === 'subgroup' ? ['enable subgroups;'] : [];
+  return defineKernel({
+    name: `mat-vec-${kind}-${variant}`,
+    sources: [...enable, formatSources[kind], shared, variantSources[variant]],
+    bindings,
+    uniforms,
+    constants: kind === 'q4' || kind === 'q8' ? [...structure, 'groupShift', 'wideScales'] : structure,
+    features: variant === 'subgroup' ? ['subgroups'] : [],
+  });
+}
+
+const kinds = ['q4', 'q8', 'f16', 'bf16', 'f32'] as const;
+const definitions = new Map(
+  kinds.flatMap((kind) =>
+    (['workgroup', 'subgroup', 'serial'] as const).map((variant) => [
+      `${kind} ${variant}`,
+      define(kind, variant),
+    ]),
+  ),
+);
+
+/** Prepares the product for matrices of one shape class.
+ *  @param options.rowsPerTeam rows that share each input load; chosen from the matrix unless told. */
+export async function prepareMatVec(
+  gpu: Gpu,
+  shape: MatVecShape,
+  options: { readonly variant?: KernelVariant; readonly rowsPerTeam?: number } = {},
+): Promise<MatVec> {
+  const variant = options.variant ?? gpu.chooseVariant(['workgroup', 'subgroup', 'serial']);
+  const lanes = lanesOf(gpu, variant);
+  const rowsPerTeam = options.rowsPerTeam ?? chooseRowsPerTeam(shape, variant);
+  invariant(shape.finish !== 'gated' || rowsPerTeam % 2 === 0, 'gated mat-vec needs an even rowsPerTeam');
+  const definition = definitions.get(`${shape.format.kind} ${variant}`);
+  invariant(definition, `mat-vec has no variant ${shape.format.kind} ${variant}`);
+  const kernel = await prepareKernel(gpu, definition, {
+    lanes,
+    rowsPerTeam,
+    hasNorm: Number(shape.hasNorm),
+    hasBias: Number(shape.hasBias),
+    finishKind: { store: 0, add: 1, gated: 2 }[shape.finish],
+    ...formatConstants(shape.format),
+  });
+  const teamsPerWorkgroup = variant === 'serial' ? 16 : 128 / lanes;
+
+  return (arena, args) => {
+    check(shape, args);
+    const { matrix } = args;
+    const stride = rowStride(matrix.columns);
+    const perOutput = shape.finish === 'gated' ? 2 : 1;
+    return matrix.parts.map((part) => {
+      const firstOut = (args.outOffset ?? 0) + part.firstRow / perOutput;
+      const bytes =
+        part.rows * (rowBytes(matrix.format, matrix.columns) + rowScaleBytes(matrix.format, matrix.columns)) +
+        stride * 4;
+      return kernel.dispatch(arena, {
+        label: args.label,
+        bindings: {
+          weights: part.weights,
+          scales: part.scales ?? part.weights,
+          x: args.x,
+          gain: args.norm?.gain ?? args.x,
+          bias: args.bias ?? args.x,
+          out: args.out,
+        },
+        uniforms: {
+          rows: part.rows,
+          octets: stride / 8,
+          columns: matrix.columns,
+          firstOut,
+          upBias: firstOut + matrix.rows / 2,
+          eps: args.norm?.eps ?? 0,
+        },
+        workgroups: gridOf(Math.ceil(part.rows / rowsPerTeam / teamsPerWorkgroup)),
+        bytes,
+      });
+    });
+  };
+}
+
+/** Lanes that share a row: a subgroup at most, so that shuffles suffice; 32 where workgroup memory does the sum. */
+function lanesOf(gpu: Gpu, variant: KernelVariant): number {
+  if (variant === 'serial') return 1;
+  if (variant === 'workgroup') return 32;
+  invariant(gpu.traits.subgroups, 'the subgroup variant needs subgroups');
+  return Math.min(32, gpu.traits.subgroups.min);
+}
+
+/** Enough teams to fill a large GPU come first, then inputs shared by more rows. */
+function chooseRowsPerTeam(shape: MatVecShape, variant: KernelVariant): number {
+  const least = shape.finish === 'gated' ? 2 : 1;
+  if (variant === 'serial') return 4;
+  if (shape.rows >= 8192) return 4;
+  return Math.max(least, shape.rows >= 2048 ? 2 : 1);
+}
+
+function formatConstants(format: MatrixFormat): Record<string, number> {
+  if (format.kind !== 'q4' && format.kind !== 'q8') return {};
+  return { groupShift: Math.log2(format.groupSize / 8), wideScales: Number(format.scales === 'f32') };
+}
+
+function check(shape: MatVecShape, args: MatVecArgs): void {
+  const { label, matrix } = args;
+  invariant(
+    matrix.format.kind === shape.format.kind,
+    `${label}: matrix format differs from the prepared one`,
+  );
+  invariant(shape.hasNorm === (args.norm !== undefined), `${label}: norm given and prepared must agree`);
+  invariant(shape.hasBias === (args.bias !== undefined), `${label}: bias given and prepared must agree`);
+  invariant(args.x.buffer !== args.out.buffer, `${label}: out must not be x`);
+  for (const [name, tensor] of [
+    ['x', args.x],
+    ['gain', args.norm?.gain],
+  ] as const) {
+    invariant(
+      !tensor || (tensor.size ?? tensor.buffer.size) >= rowStride(matrix.columns) * 4,
+      `${label}: ${name} must be allocated up to the row stride ${rowStride(matrix.columns)}`,
+    );
+  }
+}

@@ -1,0 +1,21 @@
+// Eight weights of a row against eight inputs: q8, affine per group, w = scale · q + bias.
+// weights: two u32 words per octet: byte j of a word is column 8 · octet + 4 · word + j.
+// scales: one (scale, bias) pair per group: an f16 pair in a u32, or two f32.
+override groupShift: u32; // log2(groupSize / 8)
+override wideScales: bool;
+
+@group(0) @binding(1) var<storage, read> weights: array<vec2u>;
+@group(0) @binding(2) var<storage, read> scales: array<u32>;
+
+fn octetDot(row: u32, octet: u32, octets: u32, a: vec4f, b: vec4f, sum: f32) -> f32 {
+  let words = weights[row * octets + octet];
+  let product = dot(vec4f(unpack4xU8(words.x)), a) + dot(vec4f(unpack4xU8(words.y)), b);
+  let group = row * (((octets - 1u) >> groupShift) + 1u) + (octet >> groupShift);
+  var pair: vec2f;
+  if (wideScales) {
+    pair = vec2f(bitcast<f32>(scales[2u * group]), bitcast<f32>(scales[2u * group + 1u]));
+  } else {
+    pair = unpack2x16float(scales[group]);
+  }
+  return pair.x * product + pair.y * sum;
+}
