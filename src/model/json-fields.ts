@@ -112,9 +112,14 @@ export function isJsonObject(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-/** A short form of a value for messages. */
+/** A short form of a value for messages; never walks into deep or long values. */
 export function describeJson(value: unknown): string {
   if (value === undefined) return 'nothing';
-  const text = JSON.stringify(value);
-  return text.length <= 80 ? text : `${text.slice(0, 77)}...`;
+  if (isJsonObject(value)) return 'an object';
+  if (Array.isArray(value)) {
+    const isPlain = value.length <= 8 && value.every((item) => typeof item !== 'object' || item === null);
+    return isPlain ? `[${value.map(describeJson).join(', ')}]` : `a list of ${value.length}`;
+  }
+  if (typeof value === 'string' && value.length > 80) return JSON.stringify(`${value.slice(0, 77)}...`);
+  return JSON.stringify(value);
 }
