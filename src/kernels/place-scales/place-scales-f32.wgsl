@@ -1,4 +1,4 @@
-// Places F32 or BF16 scales (slot 0) or biases (slot 1) into their words of the f32 pairs.
+// Places scales (slot 0) or biases (slot 1) of any float type into their words of the f32 pairs.
 // One invocation per group. report[reportIndex]: bit 0 for a value that is not finite.
 struct Dims { firstGroup: u32, groups: u32, slot: u32, firstSource: u32, reportIndex: u32 }
 

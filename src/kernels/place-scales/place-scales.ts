@@ -7,6 +7,7 @@ import type { Gpu } from '../runtime/gpu.ts';
 import type { BufferSlice, Tensor } from '../runtime/tensor.ts';
 import half from '../shared/half.wgsl?raw';
 import sourceBf16 from '../shared/source-bf16.wgsl?raw';
+import sourceF16 from '../shared/source-f16.wgsl?raw';
 import sourceF32 from '../shared/source-f32.wgsl?raw';
 import placeF16 from './place-scales-f16.wgsl?raw';
 import placeF32 from './place-scales-f32.wgsl?raw';
@@ -21,9 +22,20 @@ const uniforms = {
 } as const;
 
 const definitions = {
-  f16: defineKernel({ name: 'place-scales-f16', sources: [placeF16], bindings, uniforms }),
-  f32: defineKernel({ name: 'place-scales-f32', sources: [half, sourceF32, placeF32], bindings, uniforms }),
-  bf16: defineKernel({
+  'f16 f16': defineKernel({ name: 'place-scales-f16', sources: [placeF16], bindings, uniforms }),
+  'f16 f32': defineKernel({
+    name: 'place-scales-f16-as-f32',
+    sources: [half, sourceF16, placeF32],
+    bindings,
+    uniforms,
+  }),
+  'f32 f32': defineKernel({
+    name: 'place-scales-f32',
+    sources: [half, sourceF32, placeF32],
+    bindings,
+    uniforms,
+  }),
+  'bf16 f32': defineKernel({
     name: 'place-scales-bf16',
     sources: [half, sourceBf16, placeF32],
     bindings,
@@ -31,12 +43,16 @@ const definitions = {
   }),
 } as const;
 
+/** Source type and kind of pair: F16 becomes f16 pairs where scales and biases both are F16; otherwise f32 pairs,
+ *  because f16 could not hold F32 and BF16 exactly. */
+export type ScalePlacement = keyof typeof definitions;
+
 export interface PlaceScalesArgs {
   readonly label: string;
   /** Scales or biases of the source type, packed; those from `firstSource` on are read. */
   readonly source: BufferSlice;
   readonly firstSource: number;
-  /** Pairs of a matrix part: f16 pairs from F16, f32 pairs from F32 and BF16, which f16 could not hold exactly. */
+  /** Pairs of a matrix part. */
   readonly pairs: BufferSlice;
   readonly firstGroup: number;
   readonly groups: number;
@@ -48,8 +64,8 @@ export interface PlaceScalesArgs {
 
 export type PlaceScales = (arena: Arena, args: PlaceScalesArgs) => Dispatch;
 
-export async function preparePlaceScales(gpu: Gpu, source: keyof typeof definitions): Promise<PlaceScales> {
-  const kernel = await prepareKernel(gpu, definitions[source]);
+export async function preparePlaceScales(gpu: Gpu, placement: ScalePlacement): Promise<PlaceScales> {
+  const kernel = await prepareKernel(gpu, definitions[placement]);
   return (arena, args) => {
     invariant(args.groups > 0, `${args.label}: no groups to place`);
     return kernel.dispatch(arena, {
