@@ -1,4 +1,17 @@
 /** The engine's public door: the only file the page may import. */
+import type { Engine, EngineOptions, MemoryPlan } from './api.ts';
+
 export { AppError, type AppErrorCode } from '../errors.ts';
 export type * from './api.ts';
 export type * from './chat/chat-types.ts';
+export { createEngine, planModel } from './worker/client.ts';
+
+/** `createEngine` without a worker, in the calling thread: for Node, and for callers that have their own worker. */
+export async function createLocalEngine(options: EngineOptions): Promise<Engine> {
+  return (await import('./local-engine.ts')).createLocalEngine(options);
+}
+
+/** `planModel` without a worker. */
+export async function planLocalModel(options: EngineOptions): Promise<MemoryPlan> {
+  return (await import('./local-engine.ts')).planLocalModel(options);
+}

@@ -1,0 +1,143 @@
+/** Text generation on top of tokens: waits for its turn, streams text, applies stop strings, measures. */
+import { AppError, invariant } from '../../errors.ts';
+import type { FinishReason, GenerationEvent, Usage } from '../api.ts';
+import type { TokenEngine, TokenEvent } from '../token-engine.ts';
+import type { PreparedRequest } from './prepare-request.ts';
+import { RequestQueue } from './request-queue.ts';
+import { StopStrings } from './stop-strings.ts';
+import { Stopwatch } from './stopwatch.ts';
+
+/** Token ids to text that is safe to show: never half a character, no special tokens. */
+export interface TextStream {
+  push(token: number): string;
+  end(): string;
+}
+
+export interface GeneratorParts {
+  readonly tokens: TokenEngine;
+  readonly createTextStream: () => TextStream;
+  /** Milliseconds from any origin. */
+  readonly now: () => number;
+}
+
+export class Generator {
+  readonly #parts: GeneratorParts;
+  readonly #queue = new RequestQueue();
+
+  constructor(parts: GeneratorParts) {
+    this.#parts = parts;
+  }
+
+  /** Runs when first asked for an event and its turn has come; one event per token, the end token included.
+   *  A fired signal ends it with reason "aborted", also while it waits. */
+  async *run(
+    request: PreparedRequest,
+    signal: AbortSignal,
+  ): AsyncGenerator<GenerationEvent, void, undefined> {
+    const answer = new Answer(request, this.#parts);
+    const leave = await this.#queue.enter(signal).catch((error: unknown) => ignoreAbort(error, signal));
+    try {
+      if (leave) yield* this.#answer(answer, request, signal);
+    } finally {
+      leave?.();
+    }
+    yield answer.finished(signal.aborted);
+  }
+
+  async *#answer(
+    answer: Answer,
+    request: PreparedRequest,
+    signal: AbortSignal,
+  ): AsyncGenerator<GenerationEvent> {
+    answer.start();
+    const { stop: _, ...tokenRequest } = request;
+    try {
+      for await (const event of this.#parts.tokens.generateTokens({ ...tokenRequest, signal })) {
+        yield answer.take(event);
+        if (answer.isComplete) return;
+      }
+    } catch (error) {
+      ignoreAbort(error, signal);
+    }
+  }
+}
+
+/** An aborted wait or generation finishes as such instead of failing. */
+function ignoreAbort(error: unknown, signal: AbortSignal): undefined {
+  if (!(signal.aborted && error instanceof AppError && error.code === 'aborted')) throw error;
+}
+
+/** What has been generated so far in one request. */
+class Answer {
+  readonly #request: PreparedRequest;
+  readonly #stopwatch: Stopwatch;
+  readonly #text: TextStream;
+  readonly #stops: StopStrings;
+  #tokens = 0;
+  #cachedTokens = 0;
+  #ending: 'end-token' | 'stop-string' | 'length' | null = null;
+
+  constructor(request: PreparedRequest, parts: GeneratorParts) {
+    this.#request = request;
+    this.#stopwatch = new Stopwatch(parts.now);
+    this.#text = parts.createTextStream();
+    this.#stops = new StopStrings(request.stop);
+  }
+
+  get isComplete(): boolean {
+    return this.#ending !== null;
+  }
+
+  start(): void {
+    this.#stopwatch.start();
+  }
+
+  take(event: TokenEvent): GenerationEvent {
+    switch (event.kind) {
+      case 'prefill': {
+        const { doneTokens, totalTokens, cachedTokens } = event;
+        this.#cachedTokens = cachedTokens;
+        this.#stopwatch.prefill(doneTokens - cachedTokens);
+        return { kind: 'prefill', doneTokens, totalTokens };
+      }
+      case 'token': {
+        const { token, isEnd, logprob, contextTokens, attendedTokens } = event;
+        const tokensPerSecond = this.#stopwatch.token();
+        this.#tokens += 1;
+        const { text, stopped } = isEnd
+          ? { text: '', stopped: false }
+          : this.#stops.push(this.#text.push(token));
+        if (isEnd) this.#ending = 'end-token';
+        else if (stopped) this.#ending = 'stop-string';
+        else if (this.#tokens >= this.#request.maxTokens) this.#ending = 'length';
+        const shown = { kind: 'token', token, text, contextTokens, attendedTokens, tokensPerSecond } as const;
+        return logprob ? { ...shown, logprob } : shown;
+      }
+      default:
+        return event satisfies never;
+    }
+  }
+
+  finished(aborted: boolean): GenerationEvent {
+    invariant(
+      this.#ending !== null || aborted,
+      `the token engine ended after ${this.#tokens} of ${this.#request.maxTokens} tokens without an end token`,
+    );
+    const usage: Usage = {
+      promptTokens: this.#request.prompt.length,
+      completionTokens: this.#tokens,
+      cachedTokens: this.#cachedTokens,
+    };
+    const { text, reason } = this.#lastText();
+    return { kind: 'finished', reason, text, usage, timings: this.#stopwatch.timings() };
+  }
+
+  /** The last incomplete character may still complete a stop string. */
+  #lastText(): { text: string; reason: FinishReason } {
+    if (this.#ending === 'stop-string') return { text: '', reason: 'stop' };
+    const { text, stopped } = this.#stops.push(this.#text.end());
+    if (stopped) return { text, reason: 'stop' };
+    const reason = this.#ending === null ? 'aborted' : this.#ending === 'length' ? 'length' : 'stop';
+    return { text: text + this.#stops.end(), reason };
+  }
+}

@@ -1,0 +1,33 @@
+/** Requests run one after another, in the order they came. */
+import { throwIfAborted } from '../../errors.ts';
+
+export class RequestQueue {
+  #last: Promise<void> = Promise.resolve();
+
+  /** Waits for all earlier requests; the returned function lets the next one in and may be called twice.
+   *  @throws AppError "aborted" when the signal fires while waiting; the place in the queue is given up. */
+  async enter(signal: AbortSignal): Promise<() => void> {
+    throwIfAborted(signal);
+    const earlier = this.#last;
+    let leave = (): void => {};
+    const gone = new Promise<void>((resolve) => {
+      leave = resolve;
+    });
+    this.#last = earlier.then(() => gone);
+    await firstOf(earlier, signal);
+    if (signal.aborted) leave();
+    throwIfAborted(signal);
+    return leave;
+  }
+}
+
+function firstOf(promise: Promise<void>, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const done = (): void => resolve();
+    signal.addEventListener('abort', done, { once: true });
+    void promise.then(() => {
+      signal.removeEventListener('abort', done);
+      resolve();
+    });
+  });
+}
