@@ -1,0 +1,87 @@
+/** What the device can do at best: streaming bandwidth B and latency L of a dependent dispatch. */
+import { Arena } from '../src/kernels/runtime/arena.ts';
+import { defineKernel, prepareKernel } from '../src/kernels/runtime/define-kernel.ts';
+import { submitDispatches } from '../src/kernels/runtime/dispatch.ts';
+import type { Gpu } from '../src/kernels/runtime/gpu.ts';
+import fillSource from './fill-random.wgsl?raw';
+import incrementSource from './increment.wgsl?raw';
+import streamSource from './stream-read.wgsl?raw';
+import { timeBySlope } from './timing.ts';
+
+const streamRead = defineKernel({
+  name: 'stream-read',
+  sources: [streamSource],
+  bindings: { x: 'read', out: 'write' },
+  uniforms: { vectors: 'u32' },
+});
+const increment = defineKernel({
+  name: 'increment',
+  sources: [incrementSource],
+  bindings: { out: 'write' },
+  uniforms: { amount: 'u32' },
+});
+const fillRandom = defineKernel({
+  name: 'fill-random',
+  sources: [fillSource],
+  bindings: { out: 'write' },
+  uniforms: { words: 'u32', seed: 'u32', constantWord: 'u32', isConstant: 'u32' },
+});
+
+export interface Ceiling {
+  /** Bytes per second of reads from a buffer far larger than any cache. */
+  readonly bytesPerSecond: number;
+  /** Milliseconds per dependent dispatch. */
+  readonly dispatchMs: number;
+}
+
+export async function measureCeiling(gpu: Gpu): Promise<Ceiling> {
+  const arena = new Arena(gpu);
+  const isCpu = gpu.traits.isCpu;
+  const bytes = isCpu ? 2 ** 24 : Math.min(2 ** 30, gpu.device.limits.maxStorageBufferBindingSize & ~0xffff);
+  const x = arena.tensor('stream', 'u32', [bytes / 4]);
+  const out = arena.tensor('sink', 'u32', [4]);
+  const stream = (await prepareKernel(gpu, streamRead)).dispatch(arena, {
+    label: 'stream',
+    bindings: { x, out },
+    uniforms: { vectors: bytes / 16 },
+    workgroups: [isCpu ? 8 : 4096],
+    bytes,
+  });
+  const streamMs = await timeBySlope(
+    gpu,
+    [stream],
+    isCpu ? { few: 2, many: 6, rounds: 3 } : { few: 10, many: 50 },
+  );
+  const step = (await prepareKernel(gpu, increment)).dispatch(arena, {
+    label: 'increment',
+    bindings: { out },
+    uniforms: { amount: 1 },
+    workgroups: [1],
+  });
+  const dispatchMs = await timeBySlope(gpu, [step], { few: 100, many: 1100 });
+  arena.dispose();
+  return { bytesPerSecond: (bytes / streamMs) * 1000, dispatchMs };
+}
+
+/** Fills buffers on the GPU: random words, or one word repeated. */
+export async function prepareFill(
+  gpu: Gpu,
+): Promise<(buffer: GPUBuffer, seed: number, constant?: number) => void> {
+  const kernel = await prepareKernel(gpu, fillRandom);
+  return (buffer, seed, constant) => {
+    const arena = new Arena(gpu);
+    const dispatch = kernel.dispatch(arena, {
+      label: 'fill',
+      bindings: { out: { buffer } },
+      uniforms: {
+        words: buffer.size / 4,
+        seed,
+        constantWord: constant ?? 0,
+        isConstant: constant === undefined ? 0 : 1,
+      },
+      workgroups: [1024],
+    });
+    submitDispatches(gpu, [dispatch]);
+    arena.dispose();
+  };
+}

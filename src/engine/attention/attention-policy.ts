@@ -1,0 +1,27 @@
+/** How one layer chooses what to attend to. A layer is the same list of operations under every policy; only these
+ *  dispatches differ. A new policy is one file here and one case in `createAttentionPolicy`. */
+import type { Arena } from '../../kernels/runtime/arena.ts';
+import type { Dispatch } from '../../kernels/runtime/dispatch.ts';
+import type { Tensor } from '../../kernels/runtime/tensor.ts';
+import type { LayerCache } from '../network/kv-cache.ts';
+
+/** What a policy may read and must write for one layer's decode step. */
+export interface AttentionLayer {
+  readonly index: number;
+  readonly step: Tensor;
+  /** f32 [qHeads · headDim], rotated. */
+  readonly query: Tensor;
+  /** The current token's key and value are already in it, at `step.position`. */
+  readonly cache: LayerCache;
+  readonly capacity: number;
+  /** f32 [qHeads · headDim]: the result. */
+  readonly attended: Tensor;
+}
+
+export interface AttentionPolicy {
+  readonly name: 'dense';
+  /** The dispatches from rotated query to attended values. */
+  attend(arena: Arena, layer: AttentionLayer): readonly Dispatch[];
+  /** Tokens attended per KV head when the context holds `contextTokens`. */
+  attendedTokens(contextTokens: number): number;
+}

@@ -1,0 +1,33 @@
+/** Attention over every token in the cache. */
+import type { Attend } from '../../kernels/attend/attend.ts';
+import type { Tensor } from '../../kernels/runtime/tensor.ts';
+import type { AttentionPolicy } from './attention-policy.ts';
+
+export interface DenseOptions {
+  readonly attend: Attend;
+  /** Scratch for the splits' partial results, shared by all layers. */
+  readonly partials: Tensor;
+  readonly kvHeads: number;
+  readonly splits: number;
+}
+
+export function denseAttention({ attend, partials, kvHeads, splits }: DenseOptions): AttentionPolicy {
+  return {
+    name: 'dense',
+    attend: (arena, { index, step, query, cache, capacity, attended }) => [
+      attend.split(arena, {
+        label: `layer[${index}].attention.split`,
+        step,
+        query,
+        keyCache: cache.key,
+        valueCache: cache.value,
+        partials,
+        kvHeads,
+        capacity,
+        splits,
+      }),
+      attend.merge(arena, { label: `layer[${index}].attention`, partials, out: attended, kvHeads, splits }),
+    ],
+    attendedTokens: (contextTokens) => contextTokens,
+  };
+}

@@ -1,0 +1,154 @@
+/** Token ids in, token ids out, on one GPU device: prefill what the cache lacks, then decode in batches. */
+import { AppError, invariant } from '../errors.ts';
+import type { Gpu } from '../kernels/runtime/gpu.ts';
+import type { ResultRecord } from '../kernels/sample/result-record.ts';
+import type { AttentionOptions, MemoryUse, TokenLogprob } from './api.ts';
+import { BatchSizer } from './batch-sizer.ts';
+import type { SamplingKind } from './network/decoder.ts';
+import type { Network } from './network/network.ts';
+import type { TokenEngine, TokenEvent, TokenRequest } from './token-engine.ts';
+
+/** Batches kept in flight, so that the GPU never waits for the read-back. */
+const batchesInFlight = 2;
+
+/** A request taken up again after a lost device: `answered` was produced before. */
+export interface ResumableRequest extends TokenRequest {
+  readonly answered?: readonly number[];
+}
+
+export class GpuTokenEngine implements TokenEngine {
+  readonly contextLength: number;
+  readonly #gpu: Gpu;
+  readonly #network: Network;
+  readonly #sizer: BatchSizer;
+  readonly #disposal = new AbortController();
+
+  constructor(gpu: Gpu, network: Network) {
+    this.#gpu = gpu;
+    this.#network = network;
+    this.contextLength = network.plannedContext;
+    this.#sizer = new BatchSizer();
+  }
+
+  get vocab(): number {
+    return this.#network.config.vocab;
+  }
+
+  setAttention(options: AttentionOptions): void {
+    this.#network.setAttention(options);
+  }
+
+  memory(): MemoryUse {
+    return this.#network.memory();
+  }
+
+  dispose(): void {
+    this.#disposal.abort();
+    this.#network.dispose();
+    this.#gpu.dispose();
+  }
+
+  async *generateTokens(request: ResumableRequest): AsyncGenerator<TokenEvent> {
+    const signal = AbortSignal.any([request.signal, this.#disposal.signal]);
+    try {
+      yield* this.#generate(request, signal);
+    } catch (error) {
+      if (signal.aborted) return;
+      throw await this.#asDeviceLoss(error);
+    }
+  }
+
+  async *#generate(request: ResumableRequest, signal: AbortSignal): AsyncGenerator<TokenEvent> {
+    const network = this.#network;
+    const answered = request.answered ?? [];
+    const context = [...request.prompt, ...answered];
+    const total = request.prompt.length + request.maxTokens;
+    invariant(total <= this.contextLength, `prompt and answer need ${total} of ${this.contextLength} tokens`);
+    const kind = network.startSampling(request.sampling, request.prompt, answered, request.topLogprobs);
+
+    const cachedTokens = Math.min(network.cache.commonPrefix(context), context.length - 1);
+    network.cache.truncate(cachedTokens);
+    await network.ensureCapacity(context.length);
+    const totalTokens = context.length;
+    yield { kind: 'prefill', doneTokens: cachedTokens, totalTokens, cachedTokens };
+    let lastRow = 0;
+    for await (const { done, rows } of network.prefill.run(context.slice(cachedTokens), signal)) {
+      lastRow = rows - 1;
+      yield { kind: 'prefill', doneTokens: cachedTokens + done, totalTokens, cachedTokens };
+    }
+    yield* this.#decode(request, kind, {
+      lastRow,
+      contextTokens: context.length,
+      index: answered.length,
+      signal,
+    });
+  }
+
+  async *#decode(
+    request: TokenRequest,
+    kind: SamplingKind,
+    start: { lastRow: number; contextTokens: number; index: number; signal: AbortSignal },
+  ): AsyncGenerator<TokenEvent> {
+    const network = this.#network;
+    const { signal } = start;
+    const endTokens = new Set(request.endTokens);
+    const pending: Promise<ResultRecord[]>[] = [
+      network.submitFirst(kind, start.lastRow, start.contextTokens, start.index),
+    ];
+    let submitted = start.index + 1;
+    let produced = start.index;
+    // the last token's keys and values are not in the cache yet: they are computed by the step that follows it
+    let unprocessed: number | undefined;
+    this.#sizer.restart();
+    try {
+      while (pending.length > 0) {
+        while (pending.length < batchesInFlight && submitted < request.maxTokens && !signal.aborted) {
+          const count = Math.min(this.#sizer.size, request.maxTokens - submitted);
+          await network.ensureCapacity(start.contextTokens - start.index + submitted - 1 + count);
+          pending.push(network.submitSteps(kind, submitted, count));
+          submitted += count;
+        }
+        const records = await pending.shift()!;
+        this.#sizer.finished(records.length);
+        for (const record of records) {
+          if (signal.aborted) return;
+          if (unprocessed !== undefined) network.cache.append([unprocessed]);
+          unprocessed = record.token;
+          produced++;
+          const isEnd = endTokens.has(record.token);
+          const contextTokens = start.contextTokens - start.index + produced;
+          yield {
+            kind: 'token',
+            token: record.token,
+            isEnd,
+            ...(request.topLogprobs === null ? {} : { logprob: logprobOf(record) }),
+            contextTokens,
+            attendedTokens: network.attendedTokens(contextTokens - 1),
+          };
+          if (isEnd) return;
+        }
+      }
+    } finally {
+      // steps already submitted still write behind the end of the cache: let them finish before the next request
+      await Promise.allSettled(pending);
+    }
+  }
+
+  /** Device loss shows as whatever call came first: name it. */
+  async #asDeviceLoss(error: unknown): Promise<unknown> {
+    const pause = new Promise<null>((resolve) => setTimeout(() => resolve(null), 100));
+    const lost = await Promise.race([this.#gpu.lost, pause]);
+    if (!lost || this.#disposal.signal.aborted) return error;
+    const reason = lost.message || lost.reason;
+    return new AppError(
+      'device-lost',
+      `The graphics device was lost while generating (${reason}). The engine restarts itself; if this repeats, reload the page or choose a smaller model.`,
+      { cause: error, details: { reason: String(lost.reason) } },
+    );
+  }
+}
+
+function logprobOf({ token, logprob, top }: ResultRecord): TokenLogprob {
+  invariant(logprob !== null, 'log-probabilities were asked for and not computed');
+  return { token, logprob, top };
+}

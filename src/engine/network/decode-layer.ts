@@ -1,0 +1,80 @@
+/** One decoding layer for one token, as the list of its dispatches. */
+import type { Arena } from '../../kernels/runtime/arena.ts';
+import type { Dispatch } from '../../kernels/runtime/dispatch.ts';
+import type { AttentionPolicy } from '../attention/attention-policy.ts';
+import type { LayerWeights } from '../load/gpu-weights.ts';
+import type { DecodeActivations } from './activations.ts';
+import type { KvCache } from './kv-cache.ts';
+import type { NetworkKernels } from './network-kernels.ts';
+
+export interface DecodeLayerInput {
+  readonly arena: Arena;
+  readonly index: number;
+  readonly kernels: NetworkKernels;
+  readonly layer: LayerWeights;
+  readonly act: DecodeActivations;
+  readonly cache: KvCache;
+  readonly policy: AttentionPolicy;
+}
+
+/** residual += output · attend(rope(qkv · norm(residual)));  residual += down · (silu(gate) · up)(norm(residual)).
+ *  The norms, biases, gate and residual adds are folded into the products they belong to. */
+export function decodeLayer({
+  arena,
+  index,
+  kernels,
+  layer,
+  act,
+  cache,
+  policy,
+}: DecodeLayerInput): Dispatch[] {
+  const label = (name: string): string => `layer[${index}].${name}`;
+  const { residual, qkv, query, attended, activated, step } = act;
+  const { key, value } = cache.layer(index);
+  const attention: readonly Dispatch[] = [
+    ...kernels.project(arena, label('qkv'), layer.qkv, {
+      x: residual,
+      gain: layer.attentionNorm,
+      bias: layer.qkvBias,
+      out: qkv,
+    }),
+    kernels.ropeAppend(arena, label('query'), {
+      step,
+      qkv,
+      query,
+      keyCache: key,
+      valueCache: value,
+      layer,
+      rows: 1,
+      capacity: cache.capacity,
+    }),
+    ...policy.attend(arena, {
+      index,
+      step,
+      query,
+      cache: { key, value },
+      capacity: cache.capacity,
+      attended,
+    }),
+    ...kernels.addProduct(arena, label('attentionOutput'), layer.output, {
+      x: attended,
+      bias: layer.outputBias,
+      out: residual,
+    }),
+  ];
+  const mlp: readonly Dispatch[] = [
+    ...kernels.gatedProduct(arena, label('activated'), layer.gateUp, {
+      x: residual,
+      gain: layer.mlpNorm,
+      bias: layer.gateUpBias,
+      gateUp: act.gateUp,
+      out: activated,
+    }),
+    ...kernels.addProduct(arena, label('mlpOutput'), layer.down, {
+      x: activated,
+      bias: layer.downBias,
+      out: residual,
+    }),
+  ];
+  return [...attention, ...mlp];
+}

@@ -1,0 +1,88 @@
+/** The dispatch lists of a decode step for the cache and the attention policies as they are, and their replay. */
+import { invariant } from '../../errors.ts';
+import { Arena } from '../../kernels/runtime/arena.ts';
+import { type Dispatch, encodeDispatches } from '../../kernels/runtime/dispatch.ts';
+import type { Gpu } from '../../kernels/runtime/gpu.ts';
+import type { Tensor } from '../../kernels/runtime/tensor.ts';
+import type { ResultRecord } from '../../kernels/sample/result-record.ts';
+import type { Sampler, SamplerBuffers } from '../../kernels/sample/sampler.ts';
+import { type DecodeStepInput, decodeStep, logitsOf } from './decode-step.ts';
+import { writeStep } from './step.ts';
+import { ringSlots, type TokenReadback } from './token-readback.ts';
+
+/** Which of the sampler's lists ends the step: greedy at temperature 0. */
+export type SamplingKind = 'greedy' | 'sampled';
+
+export interface DecoderParts extends Omit<DecodeStepInput, 'arena'> {
+  readonly gpu: Gpu;
+  readonly sampler: Sampler;
+  readonly sampling: SamplerBuffers;
+  readonly readback: TokenReadback;
+}
+
+export class Decoder {
+  readonly #parts: DecoderParts;
+  readonly #arena: Arena;
+  /** From the last residual of a prefill to the first token. */
+  readonly #firstToken: Record<SamplingKind, readonly Dispatch[]>;
+  /** From a token to the next. */
+  readonly #nextToken: Record<SamplingKind, readonly Dispatch[]>;
+
+  constructor(parts: DecoderParts) {
+    this.#parts = parts;
+    this.#arena = new Arena(parts.gpu);
+    const { sampler, sampling, act } = parts;
+    const input = { ...parts, arena: this.#arena };
+    const bindings = { logits: act.logits, tokens: act.token, step: act.step };
+    const greedy = sampler.greedyList(this.#arena, bindings, sampling);
+    const sampled = sampler.sampledList(this.#arena, bindings, sampling);
+    const head = logitsOf(input);
+    const whole = decodeStep(input);
+    this.#firstToken = { greedy: [...head, ...greedy], sampled: [...head, ...sampled] };
+    this.#nextToken = { greedy: [...whole, ...greedy], sampled: [...whole, ...sampled] };
+  }
+
+  /** What one token costs, for counts and profiles. */
+  stepList(kind: SamplingKind): readonly Dispatch[] {
+    return this.#nextToken[kind];
+  }
+
+  /** Chooses the first token of an answer from one row of a prefill's last residual.
+   *  contextTokens: tokens in the cache; index: tokens of the answer before this one (0 unless resumed). */
+  submitFirst(options: {
+    readonly kind: SamplingKind;
+    readonly residual: Tensor;
+    readonly row: number;
+    readonly contextTokens: number;
+    readonly index: number;
+  }): Promise<ResultRecord[]> {
+    const { gpu, act, weights, sampling, readback } = this.#parts;
+    const rowBytes = weights.embedding.columns * 4;
+    // the sampler moves the position on by one
+    writeStep(gpu, act.step, { position: options.contextTokens - 1, rows: 1, index: options.index });
+    const encoder = gpu.device.createCommandEncoder();
+    encoder.copyBufferToBuffer(
+      options.residual.buffer,
+      options.row * rowBytes,
+      act.residual.buffer,
+      0,
+      rowBytes,
+    );
+    encodeDispatches(encoder, this.#firstToken[options.kind]);
+    return readback.submit(encoder, sampling.results, options.index, 1);
+  }
+
+  /** Runs `count` steps; the records arrive when the GPU is done. index: tokens of the answer before these. */
+  submitSteps(kind: SamplingKind, index: number, count: number): Promise<ResultRecord[]> {
+    invariant(count >= 1 && count <= ringSlots / 2, `a batch is 1 to ${ringSlots / 2} steps, got ${count}`);
+    const { gpu, sampling, readback } = this.#parts;
+    const encoder = gpu.device.createCommandEncoder();
+    const list = this.#nextToken[kind];
+    encodeDispatches(encoder, Array.from({ length: count }, () => list).flat());
+    return readback.submit(encoder, sampling.results, index, count);
+  }
+
+  dispose(): void {
+    this.#arena.dispose();
+  }
+}

@@ -1,0 +1,274 @@
+/** The kernels one network needs, compiled for its shapes, in the network's own words. Everything slow (compiling)
+ *  happens in `prepareNetworkKernels`; the functions returned only build dispatches. */
+import { invariant } from '../../errors.ts';
+import { type AttendPrefill, prepareAttendPrefill } from '../../kernels/attend-prefill/attend-prefill.ts';
+import { type Embed, prepareEmbed } from '../../kernels/embed/embed.ts';
+import { prepareGatedSilu } from '../../kernels/gated-silu/gated-silu.ts';
+import { type MatMul, prepareMatMul } from '../../kernels/mat-mul/mat-mul.ts';
+import { type Finish, type MatVec, type MatVecShape, prepareMatVec } from '../../kernels/mat-vec/mat-vec.ts';
+import { prepareRmsNorm } from '../../kernels/rms-norm/rms-norm.ts';
+import { prepareRopeAppend } from '../../kernels/rope-append/rope-append.ts';
+import type { Arena } from '../../kernels/runtime/arena.ts';
+import type { Dispatch } from '../../kernels/runtime/dispatch.ts';
+import type { Gpu } from '../../kernels/runtime/gpu.ts';
+import type { Matrix, MatrixFormat } from '../../kernels/runtime/matrix.ts';
+import type { Tensor } from '../../kernels/runtime/tensor.ts';
+import type { ModelConfig } from '../../model/config.ts';
+import type { GpuWeights, LayerWeights } from '../load/gpu-weights.ts';
+
+export interface RopeTensors {
+  /** f32 [plannedContext, headDim / 2] each. */
+  readonly cos: Tensor;
+  readonly sin: Tensor;
+}
+
+interface ProductArgs {
+  readonly x: Tensor;
+  readonly bias: Tensor | null;
+  readonly out: Tensor;
+}
+
+interface NormedProductArgs extends ProductArgs {
+  readonly gain: Tensor;
+}
+
+type RowsArgs<T> = T & { readonly rows: number };
+
+interface CacheArgs {
+  readonly step: Tensor;
+  readonly keyCache: Tensor;
+  readonly valueCache: Tensor;
+  readonly rows: number;
+  readonly capacity: number;
+}
+
+/** Several matrices in one place of the network stand for one stacked matrix whose formats differ. */
+type Stack = readonly Matrix[];
+
+export interface NetworkKernels {
+  embed(arena: Arena, label: string, embedding: Matrix, args: EmbedRows): Dispatch[];
+  /** out = W · norm(x) + bias, one token. */
+  project(arena: Arena, label: string, stack: Stack, args: NormedProductArgs): Dispatch[];
+  /** out += W · x + bias, one token. */
+  addProduct(arena: Arena, label: string, matrix: Matrix, args: ProductArgs): Dispatch[];
+  /** out = silu(gate · norm(x)) · (up · norm(x)), one token. */
+  gatedProduct(
+    arena: Arena,
+    label: string,
+    stack: Stack,
+    args: NormedProductArgs & { gateUp: Tensor },
+  ): Dispatch[];
+  ropeAppend(
+    arena: Arena,
+    label: string,
+    args: CacheArgs & { readonly qkv: Tensor; readonly query: Tensor; readonly layer: LayerWeights },
+  ): Dispatch;
+  /** The same operations over many rows. */
+  normRows(arena: Arena, label: string, args: RowsArgs<{ x: Tensor; gain: Tensor; out: Tensor }>): Dispatch;
+  projectRows(arena: Arena, label: string, stack: Stack, args: RowsArgs<ProductArgs>): Dispatch[];
+  addProductRows(arena: Arena, label: string, matrix: Matrix, args: RowsArgs<ProductArgs>): Dispatch[];
+  gateRows(arena: Arena, label: string, args: RowsArgs<{ gateUp: Tensor; out: Tensor }>): Dispatch;
+  attendRows(
+    arena: Arena,
+    label: string,
+    args: CacheArgs & { readonly query: Tensor; readonly out: Tensor },
+  ): Dispatch;
+}
+
+interface EmbedRows {
+  readonly tokens: Tensor;
+  readonly out: Tensor;
+  readonly rows: number;
+}
+
+export async function prepareNetworkKernels(
+  gpu: Gpu,
+  config: ModelConfig,
+  weights: GpuWeights,
+  rope: RopeTensors,
+): Promise<NetworkKernels> {
+  const [embed, norm, gate, ropeAppend, attendPrefill, matVecs, matMuls] = await Promise.all([
+    prepareEmbed(gpu, weights.embedding.format),
+    prepareRmsNorm(gpu),
+    prepareGatedSilu(gpu),
+    prepareRopeAppend(gpu, { qkNorm: config.hasQkNorm }),
+    prepareAttendPrefill(gpu, { headDim: config.headDim, group: config.qHeads / config.kvHeads }),
+    prepareMatVecs(gpu, weights),
+    prepareMatMuls(gpu, weights),
+  ]);
+  return {
+    ...decodeProducts(config, matVecs, gate),
+    ...shared(config, rope, embed, ropeAppend),
+    ...rowKernels(config, { norm, gate, attendPrefill, matMuls }),
+  };
+}
+
+type PreparedGate = Awaited<ReturnType<typeof prepareGatedSilu>>;
+type PreparedNorm = Awaited<ReturnType<typeof prepareRmsNorm>>;
+type PreparedRopeAppend = Awaited<ReturnType<typeof prepareRopeAppend>>;
+
+function shared(config: ModelConfig, rope: RopeTensors, embed: Embed, append: PreparedRopeAppend) {
+  return {
+    embed: (arena, label, matrix, args) => embed(arena, { label, matrix, ...args }),
+    ropeAppend: (arena, label, { layer, ...args }) =>
+      append(arena, {
+        label,
+        ...args,
+        cosTable: rope.cos,
+        sinTable: rope.sin,
+        ...(layer.queryNorm && layer.keyNorm ? { queryNorm: layer.queryNorm, keyNorm: layer.keyNorm } : {}),
+        qHeads: config.qHeads,
+        kvHeads: config.kvHeads,
+        headDim: config.headDim,
+        eps: config.normEps,
+      }),
+  } satisfies Partial<NetworkKernels>;
+}
+
+function decodeProducts(config: ModelConfig, matVecs: MatVecs, gate: PreparedGate) {
+  const project: NetworkKernels['project'] = (arena, label, stack, { x, gain, bias, out }) =>
+    stacked(stack, (matrix, outOffset) =>
+      matVecs(arena, 'store', {
+        label,
+        matrix,
+        x,
+        norm: { gain, eps: config.normEps },
+        ...(bias ? { bias } : {}),
+        out,
+        outOffset,
+      }),
+    );
+  return {
+    project,
+    addProduct: (arena, label, matrix, { x, bias, out }) =>
+      matVecs(arena, 'add', { label, matrix, x, ...(bias ? { bias } : {}), out }),
+    gatedProduct: (arena, label, stack, { gateUp, ...args }) => {
+      const [fused, ...rest] = stack;
+      invariant(fused, `${label}: no gate and up matrices`);
+      if (rest.length > 0) {
+        return [
+          ...project(arena, `${label}.gateUp`, stack, { ...args, out: gateUp }),
+          gate(arena, { label, projected: gateUp, out: args.out, rows: 1, ffn: config.ffn }),
+        ];
+      }
+      const { x, gain, bias, out } = args;
+      const norm = { gain, eps: config.normEps };
+      return matVecs(arena, 'gated', { label, matrix: fused, x, norm, ...(bias ? { bias } : {}), out });
+    },
+  } satisfies Partial<NetworkKernels>;
+}
+
+function rowKernels(
+  config: ModelConfig,
+  kernels: { norm: PreparedNorm; gate: PreparedGate; attendPrefill: AttendPrefill; matMuls: MatMuls },
+) {
+  const { norm, gate, attendPrefill, matMuls } = kernels;
+  return {
+    normRows: (arena, label, { x, gain, out, rows }) =>
+      norm(arena, { label, x, weight: gain, out, rows, width: config.hidden, eps: config.normEps }),
+    projectRows: (arena, label, stack, { x, bias, out, rows }) => {
+      const outStride = stack.reduce((sum, matrix) => sum + matrix.rows, 0);
+      return stacked(stack, (matrix, outOffset) =>
+        matMuls(matrix.format)(arena, {
+          label,
+          matrix,
+          x,
+          xStride: matrix.columns,
+          out,
+          outStride,
+          outOffset,
+          tokens: rows,
+          accumulate: false,
+          ...(bias ? { bias } : {}),
+        }),
+      );
+    },
+    addProductRows: (arena, label, matrix, { x, bias, out, rows }) =>
+      matMuls(matrix.format)(arena, {
+        label,
+        matrix,
+        x,
+        xStride: matrix.columns,
+        out,
+        outStride: matrix.rows,
+        outOffset: 0,
+        tokens: rows,
+        accumulate: true,
+        ...(bias ? { bias } : {}),
+      }),
+    gateRows: (arena, label, { gateUp, out, rows }) =>
+      gate(arena, { label, projected: gateUp, out, rows, ffn: config.ffn }),
+    attendRows: (arena, label, { rows, ...args }) =>
+      attendPrefill(arena, {
+        label,
+        ...args,
+        tokens: rows,
+        qHeads: config.qHeads,
+        kvHeads: config.kvHeads,
+      }),
+  } satisfies Partial<NetworkKernels>;
+}
+
+/** Applies `product` to each matrix of a stack, telling where its rows go. */
+function stacked(stack: Stack, product: (matrix: Matrix, outOffset: number) => Dispatch[]): Dispatch[] {
+  let outOffset = 0;
+  return stack.flatMap((matrix) => {
+    const dispatches = product(matrix, outOffset);
+    outOffset += matrix.rows;
+    return dispatches;
+  });
+}
+
+type MatVecs = (arena: Arena, finish: Finish, args: Parameters<MatVec>[1]) => Dispatch[];
+type MatMuls = (format: MatrixFormat) => MatMul;
+
+/** Compiles every product shape that the layers and the head use. */
+async function prepareMatVecs(gpu: Gpu, weights: GpuWeights): Promise<MatVecs> {
+  const shapes = new Map<string, MatVecShape>();
+  const need = (matrix: Matrix, finish: Finish, hasNorm: boolean, hasBias: boolean): void => {
+    const shape: MatVecShape = { format: matrix.format, finish, hasNorm, hasBias, rows: matrix.rows };
+    shapes.set(JSON.stringify(shape), shape);
+  };
+  for (const layer of weights.layers) {
+    for (const matrix of layer.qkv) need(matrix, 'store', true, layer.qkvBias !== null);
+    const gateFinish = layer.gateUp.length === 1 ? 'gated' : 'store';
+    for (const matrix of layer.gateUp) need(matrix, gateFinish, true, layer.gateUpBias !== null);
+    need(layer.output, 'add', false, layer.outputBias !== null);
+    need(layer.down, 'add', false, layer.downBias !== null);
+  }
+  need(weights.head, 'store', true, false);
+  const prepared = new Map<string, MatVec>();
+  await Promise.all(
+    [...shapes].map(async ([key, shape]) => prepared.set(key, await prepareMatVec(gpu, shape))),
+  );
+  return (arena, finish, args) => {
+    const { matrix } = args;
+    const shape: MatVecShape = {
+      format: matrix.format,
+      finish,
+      hasNorm: args.norm !== undefined,
+      hasBias: args.bias !== undefined,
+      rows: matrix.rows,
+    };
+    const product = prepared.get(JSON.stringify(shape));
+    invariant(product, `${args.label}: no mat-vec prepared for ${JSON.stringify(shape)}`);
+    return product(arena, args);
+  };
+}
+
+async function prepareMatMuls(gpu: Gpu, weights: GpuWeights): Promise<MatMuls> {
+  const matrices = [
+    weights.head,
+    ...weights.layers.flatMap((layer) => [...layer.qkv, layer.output, ...layer.gateUp, layer.down]),
+  ];
+  const formats = new Map(matrices.map(({ format }) => [JSON.stringify(format), format]));
+  const prepared = new Map<string, MatMul>();
+  await Promise.all(
+    [...formats].map(async ([key, format]) => prepared.set(key, await prepareMatMul(gpu, format))),
+  );
+  return (format) => {
+    const product = prepared.get(JSON.stringify(format));
+    invariant(product, `no mat-mul prepared for ${JSON.stringify(format)}`);
+    return product;
+  };
+}

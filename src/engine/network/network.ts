@@ -1,0 +1,209 @@
+/** A model on a device: weights, cache, scratch and dispatch lists, kept consistent with each other. */
+
+import { invariant } from '../../errors.ts';
+import { type Attend, prepareAttend } from '../../kernels/attend/attend.ts';
+import { Arena } from '../../kernels/runtime/arena.ts';
+import type { Gpu } from '../../kernels/runtime/gpu.ts';
+import type { ResultRecord } from '../../kernels/sample/result-record.ts';
+import { prepareSampler, type Sampler, type SamplerBuffers } from '../../kernels/sample/sampler.ts';
+import { packHistory, packLogitBias, packSamplingParams } from '../../kernels/sample/sampling-params.ts';
+import type { ModelConfig } from '../../model/config.ts';
+import type { RopeConfig } from '../../model/rope-config.ts';
+import { ropeTable } from '../../model/rope-table.ts';
+import type { AttentionOptions, MemoryUse } from '../api.ts';
+import type { AttentionPolicy } from '../attention/attention-policy.ts';
+import { denseAttention } from '../attention/dense.ts';
+import type { GpuWeights } from '../load/gpu-weights.ts';
+import { allocating } from '../memory/allocating.ts';
+import type { TokenSampling } from '../token-engine.ts';
+import { createDecodeActivations, type DecodeActivations } from './activations.ts';
+import { Decoder, type SamplingKind } from './decoder.ts';
+import { KvCache } from './kv-cache.ts';
+import { type NetworkKernels, prepareNetworkKernels } from './network-kernels.ts';
+import { Prefill } from './prefill.ts';
+import { ringSlots, TokenReadback } from './token-readback.ts';
+
+export interface NetworkOptions {
+  readonly gpu: Gpu;
+  readonly config: ModelConfig;
+  readonly weights: GpuWeights;
+  /** The model's own, or the one extended beyond its training. */
+  readonly rope: RopeConfig;
+  readonly plannedContext: number;
+}
+
+export class Network {
+  readonly config: ModelConfig;
+  readonly plannedContext: number;
+  readonly cache: KvCache;
+  readonly kernels: NetworkKernels;
+  readonly weights: GpuWeights;
+  readonly prefill: Prefill;
+  readonly act: DecodeActivations;
+  readonly #gpu: Gpu;
+  readonly #arena: Arena;
+  readonly #attend: Attend;
+  readonly #sampler: Sampler;
+  readonly #sampling: SamplerBuffers;
+  readonly #readback: TokenReadback;
+  #policies: readonly AttentionPolicy[] = [];
+  #decoder: Decoder | undefined;
+  #stepArena: Arena;
+
+  static async create(options: NetworkOptions): Promise<Network> {
+    const { gpu, config, weights, rope, plannedContext } = options;
+    const arena = new Arena(gpu);
+    const table = ropeTable(rope, config.headDim, plannedContext);
+    const shape = [plannedContext, config.headDim / 2];
+    const [ropeTensors, act] = await allocating(
+      gpu,
+      'activations and RoPE tables',
+      8 * table.cos.length,
+      () => [
+        {
+          cos: arena.tensorFrom('rope.cos', 'f32', shape, table.cos),
+          sin: arena.tensorFrom('rope.sin', 'f32', shape, table.sin),
+        },
+        createDecodeActivations(arena, config),
+      ],
+    );
+    const [kernels, attend, sampler, cache] = await Promise.all([
+      prepareNetworkKernels(gpu, config, weights, ropeTensors),
+      prepareAttend(gpu, { headDim: config.headDim, group: config.qHeads / config.kvHeads }),
+      prepareSampler(gpu, { vocab: config.vocab, ringSlots }),
+      KvCache.create(gpu, { ...config, plannedContext }),
+    ]);
+    return new Network(options, { arena, act, kernels, attend, sampler, cache });
+  }
+
+  private constructor(
+    options: NetworkOptions,
+    parts: {
+      arena: Arena;
+      act: DecodeActivations;
+      kernels: NetworkKernels;
+      attend: Attend;
+      sampler: Sampler;
+      cache: KvCache;
+    },
+  ) {
+    const { gpu, config, weights } = options;
+    this.#gpu = gpu;
+    this.config = config;
+    this.weights = weights;
+    this.plannedContext = options.plannedContext;
+    this.#arena = parts.arena;
+    this.#stepArena = new Arena(gpu);
+    this.act = parts.act;
+    this.kernels = parts.kernels;
+    this.#attend = parts.attend;
+    this.#sampler = parts.sampler;
+    this.cache = parts.cache;
+    this.prefill = new Prefill({ gpu, config, weights, kernels: parts.kernels, cache: parts.cache });
+    this.#sampling = parts.sampler.createBuffers(parts.arena);
+    this.#readback = new TokenReadback(gpu);
+  }
+
+  /** Makes room for `tokens` in the cache; stale dispatch lists are rebuilt when next used. */
+  async ensureCapacity(tokens: number): Promise<void> {
+    if (!(await this.cache.ensureCapacity(tokens))) return;
+    this.prefill.forgetLists();
+    this.#forgetDecoder();
+  }
+
+  setAttention(options: AttentionOptions): void {
+    invariant(options.mode === 'dense', `unknown attention mode ${options.mode}`);
+    this.#forgetDecoder();
+  }
+
+  /** Tokens attended per KV head and step, averaged over the layers. */
+  attendedTokens(contextTokens: number): number {
+    const counts = this.#policies.map((policy) => policy.attendedTokens(contextTokens));
+    return Math.round(counts.reduce((sum, count) => sum + count, 0) / Math.max(1, counts.length));
+  }
+
+  /** Writes a request's sampling choices to the GPU; returns which list they need. */
+  startSampling(
+    sampling: TokenSampling,
+    prompt: readonly number[],
+    answered: readonly number[],
+    topLogprobs: number | null,
+  ): SamplingKind {
+    const { queue } = this.#gpu.device;
+    const { vocab } = this.config;
+    const { params, bias, history } = this.#sampling;
+    queue.writeBuffer(params.buffer, 0, packSamplingParams(sampling, topLogprobs));
+    if (Object.keys(sampling.logitBias).length > 0) {
+      queue.writeBuffer(bias.buffer, 0, packLogitBias(sampling.logitBias, vocab));
+    }
+    const counts = packHistory(prompt, vocab);
+    for (const token of answered) counts[token]!++;
+    queue.writeBuffer(history.buffer, 0, counts);
+    return sampling.temperature === 0 ? 'greedy' : 'sampled';
+  }
+
+  /** The first token after a prefill, from row `row` of the prefill's last chunk. */
+  submitFirst(
+    kind: SamplingKind,
+    row: number,
+    contextTokens: number,
+    index: number,
+  ): Promise<ResultRecord[]> {
+    const residual = this.prefill.activations?.residual;
+    invariant(residual, 'a prefill comes before the first token');
+    return this.decoder.submitFirst({ kind, residual, row, contextTokens, index });
+  }
+
+  submitSteps(kind: SamplingKind, index: number, count: number): Promise<ResultRecord[]> {
+    return this.decoder.submitSteps(kind, index, count);
+  }
+
+  /** The decoder for the cache as it is now. */
+  get decoder(): Decoder {
+    if (this.#decoder) return this.#decoder;
+    const { kvHeads, layers } = this.config;
+    const splits = this.#attend.splitsFor(this.cache.capacity, kvHeads);
+    const partials = this.#stepArena.tensor(
+      'attention.partials',
+      'f32',
+      this.#attend.partialsShape(kvHeads, splits),
+    );
+    const dense = denseAttention({ attend: this.#attend, partials, kvHeads, splits });
+    this.#policies = Array.from({ length: layers }, () => dense);
+    this.#decoder = new Decoder({
+      gpu: this.#gpu,
+      kernels: this.kernels,
+      weights: this.weights,
+      act: this.act,
+      cache: this.cache,
+      policies: this.#policies,
+      sampler: this.#sampler,
+      sampling: this.#sampling,
+      readback: this.#readback,
+    });
+    return this.#decoder;
+  }
+
+  memory(): MemoryUse {
+    return {
+      weightBytes: this.weights.byteLength,
+      kvCacheBytes: this.cache.byteLength,
+      scratchBytes: this.#arena.byteLength + this.#stepArena.byteLength + this.prefill.byteLength,
+    };
+  }
+
+  dispose(): void {
+    this.#forgetDecoder();
+    this.#readback.dispose();
+    this.prefill.dispose();
+    this.cache.dispose();
+    this.#arena.dispose();
+    this.weights.dispose();
+  }
+
+  #forgetDecoder(): void {
+    this.#decoder?.dispose();
+    this.#decoder = undefined;
+    this.#stepArena.dispose();
+  }
+}

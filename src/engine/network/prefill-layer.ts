@@ -1,0 +1,86 @@
+/** One decoding layer for a chunk of the prompt: the same operations as decode-layer.ts over many rows, where
+ *  matrix products dominate and norms and gates are dispatches of their own. */
+import type { Arena } from '../../kernels/runtime/arena.ts';
+import type { Dispatch } from '../../kernels/runtime/dispatch.ts';
+import type { LayerWeights } from '../load/gpu-weights.ts';
+import type { PrefillActivations } from './activations.ts';
+import type { KvCache } from './kv-cache.ts';
+import type { NetworkKernels } from './network-kernels.ts';
+
+export interface PrefillLayerInput {
+  readonly arena: Arena;
+  readonly index: number;
+  readonly kernels: NetworkKernels;
+  readonly layer: LayerWeights;
+  readonly act: PrefillActivations;
+  readonly cache: KvCache;
+  /** Rows of this chunk; at most `act.tokens`. */
+  readonly rows: number;
+}
+
+export function prefillLayer({
+  arena,
+  index,
+  kernels,
+  layer,
+  act,
+  cache,
+  rows,
+}: PrefillLayerInput): Dispatch[] {
+  const label = (name: string): string => `layer[${index}].${name}`;
+  const { residual, normed, qkv, query, attended, gateUp, activated, step } = act;
+  const { key, value } = cache.layer(index);
+  return [
+    kernels.normRows(arena, label('attentionNorm'), {
+      x: residual,
+      gain: layer.attentionNorm,
+      out: normed,
+      rows,
+    }),
+    ...kernels.projectRows(arena, label('qkv'), layer.qkv, {
+      x: normed,
+      bias: layer.qkvBias,
+      out: qkv,
+      rows,
+    }),
+    kernels.ropeAppend(arena, label('query'), {
+      step,
+      qkv,
+      query,
+      keyCache: key,
+      valueCache: value,
+      layer,
+      rows,
+      capacity: cache.capacity,
+    }),
+    kernels.attendRows(arena, label('attention'), {
+      step,
+      query,
+      keyCache: key,
+      valueCache: value,
+      out: attended,
+      rows,
+      capacity: cache.capacity,
+    }),
+    ...kernels.addProductRows(arena, label('attentionOutput'), layer.output, {
+      x: attended,
+      bias: layer.outputBias,
+      out: residual,
+      rows,
+    }),
+    kernels.normRows(arena, label('mlpNorm'), { x: residual, gain: layer.mlpNorm, out: normed, rows }),
+    ...kernels.projectRows(arena, label('gateUp'), layer.gateUp, {
+      x: normed,
+      bias: layer.gateUpBias,
+      out: gateUp,
+      rows,
+    }),
+    kernels.gateRows(arena, label('activated'), { gateUp, out: activated, rows }),
+    ...kernels.addProductRows(arena, label('mlpOutput'), layer.down, {
+      x: activated,
+      bias: layer.downBias,
+      out: residual,
+      rows,
+    }),
+  ];
+}
