@@ -30,6 +30,11 @@ export class GpuTokenEngine implements TokenEngine {
     this.#sizer = new BatchSizer();
   }
 
+  /** Settles with the reason when the device is gone. */
+  get lost(): Promise<string> {
+    return this.#gpu.lost.then((info) => info.message || String(info.reason));
+  }
+
   get vocab(): number {
     return this.#network.config.vocab;
   }
