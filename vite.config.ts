@@ -1,31 +1,19 @@
-import { existsSync } from 'node:fs';
 import { playwright } from '@vitest/browser-playwright';
 import { defineConfig } from 'vitest/config';
+import { softwareGpuFlags } from './build/chromium-flags.ts';
+import { injectPolicy, securityHeaders } from './build/csp.ts';
+import { serveModels } from './build/serve-models.ts';
 
 /** GPU tests: every kernel, the engine's GPU parts and the golden comparisons. They run in Chromium and in Node. */
 const gpuTests = ['src/kernels/**/*.test.ts', 'src/engine/**/*.gpu.test.ts', 'test/golden/**/*.test.ts'];
 
-const chromiumPaths = [
-  process.env.CHROMIUM_PATH,
-  '/usr/bin/chromium',
-  '/usr/bin/google-chrome',
-  '/usr/bin/google-chrome-stable',
-  '/usr/bin/chromium-browser',
-];
-const chromiumPath = chromiumPaths.find((path) => path !== undefined && existsSync(path));
-
-export const softwareGpuFlags = [
-  '--no-sandbox',
-  '--enable-unsafe-webgpu',
-  '--use-webgpu-adapter=swiftshader',
-  '--disable-quic',
-  '--no-first-run',
-  '--disable-background-networking',
-  '--disable-component-update',
-  '--disable-sync',
-];
+/** Set by `npm test`; unset, Debian's Chromium. */
+const chromiumPath = process.env.CHROMIUM_PATH ?? '/usr/bin/chromium';
 
 export default defineConfig({
+  base: './',
+  plugins: [injectPolicy(), serveModels('public/models')],
+  preview: { headers: { ...securityHeaders } },
   worker: { format: 'es' },
   build: { target: 'es2023' },
   test: {
@@ -57,7 +45,7 @@ export default defineConfig({
             instances: [{ browser: 'chromium' }],
             provider: playwright({
               launchOptions: {
-                ...(chromiumPath ? { executablePath: chromiumPath } : {}),
+                executablePath: chromiumPath,
                 args: softwareGpuFlags,
               },
             }),

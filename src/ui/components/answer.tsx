@@ -1,0 +1,72 @@
+import { Markdown } from '../markdown/markdown.tsx';
+import { useApp } from '../state/app-state.ts';
+import { type Answer, isSettled } from '../state/conversation.ts';
+import { answerAdvice } from '../state/fault.ts';
+import { answerSummary } from '../state/figures.ts';
+import { formatCount } from '../state/format.ts';
+import { CopyButton } from './copy-button.tsx';
+import { FaultNotice } from './fault-notice.tsx';
+import { Icon } from './icon.tsx';
+
+/** An answer while and after it is written. isLast: it may be regenerated. */
+export function AnswerView({ answer, isLast }: { readonly answer: Answer; readonly isLast: boolean }) {
+  const { chat } = useApp();
+  const { state } = answer;
+  const regenerate = () => void chat.regenerate();
+  return (
+    <div class="answer" data-state={state.kind} aria-busy={!isSettled(answer)}>
+      <h2 class="visually-hidden">Answer</h2>
+      {(state.kind === 'waiting' || state.kind === 'reading') && <Reading state={state} />}
+      {answer.text !== '' && <Markdown text={answer.text} />}
+      {state.kind === 'finished' && answer.text === '' && (
+        <p class="note">The model ended its answer at once.</p>
+      )}
+      {state.kind === 'finished' && state.reason === 'length' && (
+        <p class="note">Ended at the longest answer or the end of the context.</p>
+      )}
+      {state.kind === 'stopped' && <p class="note">Stopped.</p>}
+      {state.kind === 'failed' && (
+        <FaultNotice fault={state.fault} adviceFor={answerAdvice} onRetry={regenerate} />
+      )}
+      {isSettled(answer) && (
+        <footer>
+          {answer.text !== '' && <CopyButton text={answer.text} what="answer" />}
+          {isLast && <RegenerateButton onClick={regenerate} />}
+          <span class="summary">{answerSummary(answer)}</span>
+        </footer>
+      )}
+    </div>
+  );
+}
+
+function RegenerateButton({ onClick }: { readonly onClick: () => void }) {
+  const { model } = useApp();
+  return (
+    <button
+      type="button"
+      class="quiet"
+      aria-label="Regenerate answer"
+      disabled={model.state.value.kind !== 'ready'}
+      onClick={onClick}
+    >
+      <Icon name="redo" />
+      <span>Regenerate</span>
+    </button>
+  );
+}
+
+function Reading({ state }: { readonly state: Answer['state'] & { kind: 'waiting' | 'reading' } }) {
+  if (state.kind === 'waiting') return <p class="note pulse">Waiting for the engine</p>;
+  return (
+    <div class="reading">
+      <progress
+        aria-label="Reading the conversation"
+        value={state.doneTokens}
+        max={Math.max(1, state.totalTokens)}
+      />
+      <p class="note">
+        Reading {formatCount(state.doneTokens)} of {formatCount(state.totalTokens)} tokens
+      </p>
+    </div>
+  );
+}

@@ -1,0 +1,64 @@
+import { useSignal } from '@preact/signals';
+import { useEffect, useRef } from 'preact/hooks';
+import { useApp } from '../state/app-state.ts';
+import { Icon } from './icon.tsx';
+
+/** Where questions are written. Enter sends, Shift+Enter begins a line. What is typed survives everything but sending. */
+export function Composer() {
+  const { chat, model } = useApp();
+  const text = useSignal('');
+  const field = useRef<HTMLTextAreaElement>(null);
+  const isAnswering = chat.isAnswering.value;
+  const isReady = model.state.value.kind === 'ready';
+  const canSend = isReady && !isAnswering && text.value.trim() !== '';
+
+  useEffect(() => field.current?.focus(), []);
+
+  function send(): void {
+    if (!canSend) return;
+    const question = text.value.trim();
+    text.value = '';
+    void chat.ask(question);
+    field.current?.focus();
+  }
+
+  function onKeyDown(event: KeyboardEvent): void {
+    // Enter also confirms an input method's suggestion: that one is not ours.
+    if (event.key !== 'Enter' || event.shiftKey || event.isComposing) return;
+    event.preventDefault();
+    send();
+  }
+
+  return (
+    <form
+      class="composer"
+      aria-label="Your question"
+      data-testid="composer"
+      onSubmit={(event) => {
+        event.preventDefault();
+        send();
+      }}
+    >
+      <textarea
+        ref={field}
+        rows={1}
+        aria-label="Question"
+        placeholder={isReady ? 'Ask something' : 'You can write while the model loads'}
+        value={text.value}
+        onInput={(event) => {
+          text.value = event.currentTarget.value;
+        }}
+        onKeyDown={onKeyDown}
+      />
+      {isAnswering ? (
+        <button type="button" class="primary round" aria-label="Stop" onClick={chat.stop}>
+          <Icon name="stop" />
+        </button>
+      ) : (
+        <button type="submit" class="primary round" aria-label="Send" disabled={!canSend}>
+          <Icon name="send" />
+        </button>
+      )}
+    </form>
+  );
+}

@@ -1,0 +1,95 @@
+import type { LoadProgress } from '../../engine/index.ts';
+import { useApp } from '../state/app-state.ts';
+import { loadAdvice } from '../state/fault.ts';
+import { formatBytes } from '../state/format.ts';
+import { FaultNotice } from './fault-notice.tsx';
+
+/** What stands between the reader and an answer: loading, a failure, a recovering engine. Nothing when all is well. */
+export function ModelStatus() {
+  const { dialog, model } = useApp();
+  const state = model.state.value;
+  switch (state.kind) {
+    case 'none':
+      return (
+        <section class="status" aria-label="Model">
+          <p>No model is loaded.</p>
+          <button
+            type="button"
+            class="primary"
+            onClick={() => {
+              dialog.value = 'model';
+            }}
+          >
+            Choose a model
+          </button>
+        </section>
+      );
+    case 'loading':
+      return <Loading label={state.choice.label} progress={state.progress} onCancel={model.cancel} />;
+    case 'failed':
+      return <FaultNotice fault={state.fault} adviceFor={loadAdvice} onRetry={() => void model.reload()} />;
+    case 'ready':
+      return model.recovering.value === null ? null : (
+        <section class="status recovering" role="status" aria-label="Recovering">
+          <p>
+            <strong>Recovering.</strong> The graphics device went away ({model.recovering.value}). The engine
+            is rebuilding itself; your conversation is kept.
+          </p>
+        </section>
+      );
+    default:
+      return state satisfies never;
+  }
+}
+
+function Loading(props: {
+  readonly label: string;
+  readonly progress: LoadProgress | null;
+  readonly onCancel: () => void;
+}) {
+  const { progress } = props;
+  const total = progress?.totalBytes ?? 0;
+  return (
+    <section class="status loading" aria-label="Loading the model">
+      <div class="loading-line">
+        <p>
+          <strong>{props.label}</strong> <span class="stage">{stageText(progress)}</span>
+        </p>
+        <button type="button" class="quiet" aria-label="Cancel loading" onClick={props.onCancel}>
+          Cancel
+        </button>
+      </div>
+      <progress
+        aria-label={`Loading ${props.label}`}
+        {...(total > 0 ? { value: progress?.loadedBytes ?? 0, max: total } : {})}
+      />
+      <p class="note">{bytesText(progress)}</p>
+    </section>
+  );
+}
+
+function stageText(progress: LoadProgress | null): string {
+  const stage = progress?.stage ?? 'config';
+  switch (stage) {
+    case 'config':
+      return 'reading its description';
+    case 'weights':
+      return 'loading weights';
+    case 'compile':
+      return 'preparing the graphics processor';
+    case 'ready':
+      return 'ready';
+    default:
+      return stage satisfies never;
+  }
+}
+
+/** Keeps its height before there are figures, so that nothing jumps. */
+function bytesText(progress: LoadProgress | null): string {
+  if (!progress || progress.totalBytes === 0) return '\u00a0';
+  const { loadedBytes, totalBytes, fromStorageBytes, bytesPerSecond, stage } = progress;
+  const parts = [`${formatBytes(loadedBytes)} of ${formatBytes(totalBytes)}`];
+  if (stage === 'weights' && bytesPerSecond > 0) parts.push(`${formatBytes(bytesPerSecond)}/s`);
+  if (fromStorageBytes > 0) parts.push(`${formatBytes(fromStorageBytes)} already on this device`);
+  return parts.join(' · ');
+}

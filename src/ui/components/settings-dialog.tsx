@@ -1,0 +1,62 @@
+import { useId } from 'preact/hooks';
+import { useApp } from '../state/app-state.ts';
+import type { Settings, Theme } from '../state/settings.ts';
+import { Modal } from './modal.tsx';
+import { SamplingFields } from './sampling-fields.tsx';
+
+const themes: readonly (readonly [Theme, string])[] = [
+  ['system', 'As the system'],
+  ['light', 'Light'],
+  ['dark', 'Dark'],
+];
+
+/** Settings for all conversations; kept in this browser. They apply from the next answer on. */
+export function SettingsDialog({ onClose }: { readonly onClose: () => void }) {
+  const { settings } = useApp();
+  const promptId = useId();
+  const change = (fields: Partial<Settings>) => {
+    settings.value = { ...settings.value, ...fields };
+  };
+  return (
+    <Modal title="Settings" onClose={onClose}>
+      <section>
+        <h3>
+          <label for={promptId}>System prompt</label>
+        </h3>
+        <textarea
+          id={promptId}
+          rows={3}
+          placeholder="The model’s own"
+          value={settings.value.systemPrompt}
+          onInput={(event) => change({ systemPrompt: event.currentTarget.value })}
+        />
+      </section>
+      <section>
+        <h3>Sampling</h3>
+        <p class="hint">Empty fields take the model’s own values.</p>
+        <SamplingFields sampling={settings.value.sampling} onChange={(sampling) => change({ sampling })} />
+      </section>
+      <section>
+        <h3>Attention</h3>
+        <p>Dense: every token attends to all tokens before it.</p>
+      </section>
+      <section>
+        <fieldset class="choices">
+          <legend>Appearance</legend>
+          {themes.map(([theme, label]) => (
+            <label key={theme}>
+              <input
+                type="radio"
+                name="theme"
+                value={theme}
+                checked={settings.value.theme === theme}
+                onChange={() => change({ theme })}
+              />
+              <span>{label}</span>
+            </label>
+          ))}
+        </fieldset>
+      </section>
+    </Modal>
+  );
+}

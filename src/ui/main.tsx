@@ -1,0 +1,31 @@
+import { render } from 'preact';
+import { createEngine, planModel } from '../engine/index.ts';
+import { App } from './app.tsx';
+import { AppContext, createAppState } from './state/app-state.ts';
+import { readPageConfig } from './state/page-config.ts';
+import './styles/tokens.css';
+import './styles/base.css';
+import './styles/controls.css';
+import './styles/layout.css';
+import './styles/conversation.css';
+import './styles/markdown.css';
+import './styles/dialogs.css';
+
+const config = await readPageConfig(document.baseURI);
+const app = createAppState({ createEngine, planModel }, config);
+const root = document.getElementById('app');
+if (!root) throw new Error('Internal error: index.html has no element "app".');
+
+render(
+  <AppContext.Provider value={app}>
+    <App />
+  </AppContext.Provider>,
+  root,
+);
+
+if (config.defaultModel && config.autoLoad) {
+  void app.model.load({
+    label: config.defaultModel.label,
+    options: { model: config.defaultModel.reference },
+  });
+}

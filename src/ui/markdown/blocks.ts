@@ -1,0 +1,31 @@
+/** Markdown text as blocks of tokens. HTML is no part of the language here: it stays text. */
+import { Marked, type Token, type TokensList } from 'marked';
+
+/** A top-level piece of a text: a paragraph, list, table, code block … */
+export interface Block {
+  /** The block's source; with the same `definitions`, equal source means equal output. */
+  readonly raw: string;
+  /** Link definitions in the whole text: a later one may turn text of this block into a link. */
+  readonly definitions: number;
+  readonly token: Token;
+}
+
+const parser = new Marked({
+  gfm: true,
+  breaks: false,
+  // Without these two rules "<" begins no token of its own and is read as text.
+  tokenizer: { html: () => undefined, tag: () => undefined },
+});
+
+/** Splits a text into its blocks, in order; blank space between them is dropped. */
+export function parseBlocks(text: string): readonly Block[] {
+  const tokens: TokensList = parser.lexer(text);
+  const definitions = Object.keys(tokens.links).length;
+  const blocks: Block[] = [];
+  for (const token of tokens) {
+    if (token.type !== 'space' && token.type !== 'def') {
+      blocks.push({ raw: token.raw, definitions, token });
+    }
+  }
+  return blocks;
+}

@@ -1,0 +1,61 @@
+/** Everything the page's components share, made once by main and handed down by context. */
+import { type ReadonlySignal, type Signal, signal } from '@preact/signals';
+import { createContext } from 'preact';
+import { useContext } from 'preact/hooks';
+import { type ChatSession, createChatSession } from './chat-session.ts';
+import { createFrameQueue } from './frame-queue.ts';
+import { emptyDraft, type ModelDraft } from './model-choice.ts';
+import { createModelSession, type EngineDoor, type ModelSession } from './model-session.ts';
+import type { PageConfig } from './page-config.ts';
+import { persistedSignal } from './persisted.ts';
+import { parseSettings, type Settings } from './settings.ts';
+
+/** At most one dialog is open. */
+export type OpenDialog = 'none' | 'model' | 'settings';
+
+export interface AppState {
+  readonly config: PageConfig;
+  readonly settings: Signal<Settings>;
+  readonly model: ModelSession;
+  readonly chat: ChatSession;
+  readonly dialog: Signal<OpenDialog>;
+  /** The model dialog's form, access token included: in memory only. */
+  readonly draft: Signal<ModelDraft>;
+  /** Sentence for screen readers; changing it has it read out. */
+  readonly announcement: ReadonlySignal<string>;
+  announce(sentence: string): void;
+}
+
+export function createAppState(door: EngineDoor, config: PageConfig): AppState {
+  const settings = persistedSignal('pivotal.settings', parseSettings);
+  const announcement = signal('');
+  const model = createModelSession(door);
+  const chat = createChatSession({
+    completions: () => {
+      const state = model.state.peek();
+      return state.kind === 'ready' ? state.engine.chat.completions : null;
+    },
+    settings,
+    frames: createFrameQueue(),
+  });
+  return {
+    config,
+    settings,
+    model,
+    chat,
+    dialog: signal<OpenDialog>('none'),
+    draft: signal<ModelDraft>({ ...emptyDraft, source: config.defaultModel ? 'default' : 'hub' }),
+    announcement,
+    announce: (sentence) => {
+      announcement.value = sentence;
+    },
+  };
+}
+
+export const AppContext = createContext<AppState | null>(null);
+
+export function useApp(): AppState {
+  const app = useContext(AppContext);
+  if (!app) throw new Error('Internal error: a component is outside AppContext.');
+  return app;
+}

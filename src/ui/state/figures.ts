@@ -1,0 +1,77 @@
+/** What is measured while answering, as rows to show. Only measured or planned values: nothing is estimated here. */
+import type { MemoryPlan, MemoryUse } from '../../engine/index.ts';
+import type { Answer } from './conversation.ts';
+import { formatBytes, formatCount, formatDuration, formatRate } from './format.ts';
+
+export interface Figure {
+  readonly name: string;
+  /** A dash until there is a value. */
+  readonly value: string;
+  /** Shown where there is little room, too. */
+  readonly isMain?: boolean;
+}
+
+export interface FigureGroup {
+  readonly title: string;
+  readonly figures: readonly Figure[];
+}
+
+const none = '–';
+
+/** answer: the last one, or null before the first; plan and memory: null without a loaded model. */
+export function figureGroups(
+  answer: Answer | null,
+  plan: MemoryPlan | null,
+  memory: MemoryUse | null,
+): readonly FigureGroup[] {
+  const timings = answer?.timings ?? null;
+  const live = answer?.live ?? null;
+  const decodeRate = timings?.decodeTokensPerSecond ?? live?.tokensPerSecond ?? null;
+  const cached = answer?.usage?.prompt_tokens_details.cached_tokens ?? null;
+  const context = live === null ? none : formatCount(live.contextTokens);
+  return [
+    {
+      title: 'Speed',
+      figures: [
+        { name: 'Decode', value: decodeRate === null ? none : formatRate(decodeRate), isMain: true },
+        { name: 'Prefill', value: timings ? formatRate(timings.prefillTokensPerSecond) : none },
+        {
+          name: 'First token',
+          value: timings ? formatDuration(timings.timeToFirstTokenMs) : none,
+          isMain: true,
+        },
+      ],
+    },
+    {
+      title: 'Context',
+      figures: [
+        {
+          name: 'Tokens',
+          value: plan === null ? context : `${context} of ${formatCount(plan.contextLength)}`,
+          isMain: true,
+        },
+        { name: 'Attended per step', value: live === null ? none : formatCount(live.attendedTokens) },
+        { name: 'Reused from cache', value: cached === null ? none : formatCount(cached) },
+      ],
+    },
+    {
+      title: 'Memory',
+      figures: [
+        { name: 'Weights', value: memory ? formatBytes(memory.weightBytes) : none },
+        { name: 'KV cache', value: memory ? formatBytes(memory.kvCacheBytes) : none },
+        { name: 'Scratch', value: memory ? formatBytes(memory.scratchBytes) : none },
+      ],
+    },
+  ];
+}
+
+/** One line under a finished or stopped answer. */
+export function answerSummary(answer: Answer): string {
+  const { timings, usage, live } = answer;
+  const parts: string[] = [];
+  if (usage) parts.push(`${formatCount(usage.completion_tokens)} tokens`);
+  const rate = timings?.decodeTokensPerSecond ?? live?.tokensPerSecond;
+  if (rate !== undefined && rate > 0) parts.push(formatRate(rate));
+  if (timings) parts.push(`first after ${formatDuration(timings.timeToFirstTokenMs)}`);
+  return parts.join(' · ');
+}

@@ -1,0 +1,188 @@
+import { describe, expect, test } from 'vitest';
+import { AppError } from '../../engine/index.ts';
+import { answerAdvice, faultFrom, loadAdvice } from './fault.ts';
+import { formatBytes, formatDuration, formatParameters, formatRate } from './format.ts';
+import { choiceFromDraft, emptyDraft } from './model-choice.ts';
+import { parsePageConfig } from './page-config.ts';
+import {
+  defaultSettings,
+  parseSampling,
+  parseSettings,
+  samplingFields,
+  toRequestFields,
+} from './settings.ts';
+
+const page = 'https://page.example/app/';
+
+describe('choosing a model', () => {
+  const choose = (fields: Partial<typeof emptyDraft>) =>
+    choiceFromDraft({ ...emptyDraft, ...fields }, { label: 'D', reference: 'd' }, page);
+
+  test.each([
+    ['owner/name', 'owner/name'],
+    [' owner/na.me-1 ', 'owner/na.me-1'],
+    ['https://huggingface.co/owner/name', 'owner/name'],
+    ['https://huggingface.co/owner/name/tree/main', 'owner/name'],
+    ['huggingface', null],
+    ['a/b/c', null],
+    ['', null],
+  ])('the repository typed as %j is %j', (repo, expected) => {
+    const result = choose({ repo });
+    if (expected === null) expect(result).toMatchObject({ ok: false, field: 'repo' });
+    else expect(result).toMatchObject({ choice: { options: { model: { kind: 'hub', repo: expected } } } });
+  });
+
+  test('an access token goes with a hub model only', () => {
+    const secret = { accessToken: 'hf_x', revision: 'v1' };
+    expect(choose({ ...secret, repo: 'o/n' })).toMatchObject({
+      choice: { options: { accessToken: 'hf_x', revision: 'v1' } },
+    });
+    const elsewhere = choose({ ...secret, source: 'url', url: 'https://other.example/m' });
+    expect(JSON.stringify(elsewhere)).not.toContain('hf_x');
+    expect(JSON.stringify(elsewhere)).not.toContain('v1');
+  });
+
+  test.each([
+    ['models/a', `${page}models/a/`, 'a'],
+    ['https://x.example/m%20n/', 'https://x.example/m%20n/', 'm n'],
+    ['http://localhost:8080', 'http://localhost:8080/', 'localhost:8080'],
+    ['https://x.example/%zz', 'https://x.example/%zz/', '%zz'],
+  ])('the address %j becomes %s, called %s', (url, href, label) => {
+    expect(choose({ source: 'url', url })).toMatchObject({
+      choice: { label, options: { model: { kind: 'url', url: href } } },
+    });
+  });
+
+  test.each(['', 'javascript:alert(1)', 'file:///etc', 'data:text/plain,x'])(
+    'the address %j is refused',
+    (url) => {
+      expect(choose({ source: 'url', url })).toMatchObject({ ok: false, field: 'url' });
+    },
+  );
+
+  test.each(['0', '-1', '1.5', 'many', '1e400'])('the context length %j is refused', (contextLength) => {
+    expect(choose({ repo: 'o/n', contextLength })).toMatchObject({ ok: false, field: 'contextLength' });
+  });
+
+  test('options left alone are absent, others are passed on', () => {
+    expect(choose({ source: 'default' })).toEqual({
+      ok: true,
+      choice: { label: 'D', options: { model: 'd', weights: 'q4' } },
+    });
+    expect(choose({ repo: 'o/n', contextLength: '16384', extendContext: true })).toMatchObject({
+      choice: { options: { contextLength: 16384, extendContext: 'yarn' } },
+    });
+  });
+
+  test('no folder chosen is said', () => {
+    expect(choose({ source: 'folder' })).toMatchObject({ ok: false, field: 'folder' });
+  });
+});
+
+describe('the page configuration', () => {
+  test('a default model beside the page', () => {
+    expect(parsePageConfig({ defaultModel: 'models/a/', autoLoad: true }, page)).toEqual({
+      defaultModel: { label: 'a', reference: { kind: 'url', url: `${page}models/a/` } },
+      autoLoad: true,
+    });
+  });
+
+  test('a default model on the hub', () => {
+    expect(parsePageConfig({ defaultModel: { repo: 'o/n', revision: 'r' } }, page).defaultModel).toEqual({
+      label: 'o/n',
+      reference: { kind: 'hub', repo: 'o/n', revision: 'r' },
+    });
+  });
+
+  test.each([null, 3, {}, { defaultModel: 7 }, { defaultModel: { repo: 1 } }, { autoLoad: 'yes' }])(
+    '%j offers none',
+    (json) => {
+      expect(parsePageConfig(json, page)).toEqual({ defaultModel: null, autoLoad: false });
+    },
+  );
+});
+
+describe('settings', () => {
+  const field = (name: string) => samplingFields.find((candidate) => candidate.name === name)!;
+
+  test('empty means the model decides; what is not allowed is refused', () => {
+    expect(parseSampling(field('temperature'), '  ')).toBe(null);
+    expect(parseSampling(field('temperature'), '0')).toBe(0);
+    expect(parseSampling(field('temperature'), '0.7')).toBe(0.7);
+    expect(parseSampling(field('temperature'), '-1')).toBe(undefined);
+    expect(parseSampling(field('topP'), '1.01')).toBe(undefined);
+    expect(parseSampling(field('topK'), '2.5')).toBe(undefined);
+    expect(parseSampling(field('seed'), 'abc')).toBe(undefined);
+    expect(parseSampling(field('seed'), '4294967296')).toBe(undefined);
+  });
+
+  test('what was stored comes back; anything else becomes the default', () => {
+    const settings = {
+      systemPrompt: 's',
+      sampling: { ...defaultSettings.sampling, topP: 0.9, seed: 1 },
+      theme: 'dark' as const,
+    };
+    expect(parseSettings(JSON.parse(JSON.stringify(settings)))).toEqual(settings);
+    for (const bad of [
+      null,
+      'x',
+      [],
+      { sampling: { topP: 'high', topK: 1.5 }, theme: 'pink', systemPrompt: 1 },
+    ]) {
+      expect(parseSettings(bad)).toEqual(defaultSettings);
+    }
+  });
+
+  test('settings left to the model are not sent', () => {
+    expect(toRequestFields(defaultSettings.sampling)).toEqual({});
+    expect(toRequestFields({ ...defaultSettings.sampling, temperature: 0, minP: 0.1 })).toEqual({
+      temperature: 0,
+      min_p: 0.1,
+    });
+  });
+});
+
+describe('faults', () => {
+  test('typed errors keep code and message, plain forms too, others are internal', () => {
+    expect(faultFrom(new AppError('context-full', 'm'))).toEqual({ code: 'context-full', message: 'm' });
+    expect(faultFrom({ code: 'out-of-memory', message: 'm' })).toEqual({
+      code: 'out-of-memory',
+      message: 'm',
+    });
+    expect(faultFrom({ code: 'toString', message: 'm' })).toEqual({ code: 'internal', message: 'm' });
+    expect(faultFrom(new TypeError('m'))).toEqual({ code: 'internal', message: 'm' });
+    expect(faultFrom('m')).toEqual({ code: 'internal', message: 'm' });
+  });
+
+  test('every kind of failure offers something to do', () => {
+    for (const code of ['download-failed', 'device-lost', 'aborted', 'internal', 'storage-full'] as const) {
+      expect(loadAdvice(code).actions.length).toBeGreaterThan(0);
+      expect(answerAdvice(code).actions.length).toBeGreaterThan(0);
+    }
+    expect(answerAdvice('context-full').actions).toContain('new-chat');
+    expect(loadAdvice('model-unsupported').actions).toEqual(['choose-model']);
+  });
+});
+
+describe('figures as text', () => {
+  test('bytes', () => {
+    expect([0, 999, 1000, 9_949, 98_351_224, 999_600, 1.5e9].map(formatBytes)).toEqual([
+      ...['0 B', '999 B', '1.0 kB', '9.9 kB', '98 MB', '1.0 MB', '1.5 GB'],
+    ]);
+  });
+
+  test('durations', () => {
+    expect([0, 31.4, 999.4, 999.6, 9_940, 9_960, 59_940, 59_960, 119_700].map(formatDuration)).toEqual([
+      ...['0 ms', '31 ms', '999 ms', '1.00 s', '9.94 s', '10.0 s', '59.9 s', '1 min 0 s', '2 min 0 s'],
+    ]);
+  });
+
+  test('rates and parameters', () => {
+    expect([2.345, 41.26, 812.4].map(formatRate)).toEqual(['2.35 tok/s', '41.3 tok/s', '812 tok/s']);
+    expect([134_515_008, 999_600_000, 7_241_732_096].map(formatParameters)).toEqual([
+      '135 M',
+      '1.0 B',
+      '7.2 B',
+    ]);
+  });
+});

@@ -1,0 +1,137 @@
+import { describe, expect, test } from 'vitest';
+import { AppError, type Engine, type EngineOptions, type MemoryPlan } from '../../engine/index.ts';
+import type { ModelChoice } from './model-choice.ts';
+import { createModelSession } from './model-session.ts';
+
+const choice = (label: string): ModelChoice => ({ label, options: { model: label } });
+
+interface Pending {
+  readonly options: EngineOptions;
+  resolve(engine: Engine): void;
+  reject(error: unknown): void;
+}
+
+function setUp(problems: readonly string[] = []) {
+  const engines: Pending[] = [];
+  const disposed: string[] = [];
+  const session = createModelSession({
+    planModel: async () => ({ problems }) as unknown as MemoryPlan,
+    createEngine: (options) =>
+      new Promise((resolve, reject) => {
+        engines.push({ options, resolve, reject });
+      }),
+  });
+  const engine = (name: string) =>
+    ({
+      model: { name },
+      memory: async () => ({ weightBytes: 1, kvCacheBytes: 2, scratchBytes: 3 }),
+      dispose: async () => {
+        disposed.push(name);
+      },
+    }) as unknown as Engine;
+  return { session, engines, disposed, engine };
+}
+
+const settled = () => new Promise<void>((resolve) => setTimeout(resolve, 0));
+
+describe('the model session', () => {
+  test('loads with progress, then is ready with its memory', async () => {
+    const { session, engines, engine } = setUp();
+    const loading = session.load(choice('a'));
+    await settled();
+    const progress = {
+      stage: 'weights',
+      loadedBytes: 1,
+      totalBytes: 2,
+      fromStorageBytes: 0,
+      bytesPerSecond: 3,
+    } as const;
+    engines[0]!.options.onProgress?.(progress);
+    expect(session.state.value).toMatchObject({ kind: 'loading', progress });
+    engines[0]!.resolve(engine('a'));
+    await loading;
+    expect(session.state.value.kind).toBe('ready');
+    expect(session.memory.value).toEqual({ weightBytes: 1, kvCacheBytes: 2, scratchBytes: 3 });
+  });
+
+  test('a plan with problems is shown instead of a download', async () => {
+    const { session, engines } = setUp(['Too big.']);
+    await session.load(choice('a'));
+    expect(session.state.value).toMatchObject({
+      kind: 'failed',
+      fault: { code: 'limit-exceeded', message: 'Too big.' },
+    });
+    expect(engines).toHaveLength(0);
+  });
+
+  test('a second load wins: the first is aborted and its engine disposed when it comes late', async () => {
+    const { session, engines, disposed, engine } = setUp();
+    const first = session.load(choice('a'));
+    await settled();
+    const second = session.load(choice('b'));
+    await settled();
+    expect(engines[0]!.options.signal?.aborted).toBe(true);
+    engines[1]!.resolve(engine('b'));
+    await second;
+    engines[0]!.resolve(engine('a'));
+    await first;
+    expect(disposed).toEqual(['a']);
+    expect(session.state.value).toMatchObject({ kind: 'ready', engine: { model: { name: 'b' } } });
+  });
+
+  test('loading another model disposes the one in use first', async () => {
+    const { session, engines, disposed, engine } = setUp();
+    const first = session.load(choice('a'));
+    await settled();
+    engines[0]!.resolve(engine('a'));
+    await first;
+    void session.load(choice('b'));
+    await settled();
+    expect(disposed).toEqual(['a']);
+  });
+
+  test('a failure names its code and can be tried again', async () => {
+    const { session, engines, engine } = setUp();
+    const loading = session.load(choice('a'));
+    await settled();
+    engines[0]!.reject(new AppError('download-failed', 'cut'));
+    await loading;
+    expect(session.state.value).toMatchObject({ kind: 'failed', fault: { code: 'download-failed' } });
+    const again = session.reload();
+    await settled();
+    engines[1]!.resolve(engine('a'));
+    await again;
+    expect(session.state.value.kind).toBe('ready');
+  });
+
+  test('a cancelled load says so and a late engine is disposed', async () => {
+    const { session, engines, disposed, engine } = setUp();
+    const loading = session.load(choice('a'));
+    await settled();
+    session.cancel();
+    expect(session.state.value).toMatchObject({ kind: 'failed', fault: { code: 'aborted' } });
+    engines[0]!.resolve(engine('a'));
+    await loading;
+    expect(disposed).toEqual(['a']);
+    expect(session.state.value).toMatchObject({ kind: 'failed', fault: { code: 'aborted' } });
+  });
+
+  test('a lost device shows as recovering and passes; a final failure becomes the state', async () => {
+    const { session, engines, engine } = setUp();
+    const loading = session.load(choice('a'));
+    await settled();
+    engines[0]!.resolve(engine('a'));
+    await loading;
+    const { onStatus } = engines[0]!.options;
+    onStatus?.({ kind: 'recovering', reason: 'reset' });
+    expect(session.recovering.value).toBe('reset');
+    expect(session.state.value.kind).toBe('ready');
+    onStatus?.({ kind: 'ready' });
+    expect(session.recovering.value).toBe(null);
+    onStatus?.({ kind: 'failed', error: { code: 'device-lost', message: 'gave up' } });
+    expect(session.state.value).toMatchObject({
+      kind: 'failed',
+      fault: { code: 'device-lost', message: 'gave up' },
+    });
+  });
+});

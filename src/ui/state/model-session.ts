@@ -1,0 +1,141 @@
+/** The one loaded model: loading it, losing it, replacing it. Knows nothing of the conversation. */
+import { batch, type ReadonlySignal, signal } from '@preact/signals';
+import type { Engine, EngineOptions, LoadProgress, MemoryPlan, MemoryUse } from '../../engine/index.ts';
+import { type Fault, faultFrom } from './fault.ts';
+import type { ModelChoice } from './model-choice.ts';
+
+/** What the page needs of the engine; the real functions are passed in once, by main. */
+export interface EngineDoor {
+  createEngine(options: EngineOptions): Promise<Engine>;
+  planModel(options: EngineOptions): Promise<MemoryPlan>;
+}
+
+export type ModelState =
+  | { readonly kind: 'none' }
+  | {
+      readonly kind: 'loading';
+      readonly choice: ModelChoice;
+      readonly plan: MemoryPlan | null;
+      readonly progress: LoadProgress | null;
+    }
+  | { readonly kind: 'ready'; readonly choice: ModelChoice; readonly engine: Engine }
+  | { readonly kind: 'failed'; readonly choice: ModelChoice; readonly fault: Fault };
+
+export interface ModelSession {
+  readonly state: ReadonlySignal<ModelState>;
+  /** Why the engine is rebuilding itself after losing its device; null while all is well. */
+  readonly recovering: ReadonlySignal<string | null>;
+  readonly memory: ReadonlySignal<MemoryUse | null>;
+  /** What a choice would take, without downloading weights. @throws AppError */
+  plan(choice: ModelChoice, signal: AbortSignal): Promise<MemoryPlan>;
+  /** Frees the loaded model and loads another; never rejects: failures are a state. */
+  load(choice: ModelChoice): Promise<void>;
+  /** Loads the last choice again. */
+  reload(): Promise<void>;
+  cancel(): void;
+  refreshMemory(): Promise<void>;
+}
+
+export function createModelSession(door: EngineDoor): ModelSession {
+  const state = signal<ModelState>({ kind: 'none' });
+  const recovering = signal<string | null>(null);
+  const memory = signal<MemoryUse | null>(null);
+  let loading = new AbortController();
+
+  async function load(choice: ModelChoice): Promise<void> {
+    loading.abort();
+    const attempt = new AbortController();
+    loading = attempt;
+    const { signal } = attempt;
+    const previous = state.peek();
+    batch(() => {
+      state.value = { kind: 'loading', choice, plan: null, progress: null };
+      recovering.value = null;
+      memory.value = null;
+    });
+    const change = (next: ModelState) => {
+      if (loading === attempt) state.value = next;
+    };
+    try {
+      if (previous.kind === 'ready') await previous.engine.dispose();
+      const plan = await door.planModel({ ...choice.options, signal });
+      if (plan.problems.length > 0) {
+        change({
+          kind: 'failed',
+          choice,
+          fault: { code: 'limit-exceeded', message: plan.problems.join(' ') },
+        });
+        return;
+      }
+      change({ kind: 'loading', choice, plan, progress: null });
+      const engine = await door.createEngine({
+        ...choice.options,
+        signal,
+        onProgress: (progress) => {
+          const current = state.peek();
+          if (current.kind === 'loading') change({ ...current, progress });
+        },
+        onStatus: (status) => {
+          if (loading !== attempt) return;
+          switch (status.kind) {
+            case 'ready':
+              recovering.value = null;
+              return;
+            case 'recovering':
+              recovering.value = status.reason;
+              return;
+            case 'failed':
+              batch(() => {
+                recovering.value = null;
+                state.value = { kind: 'failed', choice, fault: faultFrom(status.error) };
+              });
+              return;
+            default:
+              return status satisfies never;
+          }
+        },
+      });
+      if (loading !== attempt || signal.aborted) {
+        await engine.dispose();
+        return;
+      }
+      change({ kind: 'ready', choice, engine });
+      await refreshMemory();
+    } catch (error) {
+      if (!signal.aborted) change({ kind: 'failed', choice, fault: faultFrom(error) });
+    }
+  }
+
+  async function refreshMemory(): Promise<void> {
+    const current = state.peek();
+    if (current.kind !== 'ready') return;
+    try {
+      memory.value = await current.engine.memory();
+    } catch {
+      memory.value = null; // The engine is gone or recovering: its own status says so.
+    }
+  }
+
+  return {
+    state,
+    recovering,
+    memory,
+    load,
+    refreshMemory,
+    plan: (choice, signal) => door.planModel({ ...choice.options, signal }),
+    reload: async () => {
+      const current = state.peek();
+      if (current.kind !== 'none') await load(current.choice);
+    },
+    cancel: () => {
+      const current = state.peek();
+      if (current.kind !== 'loading') return;
+      loading.abort();
+      state.value = {
+        kind: 'failed',
+        choice: current.choice,
+        fault: { code: 'aborted', message: 'You stopped loading. What was downloaded is kept.' },
+      };
+    },
+  };
+}
