@@ -1,0 +1,127 @@
+// Last pass of a sampled step, one workgroup: the shortest of the cuts by top-k, top-p and min-p, then the token whose
+// cumulative weight, in order of ids, first reaches random number · total: first its chunk, then the token inside.
+struct Dims {
+  vocab: u32,
+  chunkCount: u32,
+  ringSlots: u32,
+}
+
+@group(0) @binding(0) var<uniform> dims: Dims;
+@group(0) @binding(1) var<uniform> params: SamplingParams;
+@group(0) @binding(2) var<storage, read> logits: array<f32>;
+@group(0) @binding(3) var<storage, read> adjusted: array<f32>;
+@group(0) @binding(4) var<storage, read> chunks: array<Chunk>;
+@group(0) @binding(5) var<storage, read> histogram: array<vec4f>;
+@group(0) @binding(6) var<storage, read_write> tokens: array<u32>;
+@group(0) @binding(7) var<storage, read_write> history: array<u32>;
+@group(0) @binding(8) var<storage, read_write> step: Step;
+@group(0) @binding(9) var<storage, read_write> results: array<u32>;
+
+const teamLanes = 32u; // lanes that read one chunk together, so that a workgroup reads eight at a time
+const everyKey = endOfKeys - 1u;
+
+var<workgroup> randomNumber: f32;
+var<workgroup> chosen: u32;
+
+// Last key of the survivors of top-k, then of top-p on what top-k left, then of min-p.
+fn survivors(lane: u32, largest: f32) -> u32 {
+  var cut = Cut(everyKey, 0.0);
+  if (params.topK != 0u) {
+    cut = findCut(lane, largest, 0u, f32(min(params.topK, dims.vocab)));
+  } else {
+    for (var chunk = 0u; chunk < dims.chunkCount; chunk++) {
+      cut.weight += chunks[chunk].sum * weightOf(largest - chunks[chunk].largest);
+    }
+  }
+  var lastKey = cut.lastKey;
+  if (params.topP < 1.0) {
+    lastKey = min(lastKey, findCut(lane, largest, 1u, params.topP * cut.weight).lastKey);
+  }
+  return min(lastKey, bitcast<u32>(params.minPDistance));
+}
+
+// Weight of the survivors in the chunk of this lane's number.
+fn chunkWeight(lane: u32, largest: f32, lastKey: u32) -> f32 {
+  if (lastKey < everyKey) {
+    clearSlots(lane);
+    for (var chunk = lane / teamLanes; chunk < dims.chunkCount; chunk += lanes / teamLanes) {
+      let top = chunks[chunk].largest;
+      if (bitcast<u32>(largest - top) > lastKey) {
+        continue;
+      }
+      var sum = 0.0;
+      for (var slot = lane % teamLanes; slot < chunkSize; slot += teamLanes) {
+        let id = chunk * chunkSize + slot;
+        if (id >= dims.vocab) {
+          break;
+        }
+        if (bitcast<u32>(largest - adjusted[id]) <= lastKey) {
+          sum += weightOf(top - adjusted[id]);
+        }
+      }
+      if (sum > 0.0) {
+        addToSlot(chunk, sum);
+      }
+    }
+    workgroupBarrier();
+  }
+  if (lane >= dims.chunkCount) {
+    return 0.0;
+  }
+  let sum = select(slotTotal(lane).y, chunks[lane].sum, lastKey == everyKey);
+  return sum * weightOf(largest - chunks[lane].largest);
+}
+
+fn survivorWeight(id: u32, largest: f32, lastKey: u32) -> f32 {
+  if (id >= dims.vocab) {
+    return 0.0;
+  }
+  let distance = largest - adjusted[id];
+  return select(0.0, weightOf(distance), bitcast<u32>(distance) <= lastKey);
+}
+
+fn draw(lane: u32, largest: f32, lastKey: u32, number: f32) -> u32 {
+  let ownChunk = vec2f(0.0, chunkWeight(lane, largest, lastKey));
+  sumLanes(lane, ownChunk);
+  let goal = number * running[lanes - 1u].y;
+  let chunk = firstReaching(lane, ownChunk, 1u, goal);
+  let goalInside = goal - sumBefore(chunk).y;
+
+  let first = chunk * chunkSize + lane * perLane; // a lane takes consecutive ids, so that lanes are in order of ids
+  var own = 0.0;
+  for (var slot = 0u; slot < perLane; slot++) {
+    own += survivorWeight(first + slot, largest, lastKey);
+  }
+  sumLanes(lane, vec2f(0.0, own));
+  let owner = firstReaching(lane, vec2f(0.0, own), 1u, goalInside);
+  if (lane == owner) {
+    var sum = sumBefore(lane).y;
+    var token = 0u;
+    for (var slot = 0u; slot < perLane; slot++) {
+      let weight = survivorWeight(first + slot, largest, lastKey);
+      if (weight > 0.0) {
+        token = first + slot;
+        sum += weight;
+        if (sum >= goalInside) {
+          break;
+        }
+      }
+    }
+    chosen = token;
+  }
+  return workgroupUniformLoad(&chosen);
+}
+
+@compute @workgroup_size(lanes)
+fn main(@builtin(local_invocation_index) lane: u32) {
+  if (lane == 0u) {
+    randomNumber = uniformAt(params.seedLow, params.seedHigh, step.index);
+  }
+  let number = workgroupUniformLoad(&randomNumber);
+  var largest = belowAll;
+  for (var chunk = 0u; chunk < dims.chunkCount; chunk++) {
+    largest = max(largest, chunks[chunk].largest);
+  }
+  let lastKey = survivors(lane, largest);
+  finish(lane, draw(lane, largest, lastKey, number));
+}

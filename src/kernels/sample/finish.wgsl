@@ -1,0 +1,100 @@
+// The end of both lists: hands the token to the next step, counts it, and writes its record to the ring.
+// Record, 64 words: token, bits of its log-probability, number of alternatives, then (id, bits of log-probability) of
+// each in descending order. Log-probabilities are of the model's own logits; NaN bits where none were asked for.
+const recordWords = 64u;
+const noLogprob = 0x7fc00000u;
+
+struct Candidate {
+  value: f32,
+  id: u32,
+}
+
+var<workgroup> candidates: array<Candidate, lanes>;
+
+// The best of the lanes' candidates, the same for all lanes.
+fn best(lane: u32, mine: Candidate) -> Candidate {
+  candidates[lane] = mine;
+  for (var half = lanes / 2u; half > 0u; half /= 2u) {
+    workgroupBarrier();
+    if (lane < half) {
+      let other = candidates[lane + half];
+      if (precedes(other.value, other.id, candidates[lane].value, candidates[lane].id)) {
+        candidates[lane] = other;
+      }
+    }
+  }
+  return workgroupUniformLoad(&candidates[0]);
+}
+
+// ln Σ exp(logit) over the vocabulary, from the chunks' sums.
+fn logNormaliser() -> f32 {
+  var largest = belowAll;
+  for (var chunk = 0u; chunk < dims.chunkCount; chunk++) {
+    largest = max(largest, chunks[chunk].rawLargest);
+  }
+  var sum = 0.0;
+  for (var chunk = 0u; chunk < dims.chunkCount; chunk++) {
+    sum += chunks[chunk].rawSum * weightOf(largest - chunks[chunk].rawLargest);
+  }
+  return largest + log(sum);
+}
+
+// Takes the best head of all chunks, again and again; the chunk it came from is searched for its next one.
+fn writeAlternatives(lane: u32, record: u32, normaliser: f32) {
+  var head = Candidate(belowAll, noToken);
+  if (lane < dims.chunkCount) {
+    head = Candidate(chunks[lane].rawLargest, chunks[lane].rawId);
+  }
+  var count = 0u;
+  while (count < params.topLogprobs) {
+    let winner = best(lane, head);
+    if (winner.id == noToken) {
+      break;
+    }
+    if (lane == 0u) {
+      results[record + 3u + 2u * count] = winner.id;
+      results[record + 4u + 2u * count] = bitcast<u32>(winner.value - normaliser);
+    }
+    count++;
+    let chunk = winner.id / chunkSize;
+    var next = Candidate(belowAll, noToken);
+    for (var slot = 0u; slot < perLane; slot++) {
+      let id = chunk * chunkSize + slot * lanes + lane;
+      if (id >= dims.vocab) {
+        break;
+      }
+      let value = clampLogit(logits[id]);
+      if (precedes(winner.value, winner.id, value, id) && precedes(value, id, next.value, next.id)) {
+        next = Candidate(value, id);
+      }
+    }
+    let follower = best(lane, next);
+    if (lane == chunk) {
+      head = follower;
+    }
+  }
+  if (lane == 0u) {
+    results[record + 2u] = count;
+  }
+}
+
+// Called by all lanes with the same token.
+fn finish(lane: u32, token: u32) {
+  let record = (step.index % dims.ringSlots) * recordWords;
+  var logprob = noLogprob;
+  if ((params.flags & wantsLogprobs) != 0u) {
+    let normaliser = logNormaliser();
+    logprob = bitcast<u32>(clampLogit(logits[token]) - normaliser);
+    writeAlternatives(lane, record, normaliser);
+  } else if (lane == 0u) {
+    results[record + 2u] = 0u;
+  }
+  if (lane == 0u) {
+    results[record] = token;
+    results[record + 1u] = logprob;
+    tokens[0] = token;
+    history[token] += 1u;
+    step.position += 1u;
+    step.index += 1u;
+  }
+}
