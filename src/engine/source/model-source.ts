@@ -7,7 +7,7 @@ export interface FileStat {
   readonly etag: string | null;
 }
 
-/** Bytes read so far, by where they came from. */
+/** Bytes handed to readers so far, by where they came from. */
 export interface Traffic {
   readonly networkBytes: number;
   /** From the browser's storage, or from a local disk. */
