@@ -1,6 +1,7 @@
 import { useSignal } from '@preact/signals';
 import { useEffect, useRef } from 'preact/hooks';
 import { useApp } from '../state/app-state.ts';
+import type { ModelState } from '../state/model-session.ts';
 import { Icon } from './icon.tsx';
 
 /** Where questions are written. Enter sends, Shift+Enter begins a line. What is typed survives everything but sending. */
@@ -9,10 +10,19 @@ export function Composer() {
   const text = useSignal('');
   const field = useRef<HTMLTextAreaElement>(null);
   const isAnswering = chat.isAnswering.value;
-  const isReady = model.state.value.kind === 'ready';
-  const canSend = isReady && !isAnswering && text.value.trim() !== '';
+  const { kind } = model.state.value;
+  const canSend = kind === 'ready' && !isAnswering && text.value.trim() !== '';
 
-  useEffect(() => field.current?.focus(), []);
+  // On a touch screen the focus would open the keyboard over the page.
+  const isEmpty = chat.conversation.value.turns.length === 0;
+  useEffect(() => {
+    if (matchMedia('(hover: hover)').matches) field.current?.focus();
+  }, [isEmpty]);
+
+  function stop(): void {
+    chat.stop();
+    field.current?.focus();
+  }
 
   function send(): void {
     if (!canSend) return;
@@ -43,7 +53,7 @@ export function Composer() {
         ref={field}
         rows={1}
         aria-label="Question"
-        placeholder={isReady ? 'Ask something' : 'You can write while the model loads'}
+        placeholder={placeholders[kind]}
         value={text.value}
         onInput={(event) => {
           text.value = event.currentTarget.value;
@@ -51,7 +61,7 @@ export function Composer() {
         onKeyDown={onKeyDown}
       />
       {isAnswering ? (
-        <button type="button" class="primary round" aria-label="Stop" onClick={chat.stop}>
+        <button type="button" class="primary round" aria-label="Stop" onClick={stop}>
           <Icon name="stop" />
         </button>
       ) : (
@@ -62,3 +72,10 @@ export function Composer() {
     </form>
   );
 }
+
+const placeholders: Readonly<Record<ModelState['kind'], string>> = {
+  none: 'Choose a model to ask something',
+  loading: 'You can write while the model loads',
+  ready: 'Ask something',
+  failed: 'Load a model to ask something',
+};

@@ -4,9 +4,13 @@ import { Icon } from './icon.tsx';
 
 /** The page's name, the model in use, and the doors to everything else. */
 export function Header() {
-  const { chat, dialog, model } = useApp();
+  const { announce, chat, dialog, model } = useApp();
   const state = model.state.value;
   const isEmpty = chat.conversation.value.turns.length === 0;
+  const newChat = () => {
+    chat.clear();
+    announce('New chat.');
+  };
   return (
     <header class="bar">
       <h1>Pivotal</h1>
@@ -24,7 +28,7 @@ export function Header() {
         <Icon name="chevron" />
       </button>
       <nav aria-label="Page">
-        <button type="button" class="quiet" aria-label="New chat" disabled={isEmpty} onClick={chat.clear}>
+        <button type="button" class="quiet" aria-label="New chat" disabled={isEmpty} onClick={newChat}>
           <Icon name="plus" />
           <span>New chat</span>
         </button>

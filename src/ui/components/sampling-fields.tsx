@@ -39,7 +39,7 @@ function NumberField(props: {
     <TextField
       label={field.label}
       inputMode={field.step === 1 ? 'numeric' : 'decimal'}
-      placeholder="model default"
+      placeholder="default"
       hint={field.hint}
       problem={isWrong ? `Give ${kind} from ${field.min} to ${field.max}.` : undefined}
       value={typed.value}

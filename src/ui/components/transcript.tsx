@@ -1,5 +1,5 @@
 import { Component, type ComponentChildren } from 'preact';
-import { useRef } from 'preact/hooks';
+import { useEffect, useRef } from 'preact/hooks';
 import { useApp } from '../state/app-state.ts';
 import type { Turn } from '../state/conversation.ts';
 import { AnswerView } from './answer.tsx';
@@ -11,9 +11,17 @@ import { useStickToEnd } from './use-stick-to-end.ts';
 export function Transcript({ children }: { readonly children?: ComponentChildren }) {
   const { chat } = useApp();
   const { turns } = chat.conversation.value;
+  const lastId = turns.at(-1)?.id;
   const scroller = useRef<HTMLElement>(null);
   const content = useRef<HTMLDivElement>(null);
-  const { isAtEnd, goToEnd } = useStickToEnd(scroller, content, turns.at(-1)?.id);
+  const { isAtEnd, goToEnd } = useStickToEnd(scroller, content, lastId);
+  // A button that asked anew is gone with the turn it stood in: the focus stays in the conversation.
+  useEffect(() => {
+    if (lastId !== undefined && document.activeElement === document.body) {
+      scroller.current?.focus({ preventScroll: true });
+    }
+  }, [lastId]);
+
   return (
     // biome-ignore lint/a11y/noNoninteractiveTabindex: the conversation scrolls, which needs the keyboard too
     <main ref={scroller} class="transcript" tabIndex={0} aria-label="Conversation">

@@ -2,7 +2,7 @@
 import { Component, type ComponentChildren } from 'preact';
 import { useMemo } from 'preact/hooks';
 import { type Block, parseBlocks } from './blocks.ts';
-import { renderToken } from './render.tsx';
+import { renderBlock } from './render.tsx';
 
 export function Markdown({ text }: { readonly text: string }) {
   const blocks = useMemo(() => parseBlocks(text), [text]);
@@ -22,6 +22,6 @@ class RenderedBlock extends Component<{ readonly block: Block }> {
   }
 
   override render(): ComponentChildren {
-    return renderToken(this.props.block.token);
+    return renderBlock(this.props.block);
   }
 }

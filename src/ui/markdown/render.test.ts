@@ -1,7 +1,7 @@
 import { isValidElement, type VNode } from 'preact';
 import { describe, expect, test } from 'vitest';
 import { parseBlocks } from './blocks.ts';
-import { renderToken } from './render.tsx';
+import { renderBlock } from './render.tsx';
 
 interface Rendered {
   readonly elements: readonly VNode<Record<string, unknown>>[];
@@ -21,7 +21,7 @@ function rendered(markdown: string): Rendered {
       walk(element.props.children);
     } else if (typeof node === 'string' || typeof node === 'number') text += String(node);
   };
-  for (const block of parseBlocks(markdown)) walk(renderToken(block.token));
+  for (const block of parseBlocks(markdown)) walk(renderBlock(block));
   return { elements, text };
 }
 
@@ -56,6 +56,13 @@ describe('Markdown', () => {
     expect(tagsOf(rendered('# T\n\na **b** *c* ~~d~~ `e`\n\n> q\n\n- x\n- y\n\n---\n'))).toEqual([
       ...['h3', 'p', 'strong', 'em', 'del', 'code', 'blockquote', 'p', 'ul', 'li', 'li', 'hr'],
     ]);
+  });
+
+  test('headings form an outline without gaps, whatever levels the model chose', () => {
+    expect(tagsOf(rendered('## a\n#### b\n###### c\n#### d\n# e\n### f'))).toEqual([
+      ...['h3', 'h4', 'h5', 'h4', 'h3', 'h4'],
+    ]);
+    expect(tagsOf(rendered('- # x'))).toEqual(['ul', 'li', 'p', 'strong']);
   });
 
   test('an ordered list keeps its first number', () => {

@@ -3,14 +3,21 @@
 import type { Token, Tokens } from 'marked';
 import type { ComponentChildren, VNode } from 'preact';
 import { CodeBlock } from '../components/code-block.tsx';
+import type { Block } from './blocks.ts';
 import { decodeCharacterReferences } from './character-references.ts';
 import { safeLink } from './safe-link.ts';
 
 /** Nesting beyond this is shown as source: a hostile text must not overflow the stack. */
 const deepest = 40;
 
+/** A top-level block. */
+export function renderBlock({ token, outline }: Block): ComponentChildren {
+  if (token.type !== 'heading') return renderToken(token, 0);
+  return heading(outline, renderTokens((token as Tokens.Heading).tokens, 1));
+}
+
 /** One token, block or inline, with everything inside it. */
-export function renderToken(token: Token, depth = 0): ComponentChildren {
+function renderToken(token: Token, depth: number): ComponentChildren {
   if (depth > deepest) return token.raw;
   const inside = () => renderTokens('tokens' in token ? token.tokens : undefined, depth + 1);
   // Token is a union with an open-ended member, so the type tag alone does not narrow it.
@@ -18,7 +25,12 @@ export function renderToken(token: Token, depth = 0): ComponentChildren {
     case 'paragraph':
       return <p>{inside()}</p>;
     case 'heading':
-      return heading((token as Tokens.Heading).depth, inside());
+      // Inside a list or quotation a heading has no place in the page's outline.
+      return (
+        <p>
+          <strong>{inside()}</strong>
+        </p>
+      );
     case 'code': {
       const { text, lang } = token as Tokens.Code;
       return <CodeBlock code={text} language={lang?.split(/\s/)[0] ?? ''} />;
@@ -67,9 +79,9 @@ function renderTokens(tokens: readonly Token[] | undefined, depth: number): Comp
   return tokens?.map((token) => renderToken(token, depth)) ?? null;
 }
 
-/** An answer's headings sit below the page's own. */
-function heading(level: number, children: ComponentChildren): VNode {
-  switch (level) {
+/** outline: from 1; an answer's own heading in the page is an h2. */
+function heading(outline: number, children: ComponentChildren): VNode {
+  switch (outline) {
     case 1:
       return <h3>{children}</h3>;
     case 2:
