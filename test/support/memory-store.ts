@@ -12,7 +12,8 @@ export class MemoryStore implements FileStore {
   readonly #folders = new Map<string, Map<string, Entry>>();
   /** Bytes all files together may have. */
   quota = Number.POSITIVE_INFINITY;
-  flushes = 0;
+  /** Every read fails, as on a failing disk. */
+  failReads = false;
 
   async folders(): Promise<string[]> {
     return [...this.#folders.keys()];
@@ -89,6 +90,7 @@ export class MemoryStore implements FileStore {
     return {
       byteLength: () => entry.length,
       read: (into, at) => {
+        if (this.failReads) throw new DOMException('input/output error', 'InvalidStateError');
         const part = entry.bytes.subarray(
           Math.min(at, entry.length),
           Math.min(at + into.length, entry.length),
@@ -115,9 +117,7 @@ export class MemoryStore implements FileStore {
         entry.bytes.fill(0, byteLength);
         entry.length = byteLength;
       },
-      flush: () => {
-        this.flushes++;
-      },
+      flush: () => undefined,
       close: () => {
         entry[kind] = Math.max(0, entry[kind] - 1);
       },

@@ -332,6 +332,49 @@ describe('static servers', () => {
   });
 });
 
+describe('memory', () => {
+  const size = 96 * 2 ** 20;
+  const block = new Uint8Array(2 ** 20).map((_, index) => index % 251);
+
+  test('a slow reader slows the server down: what is under way stays below 16 MiB', async () => {
+    const bytes = (begin: number, end: number) => block.subarray(0, end - begin);
+    server.files.set('large.safetensors', { size, etag: '"l1"', bytes });
+    const source = await open('url', { useStorage: false });
+    let got = 0;
+    let mostUnderWay = 0;
+    let nextPause = 0;
+    for await (const chunk of source.readRange('large.safetensors', 0, size)) {
+      got += chunk.length;
+      expect(chunk.length).toBeLessThanOrEqual(4 * 2 ** 20);
+      if (got < nextPause) continue;
+      nextPause = got + 2 ** 21;
+      await new Promise((resolve) => setTimeout(resolve, 5));
+      mostUnderWay = Math.max(mostUnderWay, server.sentBytes - got);
+    }
+    expect(got).toBe(size);
+    // Socket buffers of the operating system included, which alone may take 10 MB.
+    expect(mostUnderWay).toBeLessThan(16 * 2 ** 20);
+  });
+
+  test('stored bytes are read into one buffer of 1 MiB', async () => {
+    const bytes = (begin: number, end: number) =>
+      Uint8Array.from({ length: end - begin }, (_, index) => (begin + index) % 251);
+    server.files.set('large.safetensors', { size: 5 * 2 ** 20 + 3, etag: '"l1"', bytes });
+    const first = await open('url');
+    for await (const _ of first.readRange('large.safetensors', 0, 5 * 2 ** 20 + 3));
+    const second = await reopen('url');
+    const buffers = new Set<ArrayBuffer>();
+    let at = 0;
+    for await (const chunk of second.readRange('large.safetensors', 0, 5 * 2 ** 20 + 3)) {
+      buffers.add(chunk.buffer);
+      expect(chunk[0]).toBe(at % 251);
+      at += chunk.length;
+    }
+    expect([...buffers].map((buffer) => buffer.byteLength)).toEqual([2 ** 20]);
+    expect(second.traffic().networkBytes).toBe(0);
+  });
+});
+
 describe('storage', () => {
   test(`a download stopped anywhere goes on where it stopped (seed ${runSeed})`, async () => {
     for (const kind of ['hub', 'url'] as const) {
@@ -468,6 +511,31 @@ describe('storage', () => {
     for (const bytes of await Promise.all(tabs.map((tab) => read(tab)))) expectWeights(bytes);
     for (const tab of tabs) expect(tab.traffic().networkBytes).toBe(0);
     expect(warnings).toEqual([]);
+  });
+
+  test('a store that fails while it is read is left, and the rest is downloaded', async () => {
+    const first = await open('hub');
+    await read(first);
+    first.close();
+    const second = await reopen('hub');
+    await second.stat('model.safetensors');
+    store.failReads = true;
+    expectWeights(await read(second));
+    expect(second.traffic()).toEqual({ networkBytes: weightsSize, storageBytes: 0 });
+    expect(warnings.map(({ code }) => code)).toEqual(['feature-missing']);
+  });
+
+  test('files opened at the same time, some of them twice, are fetched once each', async () => {
+    const paths = Array.from({ length: 12 }, (_, index) => `shard-${index}.safetensors`);
+    for (const path of paths) server.files.set(path, served(`contents of ${path}`));
+    const source = await open('hub');
+    const readText = async (path: string) =>
+      new TextDecoder().decode((await source.readAll(path, { maxBytes: 100 }))!);
+    const texts = await Promise.all([...paths, ...paths].map(readText));
+    expect(texts).toEqual([...paths, ...paths].map((path) => `contents of ${path}`));
+    expect(server.seen).toHaveLength(1 + paths.length);
+    expect(warnings).toEqual([]);
+    expect((await listStoredModels(store))[0]!.storedBytes).toBe(texts.join('').length / 2);
   });
 
   test('stored models are listed and deleted, not while in use', async () => {

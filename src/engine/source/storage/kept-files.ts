@@ -12,7 +12,7 @@ export class KeptFiles {
   readonly #description: ModelDescription;
   readonly #warn: (warning: AppError) => void;
   readonly #open = new Map<string, StoredFile>();
-  #isDescribed = false;
+  #described: Promise<void> | undefined;
   #isFull = false;
 
   constructor(folder: ModelFolder | null, description: ModelDescription, warn: (warning: AppError) => void) {
@@ -81,10 +81,12 @@ export class KeptFiles {
   }
 
   /** Written with the first file, so that a model nothing is kept of is not listed. */
-  async #describe(folder: ModelFolder): Promise<void> {
-    if (this.#isDescribed) return;
-    await folder.describe(this.#description);
-    this.#isDescribed = true;
+  #describe(folder: ModelFolder): Promise<void> {
+    this.#described ??= folder.describe(this.#description).catch((error: unknown) => {
+      this.#described = undefined;
+      throw error;
+    });
+    return this.#described;
   }
 
   async #attempt<T>(path: string, action: () => Promise<T | null> | null): Promise<T | null> {
