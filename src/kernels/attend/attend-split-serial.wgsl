@@ -1,18 +1,17 @@
-// The first half of decode attention without barriers: one invocation takes one split of one KV head for all query
-// heads of its group. Tile by tile: scores of all heads, then one rescaling, then V, word by word; sums live in
-// `partials` between tiles. Same formula and layouts as attend-split.wgsl, for any even headDim (rows of partials are
-// padded to a multiple of 4).
+// The first half of decode attention without barriers: one invocation takes one split of one KV head for up to four
+// query heads of its group, one to a component of its vectors. Tile by tile: scores, one rescaling, then V; the sums
+// live in `partials` between tiles. Indexed reads are what costs on a CPU: a query word serves four tokens, a weight
+// four words. Same formula and layouts as attend-split.wgsl, for any even headDim (rows of partials are padded to a
+// multiple of 4).
 struct Dims {
   capacity: u32,
   splits: u32,
 }
 override headDim: u32;
 override group: u32; // query heads per KV head
-override heads: u32; // of them in one invocation: a divisor of group, at most 8
 
 const tile = 32u;
 const noScore = -3.0e38;
-const maxHeads = 8u;
 
 @group(0) @binding(0) var<uniform> dims: Dims;
 @group(0) @binding(1) var<uniform> step: Step;
@@ -24,85 +23,120 @@ const maxHeads = 8u;
 @compute @workgroup_size(4)
 fn main(@builtin(global_invocation_id) id: vec3u) {
   let split = id.x;
-  let firstHead = id.y * heads;
-  let kvHead = firstHead / group;
   if (split >= dims.splits) {
     return;
   }
+  let blocks = (group + 3u) / 4u;
+  let kvHead = id.y / blocks;
+  let firstHead = kvHead * group + id.y % blocks * 4u;
+  let heads = min(4u, (kvHead + 1u) * group - firstHead);
   let words = headDim / 2u;
   let rowFloats = (headDim + 3u) / 4u * 4u + 4u;
   let scale = 1.4426950408889634 / sqrt(f32(headDim));
   let count = tokenCount();
-  let perSplit = (((count + dims.splits - 1u) / dims.splits + tile - 1u) / tile) * tile;
+  let perSplit = ((count + dims.splits - 1u) / dims.splits + 3u) / 4u * 4u;
   let start = split * perSplit;
   let end = min(start + perSplit, count);
 
-  var queryRow: array<u32, maxHeads>;
-  var partialRow: array<u32, maxHeads>;
-  var top: array<f32, maxHeads>;
-  var weight: array<f32, maxHeads>;
-  for (var head = 0u; head < heads; head++) {
-    queryRow[head] = (firstHead + head) * words;
-    partialRow[head] = ((firstHead + head) * dims.splits + split) * rowFloats;
-    top[head] = noScore;
+  // A component without a head repeats the last one and is not written.
+  let head = firstHead + min(vec4u(0u, 1u, 2u, 3u), vec4u(heads - 1u));
+  let queryRow = head * words;
+  let partialRow = (head * dims.splits + split) * rowFloats;
+  var top = vec4f(noScore);
+  var weight = vec4f(0.0);
+  for (var h = 0u; h < heads; h++) {
     for (var d = 0u; d < headDim; d++) {
-      partials[partialRow[head] + d] = 0.0;
+      partials[partialRow[h] + d] = 0.0;
     }
   }
 
-  var scores: array<f32, tile * maxHeads>;
   var rows: array<u32, tile>;
-  var correction: array<f32, maxHeads>;
-  var sums: array<vec2f, maxHeads>;
+  var scores: array<vec4f, tile>;
   for (var first = start; first < end; first += tile) {
-    let tokens = min(tile, end - first);
-    for (var j = 0u; j < tokens; j++) {
-      rows[j] = (kvHead * dims.capacity + tokenAt(first + j)) * words;
-      for (var head = 0u; head < heads; head++) {
-        sums[head] = vec2f(0.0);
-      }
+    let tokens = (min(tile, end - first) + 3u) / 4u * 4u;
+    var highest = top;
+    for (var j = 0u; j < tokens; j += 4u) {
+      let i = min(first + j + vec4u(0u, 1u, 2u, 3u), vec4u(end - 1u));
+      let tokenRow = kvHead * dims.capacity + vec4u(tokenAt(i.x), tokenAt(i.y), tokenAt(i.z), tokenAt(i.w));
+      let row = tokenRow * words;
+      var sum0 = vec4f(0.0);
+      var sum1 = vec4f(0.0);
+      var sum2 = vec4f(0.0);
+      var sum3 = vec4f(0.0);
       for (var word = 0u; word < words; word++) {
-        let key = unpack2x16float(keyCache[rows[j] + word]);
-        for (var head = 0u; head < heads; head++) {
-          sums[head] += key * query[queryRow[head] + word];
-        }
+        let q0 = query[queryRow.x + word];
+        let q1 = query[queryRow.y + word];
+        let q2 = query[queryRow.z + word];
+        let q3 = query[queryRow.w + word];
+        let low = vec4f(q0.x, q1.x, q2.x, q3.x);
+        let high = vec4f(q0.y, q1.y, q2.y, q3.y);
+        let key0 = unpack2x16float(keyCache[row.x + word]);
+        let key1 = unpack2x16float(keyCache[row.y + word]);
+        let key2 = unpack2x16float(keyCache[row.z + word]);
+        let key3 = unpack2x16float(keyCache[row.w + word]);
+        sum0 += key0.x * low + key0.y * high;
+        sum1 += key1.x * low + key1.y * high;
+        sum2 += key2.x * low + key2.y * high;
+        sum3 += key3.x * low + key3.y * high;
       }
-      for (var head = 0u; head < heads; head++) {
-        scores[head * tile + j] = (sums[head].x + sums[head].y) * scale;
-      }
+      rows[j] = row.x;
+      rows[j + 1u] = row.y;
+      rows[j + 2u] = row.z;
+      rows[j + 3u] = row.w;
+      scores[j] = sum0 * scale;
+      scores[j + 1u] = sum1 * scale;
+      scores[j + 2u] = sum2 * scale;
+      scores[j + 3u] = sum3 * scale;
+      // Tokens beyond the end repeat the last one, so the largest score is still an attended token's.
+      highest = max(highest, max(max(sum0, sum1), max(sum2, sum3)) * scale);
     }
-    for (var head = 0u; head < heads; head++) {
-      var highest = top[head];
-      for (var j = 0u; j < tokens; j++) {
-        highest = max(highest, scores[head * tile + j]);
-      }
-      correction[head] = exp2(top[head] - highest);
-      top[head] = highest;
-      weight[head] *= correction[head];
-      for (var j = 0u; j < tokens; j++) {
-        scores[head * tile + j] = exp2(scores[head * tile + j] - highest);
-        weight[head] += scores[head * tile + j];
-      }
+
+    let correction = exp2(top - highest);
+    top = highest;
+    weight *= correction;
+    for (var j = 0u; j < tokens; j++) {
+      scores[j] = select(vec4f(0.0), exp2(scores[j] - highest), first + j < end);
+      weight += scores[j];
     }
-    for (var word = 0u; word < words; word++) {
-      for (var head = 0u; head < heads; head++) {
-        sums[head] = vec2f(0.0);
-      }
+
+    for (var word = 0u; word < words; word += 4u) {
+      let w = min(word + vec4u(0u, 1u, 2u, 3u), vec4u(words - 1u));
+      var low0 = vec4f(0.0);
+      var low1 = vec4f(0.0);
+      var low2 = vec4f(0.0);
+      var low3 = vec4f(0.0);
+      var high0 = vec4f(0.0);
+      var high1 = vec4f(0.0);
+      var high2 = vec4f(0.0);
+      var high3 = vec4f(0.0);
       for (var j = 0u; j < tokens; j++) {
-        let value = unpack2x16float(valueCache[rows[j] + word]);
-        for (var head = 0u; head < heads; head++) {
-          sums[head] += scores[head * tile + j] * value;
-        }
+        let row = rows[j];
+        let score = scores[j];
+        let value0 = unpack2x16float(valueCache[row + w.x]);
+        let value1 = unpack2x16float(valueCache[row + w.y]);
+        let value2 = unpack2x16float(valueCache[row + w.z]);
+        let value3 = unpack2x16float(valueCache[row + w.w]);
+        low0 += value0.x * score;
+        high0 += value0.y * score;
+        low1 += value1.x * score;
+        high1 += value1.y * score;
+        low2 += value2.x * score;
+        high2 += value2.y * score;
+        low3 += value3.x * score;
+        high3 += value3.y * score;
       }
-      for (var head = 0u; head < heads; head++) {
-        let at = partialRow[head] + 2u * word;
-        partials[at] = partials[at] * correction[head] + sums[head].x;
-        partials[at + 1u] = partials[at + 1u] * correction[head] + sums[head].y;
+      let sums = array<vec4f, 8>(low0, high0, low1, high1, low2, high2, low3, high3);
+      for (var h = 0u; h < heads; h++) {
+        for (var i = 0u; i < min(8u, headDim - 2u * word); i++) {
+          let at = partialRow[h] + 2u * word + i;
+          partials[at] = partials[at] * correction[h] + sums[i][h];
+        }
       }
     }
   }
-  for (var head = 0u; head < heads; head++) {
-    partials[partialRow[head] + rowFloats - 4u] = top[head];
-    partials[partialRow[head] + rowFloats - 3u] = weight[head];
+
+  for (var h = 0u; h < heads; h++) {
+    partials[partialRow[h] + rowFloats - 4u] = top[h];
+    partials[partialRow[h] + rowFloats - 3u] = weight[h];
   }
 }

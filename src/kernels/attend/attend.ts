@@ -9,6 +9,7 @@ import type { Gpu, KernelVariant } from '../runtime/gpu.ts';
 import type { BufferSlice } from '../runtime/tensor.ts';
 import stepSource from '../shared/step.wgsl?raw';
 import mergeSource from './attend-merge.wgsl?raw';
+import mergeSerialSource from './attend-merge-serial.wgsl?raw';
 import splitSource from './attend-split.wgsl?raw';
 import serialSource from './attend-split-serial.wgsl?raw';
 import teamSumSubgroup from './team-sum-subgroup.wgsl?raw';
@@ -90,16 +91,20 @@ const splitKernels = {
     sources: [stepSource, tokenRange, serialSource],
     bindings,
     uniforms,
-    constants: ['headDim', 'group', 'heads'],
+    constants: ['headDim', 'group'],
   }),
 };
 
-const mergeKernel = defineKernel({
-  name: 'attend-merge',
-  sources: [mergeSource],
+const merge = {
   bindings: { partials: 'read', out: 'write' },
   uniforms: { splits: 'u32' },
   constants: ['headDim'],
+} as const;
+const mergeKernel = defineKernel({ name: 'attend-merge', sources: [mergeSource], ...merge });
+const mergeSerialKernel = defineKernel({
+  name: 'attend-merge-serial',
+  sources: [mergeSerialSource],
+  ...merge,
 });
 
 export async function prepareAttend(gpu: Gpu, shape: AttendShape): Promise<Attend> {
@@ -110,9 +115,9 @@ export async function prepareAttend(gpu: Gpu, shape: AttendShape): Promise<Atten
   const plan = planSplit(gpu, variant, headDim, group);
   const [splitter, merger] = await Promise.all([
     prepareKernel(gpu, splitKernels[variant], plan.constants),
-    prepareKernel(gpu, mergeKernel, { headDim }),
+    prepareKernel(gpu, variant === 'serial' ? mergeSerialKernel : mergeKernel, { headDim }),
   ]);
-  const headBlocks = (kvHeads: number): number => (kvHeads * group) / plan.heads;
+  const headBlocks = (kvHeads: number): number => kvHeads * Math.ceil(group / plan.heads);
   const partialsShape = (kvHeads: number, splits: number): readonly number[] => [
     kvHeads * group,
     splits,
@@ -155,8 +160,8 @@ export async function prepareAttend(gpu: Gpu, shape: AttendShape): Promise<Atten
     },
 
     splitsFor(capacity, kvHeads) {
-      const most = Math.ceil(plan.targetSplits / headBlocks(kvHeads));
-      return Math.max(1, Math.min(most, Math.ceil(capacity / plan.tile)));
+      const most = Math.min(plan.targetSplits / headBlocks(kvHeads), capacity / plan.tile);
+      return Math.ceil(most / plan.splitsPerWorkgroup) * plan.splitsPerWorkgroup;
     },
   };
 }
@@ -173,11 +178,10 @@ interface SplitPlan {
 }
 
 function planSplit(gpu: Gpu, variant: KernelVariant, headDim: number, group: number): SplitPlan {
-  const heads = largestDivisor(group, 8);
   if (variant === 'serial') {
     return {
-      constants: { headDim, group, heads },
-      heads,
+      constants: { headDim, group },
+      heads: 4,
       tile: 32,
       splitsPerWorkgroup: 4,
       targetSplits: 48,
@@ -187,6 +191,7 @@ function planSplit(gpu: Gpu, variant: KernelVariant, headDim: number, group: num
   const rowOctets = headDim / 8;
   const lanes = Math.min(powerOfTwoFrom(rowOctets), largestTeam(gpu, variant));
   const octets = Math.ceil(rowOctets / lanes);
+  const heads = largestDivisor(group, 8);
   const threads = Math.max(lanes, (variant === 'subgroup' ? 128 : 64) / powerOfTwoFrom(octets));
   return {
     constants: { headDim, group, heads, lanes, octets, threads },
