@@ -1,0 +1,84 @@
+/** Files under test/data, in Node and in the browser alike; and models whose files are in memory. */
+import type { FileStat, ModelSource, Traffic } from '../../src/engine/source/model-source.ts';
+import { readAll } from '../../src/engine/source/read-all.ts';
+
+/** @param path relative to test/data; null when there is no such file. */
+export async function readTestFile(path: string): Promise<Uint8Array<ArrayBuffer> | null> {
+  if (typeof document === 'undefined') {
+    const { readFile } = await import('node:fs/promises');
+    const url = new URL(`../data/${path}`, import.meta.url);
+    return readFile(url).then(
+      (bytes) => new Uint8Array(bytes),
+      () => null,
+    );
+  }
+  const response = await fetch(`/test/data/${path}`, { cache: 'no-store' });
+  // The development server answers missing files with its page.
+  if (!response.ok || response.headers.get('content-type')?.includes('text/html')) return null;
+  return new Uint8Array(await response.arrayBuffer());
+}
+
+/** One of test/data/models/tiny, whole. */
+export async function readTinyModel(name: string): Promise<Map<string, Uint8Array<ArrayBuffer>>> {
+  const files = new Map<string, Uint8Array<ArrayBuffer>>();
+  const add = async (file: string): Promise<Uint8Array<ArrayBuffer> | null> => {
+    const bytes = await readTestFile(`models/tiny/${name}/${file}`);
+    if (bytes) files.set(file, bytes);
+    return bytes;
+  };
+  await add('config.json');
+  await add('generation_config.json');
+  if (await add('model.safetensors')) return files;
+  const index = await add('model.safetensors.index.json');
+  if (!index) throw new Error(`test/data/models/tiny/${name} has no weights`);
+  const map = JSON.parse(new TextDecoder().decode(index)) as { weight_map: Record<string, string> };
+  for (const shard of new Set(Object.values(map.weight_map))) await add(shard);
+  return files;
+}
+
+/** A model in memory. Ranges come in pieces of the sizes `nextPiece` gives, in a buffer that is reused as real
+ *  sources reuse theirs. */
+export class MemorySource implements ModelSource {
+  readonly name = 'a model in memory';
+  readonly files: Map<string, Uint8Array<ArrayBuffer>>;
+  readonly #nextPiece: () => number;
+  /** Ranges asked for so far. */
+  readonly reads: { path: string; begin: number; end: number }[] = [];
+  #bytes = 0;
+
+  constructor(files: Map<string, Uint8Array<ArrayBuffer>>, nextPiece: () => number = () => 65536) {
+    this.files = files;
+    this.#nextPiece = nextPiece;
+  }
+
+  async stat(path: string): Promise<FileStat | null> {
+    const bytes = this.files.get(path);
+    return bytes ? { size: bytes.length, etag: null } : null;
+  }
+
+  readAll(path: string, options: { maxBytes: number; signal?: AbortSignal | undefined }) {
+    return readAll(this, path, options);
+  }
+
+  async *readRange(path: string, begin: number, end: number): AsyncGenerator<Uint8Array<ArrayBuffer>> {
+    this.reads.push({ path, begin, end });
+    const bytes = this.files.get(path);
+    if (!bytes || end > bytes.length) throw new Error(`no bytes [${begin}, ${end}) in ${path}`);
+    let piece = new Uint8Array(0);
+    for (let at = begin; at < end; ) {
+      const count = Math.min(Math.max(1, this.#nextPiece()), end - at);
+      piece.fill(0xaa);
+      if (piece.length < count) piece = new Uint8Array(count);
+      piece.set(bytes.subarray(at, at + count));
+      at += count;
+      this.#bytes += count;
+      yield piece.subarray(0, count);
+    }
+  }
+
+  traffic(): Traffic {
+    return { networkBytes: 0, storageBytes: this.#bytes };
+  }
+
+  close(): void {}
+}
