@@ -1,5 +1,5 @@
 import { render } from 'preact';
-import { createEngine, planModel } from '../engine/index.ts';
+import { createEngine, deleteStoredModel, listStoredModels, planModel } from '../engine/index.ts';
 import { App } from './app.tsx';
 import { AppContext, createAppState } from './state/app-state.ts';
 import { readPageConfig } from './state/page-config.ts';
@@ -12,7 +12,11 @@ import './styles/markdown.css';
 import './styles/dialogs.css';
 
 const config = await readPageConfig(document.baseURI);
-const app = createAppState({ createEngine, planModel }, config);
+const app = createAppState(
+  { createEngine, planModel },
+  { list: () => listStoredModels(), remove: (id) => deleteStoredModel(id) },
+  config,
+);
 const root = document.getElementById('app');
 if (!root) throw new Error('Internal error: index.html has no element "app".');
 

@@ -32,12 +32,13 @@ export function FiguresView() {
       <button
         type="button"
         class="quiet toggle"
+        aria-label={isOpen.value ? 'Less: main figures only' : 'More: all figures'}
         aria-expanded={isOpen.value}
         onClick={() => {
           isOpen.value = !isOpen.value;
         }}
       >
-        {isOpen.value ? 'Fewer figures' : 'All figures'}
+        {isOpen.value ? 'Less' : 'More'}
       </button>
     </aside>
   );

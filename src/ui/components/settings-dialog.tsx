@@ -3,6 +3,7 @@ import { useApp } from '../state/app-state.ts';
 import type { Settings, Theme } from '../state/settings.ts';
 import { Modal } from './modal.tsx';
 import { SamplingFields } from './sampling-fields.tsx';
+import { StoredModels } from './stored-models.tsx';
 
 const themes: readonly (readonly [Theme, string])[] = [
   ['system', 'As the system'],
@@ -25,6 +26,7 @@ export function SettingsDialog({ onClose }: { readonly onClose: () => void }) {
         </h3>
         <textarea
           id={promptId}
+          class="tall"
           rows={3}
           placeholder="The model’s own"
           value={settings.value.systemPrompt}
@@ -57,6 +59,7 @@ export function SettingsDialog({ onClose }: { readonly onClose: () => void }) {
           ))}
         </fieldset>
       </section>
+      <StoredModels />
     </Modal>
   );
 }

@@ -2,6 +2,7 @@
 import { type ReadonlySignal, type Signal, signal } from '@preact/signals';
 import { createContext } from 'preact';
 import { useContext } from 'preact/hooks';
+import type { StoredModel } from '../../engine/index.ts';
 import { type ChatSession, createChatSession } from './chat-session.ts';
 import { createFrameQueue } from './frame-queue.ts';
 import { emptyDraft, type ModelDraft } from './model-choice.ts';
@@ -10,6 +11,13 @@ import type { PageConfig } from './page-config.ts';
 import { persistedSignal } from './persisted.ts';
 import { parseSettings, type Settings } from './settings.ts';
 
+/** The models kept in this browser. */
+export interface ModelStorage {
+  list(): Promise<readonly StoredModel[]>;
+  /** @throws AppError while the model is in use. */
+  remove(id: string): Promise<void>;
+}
+
 /** At most one dialog is open. */
 export type OpenDialog = 'none' | 'model' | 'settings';
 
@@ -17,6 +25,7 @@ export interface AppState {
   readonly config: PageConfig;
   readonly settings: Signal<Settings>;
   readonly model: ModelSession;
+  readonly storage: ModelStorage;
   readonly chat: ChatSession;
   readonly dialog: Signal<OpenDialog>;
   /** The model dialog's form, access token included: in memory only. */
@@ -26,7 +35,7 @@ export interface AppState {
   announce(sentence: string): void;
 }
 
-export function createAppState(door: EngineDoor, config: PageConfig): AppState {
+export function createAppState(door: EngineDoor, storage: ModelStorage, config: PageConfig): AppState {
   const settings = persistedSignal('pivotal.settings', parseSettings);
   const announcement = signal('');
   const model = createModelSession(door);
@@ -42,6 +51,7 @@ export function createAppState(door: EngineDoor, config: PageConfig): AppState {
     config,
     settings,
     model,
+    storage,
     chat,
     dialog: signal<OpenDialog>('none'),
     draft: signal<ModelDraft>({ ...emptyDraft, source: config.defaultModel ? 'default' : 'hub' }),

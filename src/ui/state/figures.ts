@@ -28,7 +28,7 @@ export function figureGroups(
   const live = answer?.live ?? null;
   const decodeRate = timings?.decodeTokensPerSecond ?? live?.tokensPerSecond ?? null;
   const cached = answer?.usage?.prompt_tokens_details.cached_tokens ?? null;
-  const context = live === null ? none : formatCount(live.contextTokens);
+  const context = answer === null ? '0' : live === null ? none : formatCount(live.contextTokens);
   return [
     {
       title: 'Speed',
