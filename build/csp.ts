@@ -12,6 +12,9 @@ const directives: Readonly<Record<string, string>> = {
   'worker-src': "'self'",
   'base-uri': "'none'",
   'form-action': "'none'",
+  // The one policy of src/ui/trusted-types.ts.
+  'trusted-types': 'default',
+  'require-trusted-types-for': "'script'",
 };
 
 /** As a meta element may carry it. */

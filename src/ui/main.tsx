@@ -3,6 +3,7 @@ import { createEngine, deleteStoredModel, listStoredModels, planModel } from '..
 import { App } from './app.tsx';
 import { AppContext, createAppState } from './state/app-state.ts';
 import { readPageConfig } from './state/page-config.ts';
+import { installTrustedTypes } from './trusted-types.ts';
 import './styles/tokens.css';
 import './styles/base.css';
 import './styles/controls.css';
@@ -11,6 +12,7 @@ import './styles/conversation.css';
 import './styles/markdown.css';
 import './styles/dialogs.css';
 
+installTrustedTypes();
 const config = await readPageConfig(document.baseURI);
 const app = createAppState(
   { createEngine, planModel },
