@@ -148,7 +148,7 @@ describe('chat.completions.create', () => {
     expect(plain.choices[0].logprobs?.content[0]).toMatchObject({ bytes: [0xc3], top_logprobs: [] });
   });
 
-  test('names special tokens as such: no bytes', async () => {
+  test('gives no bytes for an id that stands for no text', async () => {
     const { complete } = open({ answer: [256, eos] });
     const { choices } = await complete({ logprobs: true });
     expect(choices[0].logprobs?.content).toEqual([

@@ -2,7 +2,7 @@
 import type { TokenLogprob } from '../api.ts';
 import type { ChatTokenLogprob } from './chat-types.ts';
 
-/** A token's UTF-8 bytes, which may be part of a character; null for tokens that stand for no text. */
+/** A token's UTF-8 bytes, which may be part of a character; null for ids that stand for no text. */
 export type TokenBytes = (token: number) => Uint8Array | null;
 
 /** `token` is the text of `bytes`, with U+FFFD where they are part of a character. */

@@ -312,10 +312,13 @@ describe('the engine around it', () => {
     expect((await engine.memory()).kvCacheBytes).toBe(22);
   });
 
-  test('ends a running generation when it is disposed, and refuses later ones', async () => {
+  test.each([
+    ['without a signal', {}],
+    ['with a signal of its own', { signal: new AbortController().signal }],
+  ])('ends a generation %s when it is disposed, and refuses later ones', async (_, own) => {
     const { engine, tokens } = scriptedEngine({ answer: [] });
     const events: GenerationEvent[] = [];
-    for await (const event of engine.generate({ prompt: 'Hi' })) {
+    for await (const event of engine.generate({ prompt: 'Hi', ...own })) {
       events.push(event);
       if (event.kind === 'token') await engine.dispose();
     }

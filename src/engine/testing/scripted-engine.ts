@@ -45,13 +45,14 @@ export interface Script {
   /** Token ids to produce; forever `x` after them. */
   readonly answer: readonly number[];
   readonly contextLength?: number;
+  readonly vocab?: number;
   /** Awaited before each token, with its number. */
   readonly beforeToken?: (index: number) => Promise<void> | void;
 }
 
 /** Fails when two generations run at once, as the real one would. */
 export class ScriptedTokens implements TokenEngine {
-  readonly vocab = vocab;
+  readonly vocab: number;
   readonly contextLength: number;
   readonly requests: TokenRequest[] = [];
   readonly attention: unknown[] = [];
@@ -64,6 +65,7 @@ export class ScriptedTokens implements TokenEngine {
   constructor(script: Script) {
     this.#script = script;
     this.contextLength = script.contextLength ?? 100;
+    this.vocab = script.vocab ?? vocab;
   }
 
   async *generateTokens(request: TokenRequest): AsyncGenerator<TokenEvent, void, undefined> {
