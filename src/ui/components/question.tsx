@@ -1,5 +1,5 @@
 import { useSignal } from '@preact/signals';
-import { useEffect, useRef } from 'preact/hooks';
+import { useLayoutEffect, useRef } from 'preact/hooks';
 import { useApp } from '../state/app-state.ts';
 import type { Turn } from '../state/conversation.ts';
 import { Icon } from './icon.tsx';
@@ -10,7 +10,7 @@ export function Question({ turn }: { readonly turn: Turn }) {
   const button = useRef<HTMLButtonElement>(null);
   const wasEditing = useRef(false);
 
-  useEffect(() => {
+  useLayoutEffect(() => {
     if (wasEditing.current && !isEditing.value) button.current?.focus();
     wasEditing.current = isEditing.value;
   }, [isEditing.value]);
@@ -51,7 +51,7 @@ function EditQuestion({ turn, onClose }: { readonly turn: Turn; readonly onClose
   const field = useRef<HTMLTextAreaElement>(null);
   const canAsk = text.value.trim() !== '' && model.state.value.kind === 'ready';
 
-  useEffect(() => {
+  useLayoutEffect(() => {
     const element = field.current;
     element?.focus();
     element?.setSelectionRange(element.value.length, element.value.length);
