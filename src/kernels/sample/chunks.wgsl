@@ -1,15 +1,15 @@
-// The vocabulary is cut into chunks, one per workgroup of a parallel pass; at most 256, so that later a lane holds one.
+// The vocabulary is cut into chunks, one per workgroup of a parallel pass; at most 256, so that the last
+// pass has room for a counter of each.
 // Distances d = largest adjusted logit - adjusted logit replace the logits after the first pass: exp(-d) is a token's
 // weight, and the bits of a non-negative f32 are ordered as the numbers are, so they serve as an exact integer key.
 const chunkSize = 2048u;
-const lanes = 256u;
-const perLane = 8u; // chunkSize / lanes
 
 const noToken = 0xffffffffu;
 const leastLogit = -3.0e38;   // model logits are clamped to ±3e38
 const belowAll = -3.4e38;     // less than any clamped logit
 
-// Largest value, its lowest id and Σ exp(value - largest) over one chunk: of adjusted and of the model's own logits.
+// Largest value, its lowest id and Σ exp(value - largest) over one chunk: of adjusted logits (the sum only for sampled
+// requests) and of the model's own (the sum only for log-probabilities).
 struct Chunk {
   largest: f32,
   id: u32,

@@ -5,6 +5,8 @@ struct Dims {
   chunkCount: u32,
   ringSlots: u32,
 }
+override lanes: u32;
+const slots = 256u;
 
 @group(0) @binding(0) var<uniform> dims: Dims;
 @group(0) @binding(1) var<uniform> params: SamplingParams;
@@ -18,10 +20,10 @@ struct Dims {
 @group(0) @binding(9) var<storage, read_write> results: array<u32>;
 
 const teamLanes = 32u; // lanes that read one chunk together, so that a workgroup reads eight at a time
+const idsPerItem = chunkSize / itemCount;
 const everyKey = endOfKeys - 1u;
 
 var<workgroup> randomNumber: f32;
-var<workgroup> chosen: u32;
 
 // Last key of the survivors of top-k, then of top-p on what top-k left, then of min-p.
 fn survivors(lane: u32, largest: f32) -> u32 {
@@ -40,36 +42,34 @@ fn survivors(lane: u32, largest: f32) -> u32 {
   return min(lastKey, bitcast<u32>(params.minPDistance));
 }
 
-// Weight of the survivors in the chunk of this lane's number.
-fn chunkWeight(lane: u32, largest: f32, lastKey: u32) -> f32 {
+// Item c: weight of the survivors in chunk c.
+fn weighChunks(lane: u32, largest: f32, lastKey: u32) {
   if (lastKey < everyKey) {
+    let team = min(teamLanes, lanes);
     clearSlots(lane);
-    for (var chunk = lane / teamLanes; chunk < dims.chunkCount; chunk += lanes / teamLanes) {
+    for (var chunk = lane / team; chunk < dims.chunkCount; chunk += lanes / team) {
       let top = chunks[chunk].largest;
       if (bitcast<u32>(largest - top) > lastKey) {
         continue;
       }
       var sum = 0.0;
-      for (var slot = lane % teamLanes; slot < chunkSize; slot += teamLanes) {
-        let id = chunk * chunkSize + slot;
-        if (id >= dims.vocab) {
-          break;
-        }
+      let end = min((chunk + 1u) * chunkSize, dims.vocab);
+      for (var id = chunk * chunkSize + lane % team; id < end; id += team) {
         if (bitcast<u32>(largest - adjusted[id]) <= lastKey) {
           sum += weightOf(top - adjusted[id]);
         }
       }
-      if (sum > 0.0) {
-        addToSlot(chunk, sum);
-      }
+      addToSlot(chunk, sum);
     }
     workgroupBarrier();
   }
-  if (lane >= dims.chunkCount) {
-    return 0.0;
+  for (var item = lane; item < itemCount; item += lanes) {
+    items[item] = vec2f(0.0);
+    if (item < dims.chunkCount) {
+      let sum = select(slotTotal(item).y, chunks[item].sum, lastKey == everyKey);
+      items[item].y = sum * weightOf(largest - chunks[item].largest);
+    }
   }
-  let sum = select(slotTotal(lane).y, chunks[lane].sum, lastKey == everyKey);
-  return sum * weightOf(largest - chunks[lane].largest);
 }
 
 fn survivorWeight(id: u32, largest: f32, lastKey: u32) -> f32 {
@@ -81,35 +81,31 @@ fn survivorWeight(id: u32, largest: f32, lastKey: u32) -> f32 {
 }
 
 fn draw(lane: u32, largest: f32, lastKey: u32, number: f32) -> u32 {
-  let ownChunk = vec2f(0.0, chunkWeight(lane, largest, lastKey));
-  sumLanes(lane, ownChunk);
+  weighChunks(lane, largest, lastKey);
+  let ownChunks = sumItems(lane);
   let goal = number * running[lanes - 1u].y;
-  let chunk = firstReaching(lane, ownChunk, 1u, goal);
-  let goalInside = goal - sumBefore(chunk).y;
+  let chunk = pick(lane, ownChunks, 1u, goal);
 
-  let first = chunk * chunkSize + lane * perLane; // a lane takes consecutive ids, so that lanes are in order of ids
-  var own = 0.0;
-  for (var slot = 0u; slot < perLane; slot++) {
-    own += survivorWeight(first + slot, largest, lastKey);
-  }
-  sumLanes(lane, vec2f(0.0, own));
-  let owner = firstReaching(lane, vec2f(0.0, own), 1u, goalInside);
-  if (lane == owner) {
-    var sum = sumBefore(lane).y;
-    var token = 0u;
-    for (var slot = 0u; slot < perLane; slot++) {
-      let weight = survivorWeight(first + slot, largest, lastKey);
-      if (weight > 0.0) {
-        token = first + slot;
-        sum += weight;
-        if (sum >= goalInside) {
-          break;
-        }
-      }
+  let goalInChunk = goal - chunk.before.y;
+  let first = chunk.item * chunkSize;
+  for (var item = lane; item < itemCount; item += lanes) {
+    items[item] = vec2f(0.0);
+    for (var id = first + item * idsPerItem; id < first + (item + 1u) * idsPerItem; id++) {
+      items[item].y += survivorWeight(id, largest, lastKey);
     }
-    chosen = token;
   }
-  return workgroupUniformLoad(&chosen);
+  let few = pick(lane, sumItems(lane), 1u, goalInChunk);
+
+  var sum = few.before.y;
+  var token = noToken;
+  for (var id = first + few.item * idsPerItem; id < first + (few.item + 1u) * idsPerItem; id++) {
+    let weight = survivorWeight(id, largest, lastKey);
+    if (weight > 0.0 && (token == noToken || sum < goalInChunk)) {
+      token = id;
+      sum += weight;
+    }
+  }
+  return token;
 }
 
 @compute @workgroup_size(lanes)

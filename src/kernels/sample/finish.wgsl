@@ -10,6 +10,14 @@ struct Candidate {
 }
 
 var<workgroup> candidates: array<Candidate, lanes>;
+var<workgroup> heads: array<Candidate, 256>; // best alternative of each chunk not reported yet
+
+fn better(a: Candidate, b: Candidate) -> Candidate {
+  if (precedes(b.value, b.id, a.value, a.id)) {
+    return b;
+  }
+  return a;
+}
 
 // The best of the lanes' candidates, the same for all lanes.
 fn best(lane: u32, mine: Candidate) -> Candidate {
@@ -17,10 +25,7 @@ fn best(lane: u32, mine: Candidate) -> Candidate {
   for (var half = lanes / 2u; half > 0u; half /= 2u) {
     workgroupBarrier();
     if (lane < half) {
-      let other = candidates[lane + half];
-      if (precedes(other.value, other.id, candidates[lane].value, candidates[lane].id)) {
-        candidates[lane] = other;
-      }
+      candidates[lane] = better(candidates[lane], candidates[lane + half]);
     }
   }
   return workgroupUniformLoad(&candidates[0]);
@@ -40,14 +45,18 @@ fn logNormaliser() -> f32 {
 }
 
 // Takes the best head of all chunks, again and again; the chunk it came from is searched for its next one.
+// A lane reads and writes only the heads of its own chunks.
 fn writeAlternatives(lane: u32, record: u32, normaliser: f32) {
-  var head = Candidate(belowAll, noToken);
-  if (lane < dims.chunkCount) {
-    head = Candidate(chunks[lane].rawLargest, chunks[lane].rawId);
+  for (var chunk = lane; chunk < dims.chunkCount; chunk += lanes) {
+    heads[chunk] = Candidate(chunks[chunk].rawLargest, chunks[chunk].rawId);
   }
   var count = 0u;
   while (count < params.topLogprobs) {
-    let winner = best(lane, head);
+    var mine = Candidate(belowAll, noToken);
+    for (var chunk = lane; chunk < dims.chunkCount; chunk += lanes) {
+      mine = better(mine, heads[chunk]);
+    }
+    let winner = best(lane, mine);
     if (winner.id == noToken) {
       break;
     }
@@ -57,20 +66,17 @@ fn writeAlternatives(lane: u32, record: u32, normaliser: f32) {
     }
     count++;
     let chunk = winner.id / chunkSize;
+    let end = min((chunk + 1u) * chunkSize, dims.vocab);
     var next = Candidate(belowAll, noToken);
-    for (var slot = 0u; slot < perLane; slot++) {
-      let id = chunk * chunkSize + slot * lanes + lane;
-      if (id >= dims.vocab) {
-        break;
-      }
+    for (var id = chunk * chunkSize + lane; id < end; id += lanes) {
       let value = clampLogit(logits[id]);
-      if (precedes(winner.value, winner.id, value, id) && precedes(value, id, next.value, next.id)) {
-        next = Candidate(value, id);
+      if (precedes(winner.value, winner.id, value, id)) {
+        next = better(next, Candidate(value, id));
       }
     }
     let follower = best(lane, next);
-    if (lane == chunk) {
-      head = follower;
+    if (lane == chunk % lanes) {
+      heads[chunk] = follower;
     }
   }
   if (lane == 0u) {

@@ -4,6 +4,7 @@ struct Dims {
   chunkCount: u32,
   ringSlots: u32,
 }
+override lanes: u32;
 
 @group(0) @binding(0) var<uniform> dims: Dims;
 @group(0) @binding(1) var<uniform> params: SamplingParams;
@@ -16,9 +17,9 @@ struct Dims {
 
 @compute @workgroup_size(lanes)
 fn main(@builtin(local_invocation_index) lane: u32) {
-  var head = Candidate(belowAll, noToken);
-  if (lane < dims.chunkCount) {
-    head = Candidate(chunks[lane].largest, chunks[lane].id);
+  var mine = Candidate(belowAll, noToken);
+  for (var chunk = lane; chunk < dims.chunkCount; chunk += lanes) {
+    mine = better(mine, Candidate(chunks[chunk].largest, chunks[chunk].id));
   }
-  finish(lane, best(lane, head).id);
+  finish(lane, best(lane, mine).id);
 }

@@ -5,6 +5,8 @@ struct Dims {
   vocab: u32,
   chunkCount: u32,
 }
+override lanes: u32;
+const slots = bins;
 
 @group(0) @binding(0) var<uniform> dims: Dims;
 @group(0) @binding(1) var<uniform> params: SamplingParams;
@@ -26,17 +28,14 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index
     largest = max(largest, chunks[chunk].largest);
   }
   clearSlots(lane);
-  for (var slot = 0u; slot < perLane; slot++) {
-    let id = workgroup.x * chunkSize + slot * lanes + lane;
-    if (id >= dims.vocab) {
-      break;
-    }
+  let end = min((workgroup.x + 1u) * chunkSize, dims.vocab);
+  for (var id = workgroup.x * chunkSize + lane; id < end; id += lanes) {
     let distance = largest - adjusted[id];
     let bin = binOf(bitcast<u32>(distance));
     addToSlot(bin, weightOf(distance - bitcast<f32>(firstKeyOf(bin))));
   }
   workgroupBarrier();
-  let even = binTotal(2u * lane);
-  let odd = binTotal(2u * lane + 1u);
-  histogram[workgroup.x * lanes + lane] = vec4f(even, odd);
+  for (var pair = lane; pair < bins / 2u; pair += lanes) {
+    histogram[workgroup.x * (bins / 2u) + pair] = vec4f(binTotal(2u * pair), binTotal(2u * pair + 1u));
+  }
 }

@@ -1,13 +1,12 @@
-// 512 counters in workgroup memory, each a count and a sum of weights in fixed point (12 bits in either word below the
-// point): integer sums do not depend on the order of the lanes, so the same inputs give the same bits.
-const slots = 512u;
-
+// `slots` counters in workgroup memory, each a count and a sum of weights in fixed point, 12 bits in either word below
+// the point: integer sums do not depend on the order of the lanes, so the same inputs give the same bits.
 var<workgroup> slotCount: array<atomic<u32>, slots>;
 var<workgroup> slotHigh: array<atomic<u32>, slots>; // units of 2^-12
 var<workgroup> slotLow: array<atomic<u32>, slots>;  // units of 2^-24
 
 fn clearSlots(lane: u32) {
-  for (var slot = lane; slot < slots; slot += 256u) {
+  workgroupBarrier(); // an earlier use may still be read
+  for (var slot = lane; slot < slots; slot += lanes) {
     atomicStore(&slotCount[slot], 0u);
     atomicStore(&slotHigh[slot], 0u);
     atomicStore(&slotLow[slot], 0u);

@@ -17,3 +17,4 @@ struct SamplingParams {
 const usesBias = 1u;
 const usesPenalties = 2u;
 const wantsLogprobs = 4u;
+const isSampled = 8u;

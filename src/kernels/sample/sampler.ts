@@ -15,11 +15,11 @@ import chunksSource from './chunks.wgsl?raw';
 import cut from './cut.wgsl?raw';
 import drawSource from './draw.wgsl?raw';
 import finish from './finish.wgsl?raw';
-import firstReaching from './first-reaching.wgsl?raw';
 import greedySource from './greedy.wgsl?raw';
 import histogramSource from './histogram.wgsl?raw';
 import mass from './mass.wgsl?raw';
 import paramsStruct from './params.wgsl?raw';
+import pick from './pick.wgsl?raw';
 import random from './random.wgsl?raw';
 import { recordBytes } from './result-record.ts';
 import { samplingParamsBytes } from './sampling-params.ts';
@@ -29,7 +29,10 @@ const chunkSize = 2048;
 const chunkBytes = 24;
 const histogramBytesPerChunk = 256 * 16;
 
-/** A lane of the last pass holds one chunk, and there are 256 lanes. */
+/** Lanes of a workgroup. 4 for adapters that run on the CPU: there a barrier costs in proportion to them. */
+const lanesOf = { workgroup: 256, serial: 4 } as const;
+
+/** The last pass keeps a counter per chunk in workgroup memory, and has 256. */
 const maxVocab = 256 * chunkSize;
 
 /** What the caller's other kernels share with the sampler. */
@@ -79,6 +82,7 @@ const scan = defineKernel({
     chunks: 'write',
   },
   uniforms: { vocab: 'u32' },
+  constants: ['lanes'],
 });
 
 const histogram = defineKernel({
@@ -86,6 +90,7 @@ const histogram = defineKernel({
   sources: [paramsStruct, chunksSource, mass, bins, histogramSource],
   bindings: { params: 'uniform', adjusted: 'read', chunks: 'read', histogram: 'write' },
   uniforms: { vocab: 'u32', chunkCount: 'u32' },
+  constants: ['lanes'],
 });
 
 const greedy = defineKernel({
@@ -101,22 +106,12 @@ const greedy = defineKernel({
     results: 'write',
   },
   uniforms: { vocab: 'u32', chunkCount: 'u32', ringSlots: 'u32' },
+  constants: ['lanes'],
 });
 
 const draw = defineKernel({
   name: 'sample-draw',
-  sources: [
-    stepStruct,
-    paramsStruct,
-    chunksSource,
-    mass,
-    bins,
-    firstReaching,
-    cut,
-    random,
-    finish,
-    drawSource,
-  ],
+  sources: [stepStruct, paramsStruct, chunksSource, mass, bins, pick, cut, random, finish, drawSource],
   bindings: {
     params: 'uniform',
     logits: 'read',
@@ -129,19 +124,23 @@ const draw = defineKernel({
     results: 'write',
   },
   uniforms: { vocab: 'u32', chunkCount: 'u32', ringSlots: 'u32' },
+  constants: ['lanes'],
 });
 
 export async function prepareSampler(
   gpu: Gpu,
-  { vocab, ringSlots }: { readonly vocab: number; readonly ringSlots: number },
+  options: { readonly vocab: number; readonly ringSlots: number; readonly variant?: 'workgroup' | 'serial' },
 ): Promise<Sampler> {
+  const { vocab, ringSlots } = options;
   invariant(vocab >= 1 && vocab <= maxVocab, `the sampler takes 1 to ${maxVocab} tokens, got ${vocab}`);
   invariant(ringSlots >= 1, `the sampler's ring needs a slot, got ${ringSlots}`);
+  const variant = options.variant ?? gpu.chooseVariant(['workgroup', 'serial']);
+  const lanes = { lanes: lanesOf[variant] };
   const [scanKernel, histogramKernel, greedyKernel, drawKernel] = await Promise.all([
-    prepareKernel(gpu, scan),
-    prepareKernel(gpu, histogram),
-    prepareKernel(gpu, greedy),
-    prepareKernel(gpu, draw),
+    prepareKernel(gpu, scan, lanes),
+    prepareKernel(gpu, histogram, lanes),
+    prepareKernel(gpu, greedy, lanes),
+    prepareKernel(gpu, draw, lanes),
   ]);
   const chunkCount = Math.ceil(vocab / chunkSize);
   const sizes = { vocab, chunkCount, ringSlots };

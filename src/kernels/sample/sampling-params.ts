@@ -27,7 +27,7 @@ const leastTemperature = 1e-6;
 
 const largestF32 = 2 ** 128 - 2 ** 104;
 
-const flags = { usesBias: 1, usesPenalties: 2, wantsLogprobs: 4 } as const;
+const flags = { usesBias: 1, usesPenalties: 2, wantsLogprobs: 4, isSampled: 8 } as const;
 
 /** The contents of the `params` buffer.
  *  @param topLogprobs alternatives to report with each token, 0 to 20; null: no log-probabilities at all. */
@@ -48,7 +48,8 @@ export function packSamplingParams(choices: SamplingChoices, topLogprobs: number
   words[7] =
     (Object.keys(choices.logitBias).length > 0 ? flags.usesBias : 0) |
     (usesPenalties ? flags.usesPenalties : 0) |
-    (topLogprobs === null ? 0 : flags.wantsLogprobs);
+    (topLogprobs === null ? 0 : flags.wantsLogprobs) |
+    (temperature === 0 ? 0 : flags.isSampled);
   words[8] = seed % 2 ** 32;
   words[9] = Math.floor(seed / 2 ** 32);
   words[10] = topLogprobs ?? 0;

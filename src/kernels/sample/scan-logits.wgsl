@@ -1,10 +1,12 @@
 // First pass, one workgroup per chunk: adjusted[i] = adjust(logits[i]), and the chunk's largest values and sums.
 // adjust: + bias; repetition penalty r on tokens seen anywhere (positive / r, negative · r); - frequency · times in the
-// answer; - presence if in the answer; / temperature. A lane takes every 256th logit, then a tree joins the lanes.
+// answer; - presence if in the answer; / temperature. A lane takes every `lanes`-th logit, then a tree joins the lanes; 4 lanes suit an
+// adapter that runs on the CPU, where a barrier costs as much as the work between two of them.
 // logits, bias, adjusted: f32 [vocab]; history: u32 [vocab], bit 31 in the prompt, other bits times in the answer.
 struct Dims {
   vocab: u32,
 }
+override lanes: u32; // a power of two
 
 @group(0) @binding(0) var<uniform> dims: Dims;
 @group(0) @binding(1) var<uniform> params: SamplingParams;
@@ -36,7 +38,8 @@ fn adjust(raw: f32, id: u32) -> f32 {
   return clamp(value, -1.0e30, 1.0e30) * params.inverseTemperature;
 }
 
-fn join(a: Chunk, b: Chunk) -> Chunk {
+// Two parts of a chunk as one: largest values and lowest ids.
+fn joinLargest(a: Chunk, b: Chunk) -> Chunk {
   var result = a;
   if (precedes(b.largest, b.id, a.largest, a.id)) {
     result.largest = b.largest;
@@ -46,24 +49,41 @@ fn join(a: Chunk, b: Chunk) -> Chunk {
     result.rawLargest = b.rawLargest;
     result.rawId = b.rawId;
   }
-  result.sum = a.sum * weightOf(result.largest - a.largest) + b.sum * weightOf(result.largest - b.largest);
-  result.rawSum =
-    a.rawSum * weightOf(result.rawLargest - a.rawLargest) + b.rawSum * weightOf(result.rawLargest - b.rawLargest);
+  return result;
+}
+
+fn join(a: Chunk, b: Chunk) -> Chunk {
+  var result = joinLargest(a, b);
+  if ((params.flags & isSampled) != 0u) {
+    result.sum = a.sum * weightOf(result.largest - a.largest) + b.sum * weightOf(result.largest - b.largest);
+  }
+  if ((params.flags & wantsLogprobs) != 0u) {
+    result.rawSum =
+      a.rawSum * weightOf(result.rawLargest - a.rawLargest) + b.rawSum * weightOf(result.rawLargest - b.rawLargest);
+  }
   return result;
 }
 
 @compute @workgroup_size(lanes)
 fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index) lane: u32) {
+  let first = workgroup.x * chunkSize + lane;
+  let end = min((workgroup.x + 1u) * chunkSize, dims.vocab);
   var mine = Chunk(belowAll, noToken, 0.0, belowAll, noToken, 0.0);
-  for (var slot = 0u; slot < perLane; slot++) {
-    let id = workgroup.x * chunkSize + slot * lanes + lane;
-    if (id >= dims.vocab) {
-      break;
-    }
+  for (var id = first; id < end; id += lanes) {
     let raw = clampLogit(logits[id]);
     let value = adjust(raw, id);
     adjusted[id] = value;
-    mine = join(mine, Chunk(value, id, 1.0, raw, id, 1.0));
+    mine = joinLargest(mine, Chunk(value, id, 0.0, raw, id, 0.0));
+  }
+  if ((params.flags & isSampled) != 0u) {
+    for (var id = first; id < end; id += lanes) {
+      mine.sum += weightOf(mine.largest - adjusted[id]);
+    }
+  }
+  if ((params.flags & wantsLogprobs) != 0u) {
+    for (var id = first; id < end; id += lanes) {
+      mine.rawSum += weightOf(mine.rawLargest - clampLogit(logits[id]));
+    }
   }
   partial[lane] = mine;
   for (var half = lanes / 2u; half > 0u; half /= 2u) {
