@@ -16,30 +16,32 @@ export function FiguresView() {
   });
   return (
     <aside class={isOpen.value ? 'figures open' : 'figures'} aria-label="Figures" data-testid="stats">
-      {groups.value.map(({ title, figures }) => (
-        <section key={title} class={figures.some((figure) => figure.isMain) ? '' : 'more'}>
-          <h2>{title}</h2>
-          <dl>
-            {figures.map(({ name, value, isMain }) => (
-              <div key={name} class={isMain ? '' : 'more'}>
-                <dt>{name}</dt>
-                <dd>{value}</dd>
-              </div>
-            ))}
-          </dl>
-        </section>
-      ))}
-      <button
-        type="button"
-        class="quiet toggle"
-        aria-label={isOpen.value ? 'Less: main figures only' : 'More: all figures'}
-        aria-expanded={isOpen.value}
-        onClick={() => {
-          isOpen.value = !isOpen.value;
-        }}
-      >
-        {isOpen.value ? 'Less' : 'More'}
-      </button>
+      <div class="column">
+        {groups.value.map(({ title, figures }) => (
+          <section key={title} class={figures.some((figure) => figure.isMain) ? '' : 'more'}>
+            <h2>{title}</h2>
+            <dl>
+              {figures.map(({ name, value, isMain }) => (
+                <div key={name} class={isMain ? '' : 'more'}>
+                  <dt>{name}</dt>
+                  <dd>{value}</dd>
+                </div>
+              ))}
+            </dl>
+          </section>
+        ))}
+        <button
+          type="button"
+          class="quiet toggle"
+          aria-label={isOpen.value ? 'Less: main figures only' : 'More: all figures'}
+          aria-expanded={isOpen.value}
+          onClick={() => {
+            isOpen.value = !isOpen.value;
+          }}
+        >
+          {isOpen.value ? 'Less' : 'More'}
+        </button>
+      </div>
     </aside>
   );
 }

@@ -27,6 +27,8 @@ export function ModelDialog({ onClose }: { readonly onClose: () => void }) {
   const check = useSignal<Check>({ kind: 'none' });
   const checking = useRef(new AbortController());
   useEffect(() => () => checking.current.abort(), []);
+  const result = useRef<HTMLDivElement>(null);
+  useEffect(() => result.current?.scrollIntoView({ block: 'nearest' }), [check.value]);
 
   function change(fields: Partial<ModelDraft>): void {
     checking.current.abort();
@@ -35,17 +37,17 @@ export function ModelDialog({ onClose }: { readonly onClose: () => void }) {
   }
 
   async function makePlan(): Promise<void> {
-    const result = choiceFromDraft(draft.value, config.defaultModel, document.baseURI);
-    if (!result.ok) {
-      check.value = { kind: 'invalid', field: result.field, problem: result.problem };
+    const draftResult = choiceFromDraft(draft.value, config.defaultModel, document.baseURI);
+    if (!draftResult.ok) {
+      check.value = { kind: 'invalid', field: draftResult.field, problem: draftResult.problem };
       return;
     }
     const attempt = new AbortController();
     checking.current = attempt;
     check.value = { kind: 'checking' };
     try {
-      const plan = await model.plan(result.choice, attempt.signal);
-      if (!attempt.signal.aborted) check.value = { kind: 'planned', choice: result.choice, plan };
+      const plan = await model.plan(draftResult.choice, attempt.signal);
+      if (!attempt.signal.aborted) check.value = { kind: 'planned', choice: draftResult.choice, plan };
     } catch (error) {
       if (!attempt.signal.aborted) check.value = { kind: 'failed', fault: faultFrom(error) };
     }
@@ -71,7 +73,7 @@ export function ModelDialog({ onClose }: { readonly onClose: () => void }) {
       <form class="model-form" onSubmit={submit}>
         <ModelSourceFields draft={draft.value} onChange={change} problemOf={problemOf} />
         <ModelOptionsFields draft={draft.value} onChange={change} problemOf={problemOf} />
-        <div aria-live="polite">
+        <div ref={result} class="check-result" aria-live="polite">
           {state.kind === 'planned' && <PlanTable plan={state.plan} />}
           {state.kind === 'failed' && (
             <section class="fault" data-code={state.fault.code}>
