@@ -2,12 +2,12 @@
 // tokens, left unnormalised for attend-merge ("flash decoding": Dao et al. 2023; online softmax: Milakov and
 // Gimelshein 2018, arXiv:1805.02867).
 //
-// One workgroup takes one split of one KV head, for `heads` query heads of its group, so K and V rows are read once
-// for all of them. A team of `lanes` invocations owns one token at a time: a lane holds the same `octets` octets of
-// dimensions of every query, K row, V row and accumulator. A team reads the K and V rows of `batch` tokens before it
-// uses any (bytes in flight), sums the dot products over its lanes (teamSums, from team-sum-*.wgsl), rescales once
-// per batch, and accumulates V without touching another team. Teams meet at the end.
-// Scores are kept in units of log2(e), so that weights are exp2.
+// One workgroup takes one split of one KV head, for four query heads of its group, so K and V rows are read once for
+// all four: a head is a component of every vector, and in a mat4x4f each column is a dimension.
+// A team of `lanes` invocations owns one token at a time: a lane holds the same `octets` octets of dimensions of the
+// queries, K row, V row and sums. A team reads the K and V rows of four tokens before it uses any (bytes in flight),
+// sums the dot products over its lanes (teamSums, from team-sum-*.wgsl), rescales once, and accumulates V without
+// touching another team. Teams meet at the end. Scores are kept in units of log2(e), so that weights are exp2.
 //
 // query: f32 [qHeads, headDim]; keyCache, valueCache: f16 [kvHeads, capacity, headDim], eight halves to a vec4u;
 // partials: f32 [qHeads, splits, headDim + 4]: sums of weighted values, largest score, sum of weights, two unused.
@@ -18,16 +18,12 @@ struct Dims {
 }
 override headDim: u32;
 override group: u32;   // query heads per KV head
-override heads: u32;   // of them in one workgroup: a divisor of group, at most 8
 override lanes: u32;   // a power of two
 override octets: u32;  // of each row per lane, at most 8
 override threads: u32; // a multiple of lanes
 
 const batch = 4u; // tokens of a team per iteration
 const noScore = -3.0e38;
-const maxHeads = 8u;
-const maxOctets = 8u;
-const maxScores = batch * maxHeads;
 
 @group(0) @binding(0) var<uniform> dims: Dims;
 @group(0) @binding(1) var<uniform> step: Step;
@@ -36,9 +32,15 @@ const maxScores = batch * maxHeads;
 @group(0) @binding(4) var<storage, read> valueCache: array<vec4u>;
 @group(0) @binding(5) var<storage, read_write> partials: array<f32>;
 
-var<workgroup> teamMax: array<f32, (threads / lanes) * heads>;
-var<workgroup> teamWeight: array<f32, (threads / lanes) * heads>;
-var<workgroup> teamSum: array<f32, threads * octets * 8>;
+var<workgroup> teamTop: array<vec4f, threads / lanes>;
+var<workgroup> teamWeight: array<vec4f, threads / lanes>;
+var<workgroup> teamSum: array<vec4f, threads * octets * 2>;
+
+// Eight dimensions of four heads.
+struct Octet {
+  low: mat4x4f,
+  high: mat4x4f,
+}
 
 fn lowHalf(words: vec4u) -> vec4f {
   return vec4f(unpack2x16float(words.x), unpack2x16float(words.y));
@@ -48,11 +50,25 @@ fn highHalf(words: vec4u) -> vec4f {
   return vec4f(unpack2x16float(words.z), unpack2x16float(words.w));
 }
 
+fn dots(queries: Octet, key: vec4u) -> vec4f {
+  return queries.low * lowHalf(key) + queries.high * highHalf(key);
+}
+
+fn outer(weights: vec4f, value: vec4f) -> mat4x4f {
+  return mat4x4f(weights * value.x, weights * value.y, weights * value.z, weights * value.w);
+}
+
+fn scaled(sums: mat4x4f, factors: vec4f) -> mat4x4f {
+  return mat4x4f(sums[0] * factors, sums[1] * factors, sums[2] * factors, sums[3] * factors);
+}
+
 @compute @workgroup_size(threads)
 fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index) thread: u32) {
   let split = workgroup.x;
-  let firstHead = workgroup.y * heads;
-  let kvHead = firstHead / group;
+  let blocks = (group + 3u) / 4u;
+  let kvHead = workgroup.y / blocks;
+  let firstHead = kvHead * group + workgroup.y % blocks * 4u;
+  let heads = min(4u, (kvHead + 1u) * group - firstHead);
   let lane = thread % lanes;
   let team = thread / lanes;
   let teams = threads / lanes;
@@ -60,133 +76,119 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index
   let rowOctets = headDim / 8u;
 
   let count = tokenCount();
-  let perSplit = (((count + dims.splits - 1u) / dims.splits + tile - 1u) / tile) * tile;
+  let perSplit = ((count + dims.splits - 1u) / dims.splits + tile - 1u) / tile * tile;
   let start = split * perSplit;
   let end = min(start + perSplit, count);
 
-  // A lane beyond the row reads its last octet against a query of zeros, and its accumulators are not written.
-  var queries: array<vec4f, maxHeads * maxOctets * 2u>;
+  // A component without a head repeats the last one; a lane beyond the row repeats its last octet against a query
+  // of zeros. Neither's sums are written.
+  var queries: array<Octet, 8>;
   let scale = 1.4426950408889634 / sqrt(f32(headDim));
-  for (var head = 0u; head < heads; head++) {
-    let row = (firstHead + head) * rowOctets;
-    for (var o = 0u; o < octets; o++) {
-      let octet = o * lanes + lane;
-      let at = 2u * (row + min(octet, rowOctets - 1u));
-      let factor = select(0.0, scale, octet < rowOctets);
-      queries[2u * (head * octets + o)] = query[at] * factor;
-      queries[2u * (head * octets + o) + 1u] = query[at + 1u] * factor;
-    }
+  for (var o = 0u; o < octets; o++) {
+    let octet = o * lanes + lane;
+    let factor = select(0.0, scale, octet < rowOctets);
+    let row = (firstHead + min(vec4u(0u, 1u, 2u, 3u), vec4u(heads - 1u))) * rowOctets;
+    let at = 2u * (row + min(octet, rowOctets - 1u));
+    queries[o].low = factor * transpose(mat4x4f(query[at.x], query[at.y], query[at.z], query[at.w]));
+    queries[o].high =
+      factor * transpose(mat4x4f(query[at.x + 1u], query[at.y + 1u], query[at.z + 1u], query[at.w + 1u]));
   }
 
-  var top: array<f32, maxHeads>;
-  var weight: array<f32, maxHeads>;
-  var sums: array<vec4f, maxHeads * maxOctets * 2u>;
-  for (var head = 0u; head < heads; head++) {
-    top[head] = noScore;
-  }
-
+  var top = vec4f(noScore);
+  var weight = vec4f(0.0);
+  var sums: array<Octet, 8>;
+  let cacheRow = kvHead * dims.capacity;
   for (var first = start; first < end; first += tile) {
-    var keys: array<vec4u, batch * maxOctets>;
-    var values: array<vec4u, batch * maxOctets>;
-    for (var j = 0u; j < batch; j++) {
-      let token = tokenAt(min(first + j * teams + team, end - 1u));
-      let row = (kvHead * dims.capacity + token) * rowOctets;
-      for (var o = 0u; o < octets; o++) {
-        let octet = min(o * lanes + lane, rowOctets - 1u);
-        keys[j * octets + o] = keyCache[row + octet];
-        values[j * octets + o] = valueCache[row + octet];
-      }
+    let i = first + team + teams * vec4u(0u, 1u, 2u, 3u);
+    let isToken = i < vec4u(end);
+    let read = min(i, vec4u(end - 1u));
+    let row = (cacheRow + vec4u(tokenAt(read.x), tokenAt(read.y), tokenAt(read.z), tokenAt(read.w))) * rowOctets;
+    var key0: array<vec4u, 8>;
+    var key1: array<vec4u, 8>;
+    var key2: array<vec4u, 8>;
+    var key3: array<vec4u, 8>;
+    var value0: array<vec4u, 8>;
+    var value1: array<vec4u, 8>;
+    var value2: array<vec4u, 8>;
+    var value3: array<vec4u, 8>;
+    for (var o = 0u; o < octets; o++) {
+      let at = row + min(o * lanes + lane, rowOctets - 1u);
+      key0[o] = keyCache[at.x];
+      key1[o] = keyCache[at.y];
+      key2[o] = keyCache[at.z];
+      key3[o] = keyCache[at.w];
+      value0[o] = valueCache[at.x];
+      value1[o] = valueCache[at.y];
+      value2[o] = valueCache[at.z];
+      value3[o] = valueCache[at.w];
     }
 
-    // Zeroed by hand: not every compiler does it again for a variable of a loop body.
-    var scores: array<f32, maxScores>;
-    for (var slot = 0u; slot < batch * heads; slot++) {
-      scores[slot] = 0.0;
+    var score: mat4x4f; // a column per token
+    score = mat4x4f();
+    for (var o = 0u; o < octets; o++) {
+      score[0] += dots(queries[o], key0[o]);
+      score[1] += dots(queries[o], key1[o]);
+      score[2] += dots(queries[o], key2[o]);
+      score[3] += dots(queries[o], key3[o]);
     }
-    for (var j = 0u; j < batch; j++) {
-      for (var o = 0u; o < octets; o++) {
-        let low = lowHalf(keys[j * octets + o]);
-        let high = highHalf(keys[j * octets + o]);
-        for (var head = 0u; head < heads; head++) {
-          let at = 2u * (head * octets + o);
-          scores[j * heads + head] += dot(low, queries[at]) + dot(high, queries[at + 1u]);
-        }
-      }
-    }
-    teamSums(&scores, thread);
+    score = teamSums(score, thread);
 
-    for (var head = 0u; head < heads; head++) {
-      var highest = top[head];
-      for (var j = 0u; j < batch; j++) {
-        if (first + j * teams + team < end) {
-          highest = max(highest, scores[j * heads + head]);
-        }
-      }
-      let correction = exp2(top[head] - highest);
-      top[head] = highest;
-      weight[head] *= correction;
-      for (var o = 0u; o < octets; o++) {
-        sums[2u * (head * octets + o)] *= correction;
-        sums[2u * (head * octets + o) + 1u] *= correction;
-      }
-      for (var j = 0u; j < batch; j++) {
-        let isToken = first + j * teams + team < end;
-        scores[j * heads + head] = select(0.0, exp2(scores[j * heads + head] - highest), isToken);
-        weight[head] += scores[j * heads + head];
-      }
-    }
-    for (var j = 0u; j < batch; j++) {
-      for (var o = 0u; o < octets; o++) {
-        let low = lowHalf(values[j * octets + o]);
-        let high = highHalf(values[j * octets + o]);
-        for (var head = 0u; head < heads; head++) {
-          let at = 2u * (head * octets + o);
-          sums[at] += scores[j * heads + head] * low;
-          sums[at + 1u] += scores[j * heads + head] * high;
-        }
-      }
+    let score0 = select(vec4f(noScore), score[0], isToken.x);
+    let score1 = select(vec4f(noScore), score[1], isToken.y);
+    let score2 = select(vec4f(noScore), score[2], isToken.z);
+    let score3 = select(vec4f(noScore), score[3], isToken.w);
+    let highest = max(top, max(max(score0, score1), max(score2, score3)));
+    let keep = exp2(top - highest);
+    let weight0 = select(vec4f(0.0), exp2(score0 - highest), isToken.x);
+    let weight1 = select(vec4f(0.0), exp2(score1 - highest), isToken.y);
+    let weight2 = select(vec4f(0.0), exp2(score2 - highest), isToken.z);
+    let weight3 = select(vec4f(0.0), exp2(score3 - highest), isToken.w);
+    top = highest;
+    weight = weight * keep + ((weight0 + weight1) + (weight2 + weight3));
+    for (var o = 0u; o < octets; o++) {
+      sums[o].low = scaled(sums[o].low, keep) + outer(weight0, lowHalf(value0[o])) + outer(weight1, lowHalf(value1[o]))
+        + outer(weight2, lowHalf(value2[o])) + outer(weight3, lowHalf(value3[o]));
+      sums[o].high = scaled(sums[o].high, keep) + outer(weight0, highHalf(value0[o]))
+        + outer(weight1, highHalf(value1[o])) + outer(weight2, highHalf(value2[o])) + outer(weight3, highHalf(value3[o]));
     }
   }
 
-  for (var head = 0u; head < heads; head++) {
-    if (lane == 0u) {
-      teamMax[team * heads + head] = top[head];
-      teamWeight[team * heads + head] = weight[head];
-    }
+  if (lane == 0u) {
+    teamTop[team] = top;
+    teamWeight[team] = weight;
   }
   workgroupBarrier();
+  var highest = vec4f(noScore);
+  for (var t = 0u; t < teams; t++) {
+    highest = max(highest, teamTop[t]);
+  }
+  let keep = exp2(top - highest);
+  // Four dimensions of one head at a time, so that what all teams hold fits in workgroup memory.
   let rowFloats = headDim + 4u;
-  for (var head = 0u; head < heads; head++) {
-    var highest = noScore;
-    for (var t = 0u; t < teams; t++) {
-      highest = max(highest, teamMax[t * heads + head]);
-    }
-    let correction = exp2(top[head] - highest);
+  for (var h = 0u; h < heads; h++) {
     for (var o = 0u; o < octets; o++) {
-      let at = (team * octets * lanes + o * lanes + lane) * 8u;
-      let low = sums[2u * (head * octets + o)] * correction;
-      let high = sums[2u * (head * octets + o) + 1u] * correction;
-      for (var i = 0u; i < 4u; i++) {
-        teamSum[at + i] = low[i];
-        teamSum[at + 4u + i] = high[i];
-      }
+      let at = 2u * (team * octets * lanes + o * lanes + lane);
+      teamSum[at] = keep[h] * transpose(sums[o].low)[h];
+      teamSum[at + 1u] = keep[h] * transpose(sums[o].high)[h];
     }
     workgroupBarrier();
-    let partial = ((firstHead + head) * dims.splits + split) * rowFloats;
-    for (var d = thread; d < headDim; d += threads) {
-      var sum = 0.0;
+    let partial = ((firstHead + h) * dims.splits + split) * rowFloats;
+    for (var quad = thread; quad < headDim / 4u; quad += threads) {
+      var sum = vec4f(0.0);
       for (var t = 0u; t < teams; t++) {
-        sum += teamSum[t * octets * lanes * 8u + d];
+        sum += teamSum[2u * t * octets * lanes + quad];
       }
-      partials[partial + d] = sum;
+      for (var d = 0u; d < 4u; d++) {
+        partials[partial + 4u * quad + d] = sum[d];
+      }
     }
     if (thread == 0u) {
       var total = 0.0;
       for (var t = 0u; t < teams; t++) {
-        total += teamWeight[t * heads + head] * exp2(teamMax[t * heads + head] - highest);
+        total += teamWeight[t][h] * exp2(teamTop[t][h] - highest[h]);
       }
-      partials[partial + rowFloats - 4u] = highest;
-      partials[partial + rowFloats - 3u] = total;
+      partials[partial + headDim] = highest[h];
+      partials[partial + headDim + 1u] = total;
     }
     workgroupBarrier();
   }

@@ -68,7 +68,7 @@ const bindings = {
   partials: 'write',
 } as const;
 const uniforms = { capacity: 'u32', splits: 'u32' } as const;
-const teamConstants = ['headDim', 'group', 'heads', 'lanes', 'octets', 'threads'];
+const teamConstants = ['headDim', 'group', 'lanes', 'octets', 'threads'];
 
 const splitKernels = {
   workgroup: defineKernel({
@@ -117,7 +117,7 @@ export async function prepareAttend(gpu: Gpu, shape: AttendShape): Promise<Atten
     prepareKernel(gpu, splitKernels[variant], plan.constants),
     prepareKernel(gpu, variant === 'serial' ? mergeSerialKernel : mergeKernel, { headDim }),
   ]);
-  const headBlocks = (kvHeads: number): number => kvHeads * Math.ceil(group / plan.heads);
+  const headBlocks = (kvHeads: number): number => kvHeads * Math.ceil(group / 4);
   const partialsShape = (kvHeads: number, splits: number): readonly number[] => [
     kvHeads * group,
     splits,
@@ -168,8 +168,6 @@ export async function prepareAttend(gpu: Gpu, shape: AttendShape): Promise<Atten
 
 interface SplitPlan {
   readonly constants: Readonly<Record<string, number>>;
-  /** Query heads that share each K and V read. */
-  readonly heads: number;
   /** Tokens a split takes at a time. */
   readonly tile: number;
   readonly splitsPerWorkgroup: number;
@@ -181,7 +179,6 @@ function planSplit(gpu: Gpu, variant: KernelVariant, headDim: number, group: num
   if (variant === 'serial') {
     return {
       constants: { headDim, group },
-      heads: 4,
       tile: 32,
       splitsPerWorkgroup: 4,
       targetSplits: 48,
@@ -191,11 +188,9 @@ function planSplit(gpu: Gpu, variant: KernelVariant, headDim: number, group: num
   const rowOctets = headDim / 8;
   const lanes = Math.min(powerOfTwoFrom(rowOctets), largestTeam(gpu, variant));
   const octets = Math.ceil(rowOctets / lanes);
-  const heads = largestDivisor(group, 8);
   const threads = Math.max(lanes, (variant === 'subgroup' ? 128 : 64) / powerOfTwoFrom(octets));
   return {
-    constants: { headDim, group, heads, lanes, octets, threads },
-    heads,
+    constants: { headDim, group, lanes, octets, threads },
     tile: 4 * (threads / lanes),
     splitsPerWorkgroup: 1,
     targetSplits: 512,
@@ -211,10 +206,4 @@ function largestTeam(gpu: Gpu, variant: 'workgroup' | 'subgroup'): number {
 
 function powerOfTwoFrom(count: number): number {
   return 2 ** Math.ceil(Math.log2(count));
-}
-
-function largestDivisor(count: number, limit: number): number {
-  let divisor = Math.min(count, limit);
-  while (count % divisor !== 0) divisor--;
-  return divisor;
 }
