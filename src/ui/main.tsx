@@ -2,6 +2,7 @@ import { render } from 'preact';
 import { createEngine, deleteStoredModel, listStoredModels, planModel } from '../engine/index.ts';
 import { App } from './app.tsx';
 import { AppContext, createAppState } from './state/app-state.ts';
+import { defaultChoice } from './state/model-choice.ts';
 import { readPageConfig } from './state/page-config.ts';
 import { installTrustedTypes } from './trusted-types.ts';
 import './styles/tokens.css';
@@ -29,9 +30,10 @@ render(
   root,
 );
 
-if (config.defaultModel && config.autoLoad) {
-  void app.model.load({
-    label: config.defaultModel.label,
-    options: { model: config.defaultModel.reference },
-  });
+const choice = defaultChoice(config);
+if (choice && config.autoLoad && !isSavingData()) void app.model.load(choice);
+
+/** The reader asked for few downloads: then a button starts this one. */
+function isSavingData(): boolean {
+  return (navigator as { connection?: { saveData?: boolean } }).connection?.saveData === true;
 }

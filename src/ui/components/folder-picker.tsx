@@ -1,10 +1,5 @@
 import { useRef } from 'preact/hooks';
-import type { ModelReference } from '../../engine/index.ts';
-
-export interface PickedFolder {
-  readonly label: string;
-  readonly reference: ModelReference;
-}
+import type { NamedModel } from '../state/model-choice.ts';
 
 /** Not yet in TypeScript's DOM types. */
 interface DirectoryPickerWindow {
@@ -13,8 +8,8 @@ interface DirectoryPickerWindow {
 
 /** Chooses a folder on this computer: by handle where the browser can, else by its list of files. */
 export function FolderPicker(props: {
-  readonly picked: PickedFolder | null;
-  readonly onPick: (folder: PickedFolder) => void;
+  readonly picked: NamedModel | null;
+  readonly onPick: (folder: NamedModel) => void;
 }) {
   const input = useRef<HTMLInputElement>(null);
   const { showDirectoryPicker } = window as Window & DirectoryPickerWindow;

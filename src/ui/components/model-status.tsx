@@ -2,26 +2,35 @@ import type { LoadProgress } from '../../engine/index.ts';
 import { useApp } from '../state/app-state.ts';
 import { loadAdvice } from '../state/fault.ts';
 import { formatBytes } from '../state/format.ts';
+import { defaultChoice } from '../state/model-choice.ts';
 import { FaultNotice } from './fault-notice.tsx';
 
 /** What stands between the reader and an answer: loading, a failure, a recovering engine. Nothing when all is well. */
 export function ModelStatus() {
-  const { dialog, model } = useApp();
+  const { config, dialog, model } = useApp();
   const state = model.state.value;
+  const standard = defaultChoice(config);
   switch (state.kind) {
     case 'none':
       return (
         <section class="status" aria-label="Model">
           <p>No model is loaded.</p>
-          <button
-            type="button"
-            class="primary"
-            onClick={() => {
-              dialog.value = 'model';
-            }}
-          >
-            Choose a model
-          </button>
+          <div class="actions">
+            {standard && (
+              <button type="button" class="primary" onClick={() => void model.load(standard)}>
+                Load {standard.label}
+              </button>
+            )}
+            <button
+              type="button"
+              class={standard ? 'plain' : 'primary'}
+              onClick={() => {
+                dialog.value = 'model';
+              }}
+            >
+              Choose a model
+            </button>
+          </div>
         </section>
       );
     case 'loading':

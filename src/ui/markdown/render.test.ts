@@ -151,6 +151,12 @@ describe('hostile Markdown', () => {
     expect(rendered('<pre>1 < 2 & 3</pre>').text).toBe('<pre>1 < 2 & 3</pre>');
   });
 
+  test('Markdown between tags, as of a model that thinks aloud, is still Markdown', () => {
+    const { elements, text } = rendered('<think>\nso **much**\n</think>\n\nyes');
+    expect(elements.map(({ type }) => type)).toContain('strong');
+    expect(text).toContain('<think>');
+  });
+
   test('refused addresses leave their text', () => {
     const { elements, text } = rendered('[click](javascript:alert(1))');
     expect(elements.map(({ type }) => type)).toEqual(['p']);

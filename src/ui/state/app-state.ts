@@ -1,5 +1,5 @@
 /** Everything the page's components share, made once by main and handed down by context. */
-import { type ReadonlySignal, type Signal, signal } from '@preact/signals';
+import { effect, type ReadonlySignal, type Signal, signal } from '@preact/signals';
 import { createContext } from 'preact';
 import { useContext } from 'preact/hooks';
 import type { StoredModel } from '../../engine/index.ts';
@@ -46,6 +46,10 @@ export function createAppState(door: EngineDoor, storage: ModelStorage, config: 
     },
     settings,
     frames: createFrameQueue(),
+  });
+  // The KV cache grows while an answer is written.
+  effect(() => {
+    if (!chat.isAnswering.value) void model.refreshMemory();
   });
   return {
     config,

@@ -80,7 +80,7 @@ export function loadAdvice(code: AppErrorCode): FaultAdvice {
       };
     case 'download-failed':
       return {
-        title: 'The download did not finish',
+        title: 'The model’s files could not be fetched',
         advice: 'Check the connection and the address, then try again; finished parts are kept.',
         actions: ['retry', 'choose-model'],
       };

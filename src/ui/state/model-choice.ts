@@ -11,6 +11,18 @@ export interface ModelChoice {
   >;
 }
 
+/** A named place where a model's files are. */
+export interface NamedModel {
+  readonly label: string;
+  readonly reference: ModelReference;
+}
+
+/** The page's default model with the engine's own options; null when there is none. */
+export function defaultChoice(config: { readonly defaultModel: NamedModel | null }): ModelChoice | null {
+  const model = config.defaultModel;
+  return model && { label: model.label, options: { model: model.reference } };
+}
+
 export type SourceKind = 'default' | 'hub' | 'url' | 'folder';
 
 /** The form as typed. */
@@ -20,7 +32,7 @@ export interface ModelDraft {
   readonly revision: string;
   readonly accessToken: string;
   readonly url: string;
-  readonly folder: { readonly label: string; readonly reference: ModelReference } | null;
+  readonly folder: NamedModel | null;
   readonly weights: WeightsOption;
   readonly contextLength: string;
   readonly extendContext: boolean;
@@ -48,7 +60,7 @@ export type DraftResult =
  *  defaultModel: what 'default' stands for; pageUrl: what relative addresses are relative to. */
 export function choiceFromDraft(
   draft: ModelDraft,
-  defaultModel: { readonly label: string; readonly reference: ModelReference } | null,
+  defaultModel: NamedModel | null,
   pageUrl: string,
 ): DraftResult {
   const source = sourceFromDraft(draft, defaultModel, pageUrl);
@@ -79,15 +91,9 @@ export function choiceFromDraft(
   };
 }
 
-type Source =
-  | { readonly label: string; readonly reference: ModelReference }
-  | { readonly field: DraftField; readonly problem: string };
+type Source = NamedModel | { readonly field: DraftField; readonly problem: string };
 
-function sourceFromDraft(
-  draft: ModelDraft,
-  defaultModel: { readonly label: string; readonly reference: ModelReference } | null,
-  pageUrl: string,
-): Source {
+function sourceFromDraft(draft: ModelDraft, defaultModel: NamedModel | null, pageUrl: string): Source {
   switch (draft.source) {
     case 'default':
       return defaultModel ?? { field: 'repo', problem: 'This page has no default model. Choose one.' };

@@ -117,7 +117,7 @@ describe('the model session', () => {
   });
 
   test('a lost device shows as recovering and passes; a final failure becomes the state', async () => {
-    const { session, engines, engine } = setUp();
+    const { session, engines, disposed, engine } = setUp();
     const loading = session.load(choice('a'));
     await settled();
     engines[0]!.resolve(engine('a'));
@@ -133,5 +133,6 @@ describe('the model session', () => {
       kind: 'failed',
       fault: { code: 'device-lost', message: 'gave up' },
     });
+    expect(disposed).toEqual(['a']);
   });
 });

@@ -41,13 +41,20 @@ export function createModelSession(door: EngineDoor): ModelSession {
   const recovering = signal<string | null>(null);
   const memory = signal<MemoryUse | null>(null);
   let loading = new AbortController();
+  let engine: Engine | null = null;
+
+  /** Frees the engine in use, if any; one that is broken already has nothing left to free. */
+  async function dispose(): Promise<void> {
+    const old = engine;
+    engine = null;
+    await old?.dispose().catch(() => {});
+  }
 
   async function load(choice: ModelChoice): Promise<void> {
     loading.abort();
     const attempt = new AbortController();
     loading = attempt;
     const { signal } = attempt;
-    const previous = state.peek();
     batch(() => {
       state.value = { kind: 'loading', choice, plan: null, progress: null };
       recovering.value = null;
@@ -57,7 +64,7 @@ export function createModelSession(door: EngineDoor): ModelSession {
       if (loading === attempt) state.value = next;
     };
     try {
-      if (previous.kind === 'ready') await previous.engine.dispose();
+      await dispose();
       const plan = await door.planModel({ ...choice.options, signal });
       if (plan.problems.length > 0) {
         change({
@@ -68,7 +75,7 @@ export function createModelSession(door: EngineDoor): ModelSession {
         return;
       }
       change({ kind: 'loading', choice, plan, progress: null });
-      const engine = await door.createEngine({
+      const loaded = await door.createEngine({
         ...choice.options,
         signal,
         onProgress: (progress) => {
@@ -89,6 +96,7 @@ export function createModelSession(door: EngineDoor): ModelSession {
                 recovering.value = null;
                 state.value = { kind: 'failed', choice, fault: faultFrom(status.error) };
               });
+              void dispose();
               return;
             default:
               return status satisfies never;
@@ -96,9 +104,10 @@ export function createModelSession(door: EngineDoor): ModelSession {
         },
       });
       if (loading !== attempt || signal.aborted) {
-        await engine.dispose();
+        await loaded.dispose();
         return;
       }
+      engine = loaded;
       change({ kind: 'ready', choice, engine });
       await refreshMemory();
     } catch (error) {
@@ -107,10 +116,9 @@ export function createModelSession(door: EngineDoor): ModelSession {
   }
 
   async function refreshMemory(): Promise<void> {
-    const current = state.peek();
-    if (current.kind !== 'ready') return;
+    if (engine === null) return;
     try {
-      memory.value = await current.engine.memory();
+      memory.value = await engine.memory();
     } catch {
       memory.value = null; // The engine is gone or recovering: its own status says so.
     }

@@ -1,10 +1,10 @@
 /** What this deployment of the page offers, read at run time from config.json beside the page. */
-import type { ModelReference } from '../../engine/index.ts';
+import type { NamedModel } from './model-choice.ts';
 import { urlLabel } from './url-label.ts';
 
 export interface PageConfig {
-  readonly defaultModel: { readonly label: string; readonly reference: ModelReference } | null;
-  /** Begin loading the default model when the page opens. */
+  readonly defaultModel: NamedModel | null;
+  /** Load the default model when the page opens; not where the browser asks to save data. */
   readonly autoLoad: boolean;
 }
 
