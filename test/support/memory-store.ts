@@ -39,7 +39,10 @@ export class MemoryStore implements FileStore {
     if (entry.writers > 0 || (access === 'write' && entry.readers > 0)) {
       throw new DOMException(`${name} is open elsewhere`, 'NoModificationAllowedError');
     }
-    return this.#openEntry(entry, access);
+    const file = this.#openEntry(entry, access);
+    // Others get their turn while the lock is held, as in a browser.
+    await new Promise((resolve) => setTimeout(resolve, 2));
+    return file;
   }
 
   async remove(folder: string): Promise<void> {
@@ -64,6 +67,10 @@ export class MemoryStore implements FileStore {
     }
   }
 
+  get usedBytes(): number {
+    return this.#entries().reduce((sum, [, entry]) => sum + entry.length, 0);
+  }
+
   /** Bytes of the file whose name begins so, to look at or to damage. */
   edit(namePrefix: string, change: (bytes: Uint8Array<ArrayBuffer>) => Uint8Array<ArrayBuffer>): void {
     const found = this.#entries().find(([name]) => name.startsWith(namePrefix));
@@ -75,10 +82,6 @@ export class MemoryStore implements FileStore {
 
   #entries(): [string, Entry][] {
     return [...this.#folders.values()].flatMap((files) => [...files]);
-  }
-
-  #usedBytes(): number {
-    return this.#entries().reduce((sum, [, entry]) => sum + entry.length, 0);
   }
 
   #openEntry(entry: Entry, access: 'read' | 'write'): StoreFile {
@@ -101,7 +104,7 @@ export class MemoryStore implements FileStore {
       write: (bytes, at) => {
         mayWrite();
         const length = Math.max(entry.length, at + bytes.length);
-        if (this.#usedBytes() - entry.length + length > this.quota) {
+        if (this.usedBytes - entry.length + length > this.quota) {
           throw new DOMException('no room', 'QuotaExceededError');
         }
         if (length > entry.bytes.length) {

@@ -65,7 +65,7 @@ async function resolveCommit(
         warn(uncheckedCopy(repo, cause));
         return storedVersion;
       }
-      await retries.pauseAfter(cause, { gotBytes: 0, wantedBytes: 0 }, signal);
+      await retries.pauseAfter(cause, null, signal);
     }
   }
 }

@@ -6,7 +6,7 @@ import { ContentsChanged, download, type Probe, probe, probeOnce } from './http/
 import { type HttpClient, TransientFailure } from './http/http-client.ts';
 import type { FileStat, ModelSource, Traffic } from './model-source.ts';
 import { readAll } from './read-all.ts';
-import type { FileIdentity, Journal } from './storage/file-record.ts';
+import type { Journal } from './storage/file-record.ts';
 import { type KeptFiles, storedChunkBytes } from './storage/kept-files.ts';
 
 export interface RemoteModel {
@@ -35,7 +35,7 @@ export class RemoteSource implements ModelSource {
   readonly #warn: (warning: AppError) => void;
   readonly #files = new Map<string, Promise<RemoteFile | null>>();
   /** Of files without a commit: whether stored ones may be used unchecked when the server cannot be asked. Not once
-   *  one was found changed; and once one was used so, all are: two states of the server do not mix. */
+   *  one was found changed; and once one was used so, all stored ones are, so that they belong together. */
   #contents: 'undecided' | 'checked' | 'unchecked' = 'undecided';
   #networkBytes = 0;
   #storageBytes = 0;
@@ -157,7 +157,7 @@ export class RemoteSource implements ModelSource {
     }
     const isSame = describesSame(journal, found.stat);
     if (journal && !isSame) this.#contents = 'checked';
-    await this.#keep(path, { ...found.stat, version }, isSame ? journal : null);
+    await this.#kept.keep(path, { ...found.stat, version }, isSame ? journal : null);
     const isHeadStored = this.#kept.runEnd(path, 0) >= found.head.length;
     if (!isHeadStored) this.#kept.write(path, found.head, 0);
     this.#kept.commit(path);
@@ -167,8 +167,9 @@ export class RemoteSource implements ModelSource {
   async #openStored(path: string, journal: Journal): Promise<RemoteFile | null> {
     const { record } = journal;
     if (record.kind === 'missing') return null;
-    await this.#keep(path, record, journal);
-    return { stat: { size: record.size, etag: record.etag }, head: noBytes };
+    const { size, etag } = record;
+    await this.#kept.keep(path, { size, etag, version: record.version }, journal);
+    return { stat: { size, etag }, head: noBytes };
   }
 
   /** Asks the server; 'unreachable' when it cannot be asked and the stored copy may be used unchecked. */
@@ -191,13 +192,6 @@ export class RemoteSource implements ModelSource {
       this.#warn(uncheckedCopy(this.name, cause));
       return 'unreachable';
     }
-  }
-
-  async #keep(path: string, identity: FileIdentity, previous: Journal | null): Promise<void> {
-    // Without commit or etag, a changed file of the same size could not be told from the stored one.
-    if (identity.version === null && identity.etag === null) return;
-    const { size, etag, version } = identity;
-    await this.#kept.keep(path, { size, etag, version }, previous);
   }
 }
 

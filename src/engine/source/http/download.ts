@@ -19,7 +19,7 @@ const countableBytes = 2 ** 26;
 
 export interface Probe {
   readonly stat: FileStat;
-  /** The file's first bytes: at most 64 KiB. */
+  /** The file's first bytes, as far as they came: at most 64 KiB. */
   readonly head: Uint8Array<ArrayBuffer>;
 }
 
@@ -32,6 +32,19 @@ export async function probeOnce(
 ): Promise<Probe | null> {
   const answer = await request(client, url, { begin: 0, end: firstBytes }, signal);
   if (!answer) return null;
+  try {
+    const { head, received } = await readHead(answer);
+    const size = answer.size ?? (await unstatedSize(client, url, answer, received, signal));
+    return { stat: { size, etag: answer.etag }, head: head.slice(0, size) };
+  } finally {
+    answer.cancel();
+  }
+}
+
+/** Reads until the head is full or the body ends. */
+async function readHead(
+  answer: Answer,
+): Promise<{ readonly head: Uint8Array<ArrayBuffer>; readonly received: number }> {
   const head = new Uint8Array(Math.min(firstBytes, answer.size ?? firstBytes));
   let received = 0;
   try {
@@ -41,14 +54,11 @@ export async function probeOnce(
       head.set(chunk.subarray(0, head.length - received), received);
       received += chunk.length;
     }
-    const size = answer.size ?? (await unstatedSize(client, url, answer, received, signal));
-    const wanted = Math.min(head.length, size);
-    if (received < wanted)
-      throw new TransientFailure(`the answer ended after ${received} of ${wanted} bytes`);
-    return { stat: { size, etag: answer.etag }, head: head.slice(0, wanted) };
-  } finally {
-    answer.cancel();
+  } catch (error) {
+    // With the size known, a head cut short will do: reading goes on where it ends.
+    if (!(error instanceof TransientFailure) || answer.size === null) throw error;
   }
+  return { head: head.subarray(0, received), received };
 }
 
 /** As `probeOnce`, with retries. */
@@ -63,7 +73,7 @@ export async function probe(
       return await probeOnce(client, url, signal);
     } catch (error) {
       if (!(error instanceof TransientFailure)) throw error;
-      await retries.pauseAfter(error, { gotBytes: 0, wantedBytes: firstBytes }, signal);
+      await retries.pauseAfter(error, null, signal);
     }
   }
 }

@@ -21,11 +21,11 @@ export class Retries {
     if (this.#bytesSinceFailure >= forgivingBytes) this.#failures = 0;
   }
 
-  /** Waits before the next attempt.
+  /** Waits before the next attempt. `state` is how far a download came; null before it began.
    *  @throws AppError "download-failed" when there shall be none, saying how far the download came; "aborted". */
   async pauseAfter(
     failure: TransientFailure,
-    state: { readonly gotBytes: number; readonly wantedBytes: number },
+    state: { readonly gotBytes: number; readonly wantedBytes: number } | null,
     signal: AbortSignal | undefined,
   ): Promise<void> {
     this.#failures++;
@@ -38,7 +38,7 @@ export class Retries {
         : `${failure.message} and asks to wait ${Math.ceil(failure.retryAfterMs / 1000)} s`;
       throw new AppError(
         'download-failed',
-        `${this.#url}: got ${state.gotBytes} of ${state.wantedBytes} bytes; ${reason}. Check the connection and load again.`,
+        `${this.#url}: ${state ? `got ${state.gotBytes} of ${state.wantedBytes} bytes; ` : ''}${reason}. Check the connection and load again.`,
         { details: { url: this.#url, ...state, attempts: this.#failures }, cause: failure },
       );
     }

@@ -14,6 +14,7 @@ export class KeptFiles {
   readonly #open = new Map<string, StoredFile>();
   #described: Promise<void> | undefined;
   #isFull = false;
+  #isNameless = false;
 
   constructor(folder: ModelFolder | null, description: ModelDescription, warn: (warning: AppError) => void) {
     this.#folder = folder;
@@ -30,6 +31,8 @@ export class KeptFiles {
   async keep(path: string, identity: FileIdentity, previous: Journal | null): Promise<void> {
     const folder = this.#folder;
     if (!folder || (this.#isFull && !previous)) return;
+    // A changed file of the same size could otherwise not be told from the stored one.
+    if (identity.version === null && identity.etag === null) return this.#reportNameless();
     this.#release(path);
     const file = await this.#attempt(path, async () => {
       await this.#describe(folder);
@@ -120,6 +123,17 @@ export class KeptFiles {
     } catch (cause) {
       this.#report(path, cause);
     }
+  }
+
+  #reportNameless(): void {
+    if (this.#isNameless) return;
+    this.#isNameless = true;
+    this.#warn(
+      new AppError(
+        'feature-missing',
+        `${this.#description.name} is not kept in the browser's storage: its server names neither commit, ETag nor Last-Modified (or hides them from this page: Access-Control-Expose-Headers), so changes could not be noticed.`,
+      ),
+    );
   }
 
   #report(path: string, cause: unknown): void {
