@@ -42,7 +42,14 @@ export async function benchMatVec(gpu: Gpu, spec: MatVecCase): Promise<{ ms: num
   const fill = await prepareFill(gpu);
   const product = await prepareMatVec(
     gpu,
-    { format: spec.format, finish: spec.finish, hasNorm: spec.norm, hasBias: false, rows: spec.rows },
+    {
+      format: spec.format,
+      finish: spec.finish,
+      hasNorm: spec.norm,
+      hasBias: false,
+      rows: spec.rows,
+      columns: spec.columns,
+    },
     {
       ...(spec.variant ? { variant: spec.variant } : {}),
       ...(spec.rowsPerTeam ? { rowsPerTeam: spec.rowsPerTeam } : {}),

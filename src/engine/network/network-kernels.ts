@@ -226,7 +226,14 @@ type MatMuls = (format: MatrixFormat) => MatMul;
 async function prepareMatVecs(gpu: Gpu, weights: GpuWeights): Promise<MatVecs> {
   const shapes = new Map<string, MatVecShape>();
   const need = (matrix: Matrix, finish: Finish, hasNorm: boolean, hasBias: boolean): void => {
-    const shape: MatVecShape = { format: matrix.format, finish, hasNorm, hasBias, rows: matrix.rows };
+    const shape: MatVecShape = {
+      format: matrix.format,
+      finish,
+      hasNorm,
+      hasBias,
+      rows: matrix.rows,
+      columns: matrix.columns,
+    };
     shapes.set(JSON.stringify(shape), shape);
   };
   for (const layer of weights.layers) {
@@ -249,6 +256,7 @@ async function prepareMatVecs(gpu: Gpu, weights: GpuWeights): Promise<MatVecs> {
       hasNorm: args.norm !== undefined,
       hasBias: args.bias !== undefined,
       rows: matrix.rows,
+      columns: matrix.columns,
     };
     const product = prepared.get(JSON.stringify(shape));
     invariant(product, `${args.label}: no mat-vec prepared for ${JSON.stringify(shape)}`);

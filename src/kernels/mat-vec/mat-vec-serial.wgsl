@@ -1,4 +1,4 @@
-// One invocation per team, no barriers (lanes = 1): for adapters that run on the CPU.
+// An invocation is a team (lanes = 1), no barriers: for adapters that run on the CPU.
 const workgroupSize = 16u;
 
 @compute @workgroup_size(workgroupSize)
@@ -8,8 +8,5 @@ fn main(
   @builtin(local_invocation_index) local: u32,
 ) {
   let team = (group.y * groups.x + group.x) * workgroupSize + local;
-  let sums = accumulate(team, 0u);
-  for (var slot = 0u; slot < rowsPerTeam; slot++) {
-    finish(team, slot, sums);
-  }
+  finish(team, accumulate(team, 0u));
 }

@@ -26,8 +26,9 @@ export interface MatVecShape {
   readonly finish: Finish;
   readonly hasNorm: boolean;
   readonly hasBias: boolean;
-  /** Rows of the matrix: decides how many rows a team of lanes takes. */
+  /** Of the matrix: they decide how many lanes make a team, and how many rows it takes. */
   readonly rows: number;
+  readonly columns: number;
 }
 
 export interface MatVecArgs {
@@ -92,14 +93,14 @@ const definitions = new Map(
 );
 
 /** Prepares the product for matrices of one shape class.
- *  @param options.rowsPerTeam rows that share each input load; chosen from the matrix unless told. */
+ *  @param options.rowsPerTeam 1, 2 or 4 rows that share each input load; chosen from the matrix unless told. */
 export async function prepareMatVec(
   gpu: Gpu,
   shape: MatVecShape,
   options: { readonly variant?: KernelVariant; readonly rowsPerTeam?: number } = {},
 ): Promise<MatVec> {
   const variant = options.variant ?? gpu.chooseVariant(['workgroup', 'subgroup', 'serial']);
-  const lanes = lanesOf(gpu, variant);
+  const lanes = variant === 'serial' ? 1 : lanesFor(shape.columns);
   const rowsPerTeam = options.rowsPerTeam ?? chooseRowsPerTeam(shape, variant);
   invariant(shape.finish !== 'gated' || rowsPerTeam % 2 === 0, 'gated mat-vec needs an even rowsPerTeam');
   const definition = definitions.get(`${shape.format.kind} ${variant}`);
@@ -112,7 +113,7 @@ export async function prepareMatVec(
     finishKind: { store: 0, add: 1, gated: 2 }[shape.finish],
     ...formatConstants(shape.format),
   });
-  const teamsPerWorkgroup = variant === 'serial' ? 16 : 128 / lanes;
+  const teamsPerWorkgroup = variant === 'serial' ? 16 : 1;
 
   return (arena, args) => {
     check(shape, args);
@@ -149,19 +150,16 @@ export async function prepareMatVec(
   };
 }
 
-/** Lanes that share a row: a subgroup at most, so that shuffles suffice; 32 where workgroup memory does the sum. */
-function lanesOf(gpu: Gpu, variant: KernelVariant): number {
-  if (variant === 'serial') return 1;
-  if (variant === 'workgroup') return 32;
-  invariant(gpu.traits.subgroups, 'the subgroup variant needs subgroups');
-  return Math.min(32, gpu.traits.subgroups.min);
+/** One lane per octet of columns, within what a workgroup may hold. */
+function lanesFor(columns: number): number {
+  const octets = rowStride(columns) / 8;
+  return Math.min(256, Math.max(64, 2 ** Math.ceil(Math.log2(octets))));
 }
 
 /** Enough teams to fill a large GPU come first, then inputs shared by more rows. */
 function chooseRowsPerTeam(shape: MatVecShape, variant: KernelVariant): number {
   const least = shape.finish === 'gated' ? 2 : 1;
-  if (variant === 'serial') return 4;
-  if (shape.rows >= 8192) return 4;
+  if (variant === 'serial' || shape.rows >= 4096) return 4;
   return Math.max(least, shape.rows >= 2048 ? 2 : 1);
 }
 

@@ -2,8 +2,9 @@
 // is the same for every column, so it is applied after the sum and costs no pass of its own.
 // finish: store; add to what `out` holds (the residual); or, for a gate row and an up row, silu(gate) · up.
 //
-// A team of `lanes` invocations works on `rowsPerTeam` rows; a lane takes every `lanes`-th octet of columns, so that
-// neighbouring lanes read neighbouring words and each input is used for all rows of the team.
+// A team of `lanes` invocations works on up to four rows, the components of a vec4f: nothing is indexed at run time,
+// so everything stays in registers. A lane takes every `lanes`-th octet of columns: neighbouring lanes read
+// neighbouring words, and each input is used for all rows of the team.
 // This file holds what every variant shares; the variant adds `main` and the sum over a team's lanes.
 // x: f32 [columns, padded with zeros to 8 · octets]; gain: f32 likewise; bias: f32 [rows of the whole matrix].
 struct Dims {
@@ -15,10 +16,12 @@ struct Dims {
   eps: f32,
 }
 override lanes: u32;
-override rowsPerTeam: u32; // 1, 2, 4 or 8; even when gated
+override rowsPerTeam: u32; // 1, 2 or 4; even when gated
 override hasNorm: bool;
 override hasBias: bool;
 override finishKind: u32; // 0 store, 1 add, 2 gated
+
+const isGated = 2u;
 
 @group(0) @binding(0) var<uniform> dims: Dims;
 @group(0) @binding(3) var<storage, read> x: array<vec4f>;
@@ -27,25 +30,41 @@ override finishKind: u32; // 0 store, 1 add, 2 gated
 @group(0) @binding(6) var<storage, read_write> out: array<f32>;
 
 struct Sums {
-  rows: array<f32, 8>,
+  rows: vec4f,
   squares: f32,
 }
 
-// Row of W that slot `slot` of a team works on. Gated: the first half of the slots are gate rows, the second half
-// the up rows of the same outputs. May lie beyond the last row.
-fn rowOf(team: u32, slot: u32) -> u32 {
-  if (finishKind == 2u) {
-    let pairs = rowsPerTeam / 2u;
-    let output = team * pairs + slot % pairs;
-    return output + select(0u, dims.rows / 2u, slot >= pairs);
+// Rows of W that a team works on; past the end, the last one. Gated: gate rows first, then the up rows of the same
+// outputs, half a matrix further down.
+fn rowsOf(team: u32) -> vec4u {
+  var rows = vec4u(0u, 1u, 2u, 3u) + team * rowsPerTeam;
+  if (finishKind == isGated) {
+    let up = dims.rows / 2u;
+    let output = team * (rowsPerTeam / 2u);
+    rows = vec4u(output, output + up, 0u, 0u);
+    if (rowsPerTeam == 4u) {
+      rows = vec4u(output, output + 1u, output + up, output + 1u + up);
+    }
   }
-  return team * rowsPerTeam + slot;
+  return min(rows, vec4u(dims.rows - 1u));
 }
 
-// A lane's share of the sums of a team.
+// A lane's share of a team's sums.
 fn accumulate(team: u32, lane: u32) -> Sums {
+  let rows = rowsOf(team);
   var sums: Sums;
   for (var octet = lane; octet < dims.octets; octet += lanes) {
+    let w0 = loadOctet(rows.x, octet, dims.octets);
+    var w1: PackedOctet;
+    var w2: PackedOctet;
+    var w3: PackedOctet;
+    if (rowsPerTeam > 1u) {
+      w1 = loadOctet(rows.y, octet, dims.octets);
+    }
+    if (rowsPerTeam > 2u) {
+      w2 = loadOctet(rows.z, octet, dims.octets);
+      w3 = loadOctet(rows.w, octet, dims.octets);
+    }
     var a = x[2u * octet];
     var b = x[2u * octet + 1u];
     if (hasNorm) {
@@ -54,9 +73,13 @@ fn accumulate(team: u32, lane: u32) -> Sums {
       b *= gain[2u * octet + 1u];
     }
     let sum = dot(a + b, vec4f(1.0));
-    for (var slot = 0u; slot < rowsPerTeam; slot++) {
-      let row = min(rowOf(team, slot), dims.rows - 1u);
-      sums.rows[slot] += octetDot(row, octet, dims.octets, a, b, sum);
+    sums.rows.x += dotOctet(w0, a, b, sum);
+    if (rowsPerTeam > 1u) {
+      sums.rows.y += dotOctet(w1, a, b, sum);
+    }
+    if (rowsPerTeam > 2u) {
+      sums.rows.z += dotOctet(w2, a, b, sum);
+      sums.rows.w += dotOctet(w3, a, b, sum);
     }
   }
   return sums;
@@ -66,32 +89,24 @@ fn silu(value: f32) -> f32 {
   return value / (1.0 + exp(min(-value, 80.0)));
 }
 
-// Writes one output of a team from the complete sums: output `slot` of rowsPerTeam (gated: of rowsPerTeam / 2).
-fn finish(team: u32, slot: u32, sums: Sums) {
-  var factor = 1.0;
-  if (hasNorm) {
-    factor = inverseSqrt(sums.squares / f32(dims.columns) + dims.eps);
-  }
-  if (finishKind == 2u) {
-    let pairs = rowsPerTeam / 2u;
-    let output = team * pairs + slot;
-    if (slot >= pairs || output >= dims.rows / 2u) {
-      return;
-    }
-    var gate = sums.rows[slot] * factor;
-    var up = sums.rows[slot + pairs] * factor;
-    if (hasBias) {
-      gate += bias[dims.firstOut + output];
-      up += bias[dims.upBias + output];
-    }
-    out[dims.firstOut + output] = silu(gate) * up;
+fn writeGated(output: u32, gateSum: f32, upSum: f32) {
+  if (output >= dims.rows / 2u) {
     return;
   }
-  let row = team * rowsPerTeam + slot;
-  if (slot >= rowsPerTeam || row >= dims.rows) {
+  var gate = gateSum;
+  var up = upSum;
+  if (hasBias) {
+    gate += bias[dims.firstOut + output];
+    up += bias[dims.upBias + output];
+  }
+  out[dims.firstOut + output] = silu(gate) * up;
+}
+
+fn writeRow(row: u32, sum: f32) {
+  if (row >= dims.rows) {
     return;
   }
-  var value = sums.rows[slot] * factor;
+  var value = sum;
   if (hasBias) {
     value += bias[dims.firstOut + row];
   }
@@ -99,4 +114,30 @@ fn finish(team: u32, slot: u32, sums: Sums) {
     value += out[dims.firstOut + row];
   }
   out[dims.firstOut + row] = value;
+}
+
+// Writes a team's outputs from its complete sums.
+fn finish(team: u32, sums: Sums) {
+  var rows = sums.rows;
+  if (hasNorm) {
+    rows *= inverseSqrt(sums.squares / f32(dims.columns) + dims.eps);
+  }
+  if (finishKind == isGated) {
+    if (rowsPerTeam == 2u) {
+      writeGated(team, rows.x, rows.y);
+    } else {
+      writeGated(2u * team, rows.x, rows.z);
+      writeGated(2u * team + 1u, rows.y, rows.w);
+    }
+    return;
+  }
+  let first = team * rowsPerTeam;
+  writeRow(first, rows.x);
+  if (rowsPerTeam > 1u) {
+    writeRow(first + 1u, rows.y);
+  }
+  if (rowsPerTeam > 2u) {
+    writeRow(first + 2u, rows.z);
+    writeRow(first + 3u, rows.w);
+  }
 }

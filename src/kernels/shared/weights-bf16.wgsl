@@ -3,9 +3,16 @@
 @group(0) @binding(1) var<storage, read> weights: array<vec4u>;
 @group(0) @binding(2) var<storage, read> scales: array<u32>;
 
-fn octetDot(row: u32, octet: u32, octets: u32, a: vec4f, b: vec4f, sum: f32) -> f32 {
-  let words = weights[row * octets + octet];
-  let even = bitcast<vec4f>(words << vec4u(16u));
-  let odd = bitcast<vec4f>(words & vec4u(0xffff0000u));
+struct PackedOctet {
+  words: vec4u,
+}
+
+fn loadOctet(row: u32, octet: u32, octets: u32) -> PackedOctet {
+  return PackedOctet(weights[row * octets + octet]);
+}
+
+fn dotOctet(weight: PackedOctet, a: vec4f, b: vec4f, sum: f32) -> f32 {
+  let even = bitcast<vec4f>(weight.words << vec4u(16u));
+  let odd = bitcast<vec4f>(weight.words & vec4u(0xffff0000u));
   return dot(even, vec4f(a.xz, b.xz)) + dot(odd, vec4f(a.yw, b.yw));
 }

@@ -7,11 +7,13 @@ override wideScales: bool;
 @group(0) @binding(1) var<storage, read> weights: array<u32>;
 @group(0) @binding(2) var<storage, read> scales: array<u32>;
 
-fn octetDot(row: u32, octet: u32, octets: u32, a: vec4f, b: vec4f, sum: f32) -> f32 {
-  let word = weights[row * octets + octet];
-  let even = vec4f(unpack4xU8(word & 0x0f0f0f0fu));
-  let odd = vec4f(unpack4xU8((word >> 4u) & 0x0f0f0f0fu));
-  let product = dot(even, vec4f(a.xz, b.xz)) + dot(odd, vec4f(a.yw, b.yw));
+struct PackedOctet {
+  words: u32,
+  scale: f32,
+  bias: f32,
+}
+
+fn loadOctet(row: u32, octet: u32, octets: u32) -> PackedOctet {
   let group = row * (((octets - 1u) >> groupShift) + 1u) + (octet >> groupShift);
   var pair: vec2f;
   if (wideScales) {
@@ -19,5 +21,12 @@ fn octetDot(row: u32, octet: u32, octets: u32, a: vec4f, b: vec4f, sum: f32) -> 
   } else {
     pair = unpack2x16float(scales[group]);
   }
-  return pair.x * product + pair.y * sum;
+  return PackedOctet(weights[row * octets + octet], pair.x, pair.y);
+}
+
+// sum: of the eight inputs.
+fn dotOctet(weight: PackedOctet, a: vec4f, b: vec4f, sum: f32) -> f32 {
+  let even = vec4f(unpack4xU8(weight.words & 0x0f0f0f0fu));
+  let odd = vec4f(unpack4xU8((weight.words >> 4u) & 0x0f0f0f0fu));
+  return weight.scale * (dot(even, vec4f(a.xz, b.xz)) + dot(odd, vec4f(a.yw, b.yw))) + weight.bias * sum;
 }

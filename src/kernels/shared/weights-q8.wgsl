@@ -7,9 +7,13 @@ override wideScales: bool;
 @group(0) @binding(1) var<storage, read> weights: array<vec2u>;
 @group(0) @binding(2) var<storage, read> scales: array<u32>;
 
-fn octetDot(row: u32, octet: u32, octets: u32, a: vec4f, b: vec4f, sum: f32) -> f32 {
-  let words = weights[row * octets + octet];
-  let product = dot(vec4f(unpack4xU8(words.x)), a) + dot(vec4f(unpack4xU8(words.y)), b);
+struct PackedOctet {
+  words: vec2u,
+  scale: f32,
+  bias: f32,
+}
+
+fn loadOctet(row: u32, octet: u32, octets: u32) -> PackedOctet {
   let group = row * (((octets - 1u) >> groupShift) + 1u) + (octet >> groupShift);
   var pair: vec2f;
   if (wideScales) {
@@ -17,5 +21,11 @@ fn octetDot(row: u32, octet: u32, octets: u32, a: vec4f, b: vec4f, sum: f32) -> 
   } else {
     pair = unpack2x16float(scales[group]);
   }
-  return pair.x * product + pair.y * sum;
+  return PackedOctet(weights[row * octets + octet], pair.x, pair.y);
+}
+
+// sum: of the eight inputs.
+fn dotOctet(weight: PackedOctet, a: vec4f, b: vec4f, sum: f32) -> f32 {
+  let product = dot(vec4f(unpack4xU8(weight.words.x)), a) + dot(vec4f(unpack4xU8(weight.words.y)), b);
+  return weight.scale * product + weight.bias * sum;
 }
