@@ -36,8 +36,8 @@ export function ModelOptionsFields({ draft, onChange, problemOf }: DraftFieldsPr
       <TextField
         label="Context length"
         inputMode="numeric"
-        placeholder="as trained, at most 8192"
-        hint="Tokens to plan memory for"
+        placeholder="as trained"
+        hint="Tokens to plan for; empty: at most 8192"
         value={draft.contextLength}
         problem={problemOf('contextLength')}
         onInput={(contextLength) => onChange({ contextLength })}
