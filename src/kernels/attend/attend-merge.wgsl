@@ -1,6 +1,6 @@
 // Decode attention of one token, second half: out = Σ 2^(maxₛ − max) · sumsₛ / Σ 2^(maxₛ − max) · weightₛ over splits s.
-// One workgroup per query head. An invocation takes four dimensions of every `slices`-th split, so that all reads of
-// a head are in flight together; slices meet once in workgroup memory.
+// One workgroup per query head. An invocation takes four dimensions of every `slices`-th split and reads four splits
+// before it uses any, so that most of a head is in flight at once; slices meet once in workgroup memory.
 // partials: f32 [qHeads, splits, rowVectors + 1, 4] as attend-split.wgsl leaves them; out: f32 [qHeads, headDim].
 struct Dims {
   splits: u32,
@@ -28,15 +28,24 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index
   var top = noScore;
   var weight = 0.0;
   var sum = vec4f(0.0);
-  for (var split = thread / rowVectors; split < dims.splits; split += slices) {
-    let row = (head * dims.splits + split) * (rowVectors + 1u);
-    let part = partials[row + vector];
-    let stats = partials[row + rowVectors];
-    let highest = max(top, stats.x);
+  for (var first = thread / rowVectors; first < dims.splits; first += 4u * slices) {
+    let split = first + slices * vec4u(0u, 1u, 2u, 3u);
+    let isSplit = split < vec4u(dims.splits);
+    let row = (head * dims.splits + min(split, vec4u(dims.splits - 1u))) * (rowVectors + 1u);
+    let part0 = partials[row.x + vector];
+    let part1 = partials[row.y + vector];
+    let part2 = partials[row.z + vector];
+    let part3 = partials[row.w + vector];
+    let stats0 = partials[row.x + rowVectors];
+    let stats1 = partials[row.y + rowVectors];
+    let stats2 = partials[row.z + rowVectors];
+    let stats3 = partials[row.w + rowVectors];
+    let tops = select(vec4f(noScore), vec4f(stats0.x, stats1.x, stats2.x, stats3.x), isSplit);
+    let highest = max(max(max(tops.x, tops.y), max(tops.z, tops.w)), top);
     let keep = exp2(top - highest);
-    let gain = exp2(stats.x - highest);
-    sum = sum * keep + part * gain;
-    weight = weight * keep + stats.y * gain;
+    let gain = select(vec4f(0.0), exp2(tops - highest), isSplit);
+    sum = sum * keep + part0 * gain.x + part1 * gain.y + part2 * gain.z + part3 * gain.w;
+    weight = weight * keep + dot(gain, vec4f(stats0.y, stats1.y, stats2.y, stats3.y));
     top = highest;
   }
   sliceTop[thread] = top;

@@ -6,8 +6,8 @@
 // all four: a head is a component of every vector, and in a mat4x4f each column is a dimension.
 // A team of `lanes` invocations owns one token at a time: a lane holds the same `octets` octets of dimensions of the
 // queries, K row, V row and sums. A team reads the K and V rows of four tokens before it uses any (bytes in flight),
-// sums the dot products over its lanes (teamSums, from team-sum-*.wgsl), rescales once, and accumulates V without
-// touching another team. Teams meet at the end. Scores are kept in units of log2(e), so that weights are exp2.
+// sums the dot products over its lanes and turns them into weights (weigh, from weigh-*.wgsl), and accumulates V
+// without touching another team. Teams meet at the end. Scores are in units of log2(e), so that weights are exp2.
 //
 // query: f32 [qHeads, headDim]; keyCache, valueCache: f16 [kvHeads, capacity, headDim], eight halves to a vec4u;
 // partials: f32 [qHeads, splits, headDim + 4]: sums of weighted values, largest score, sum of weights, two unused.
@@ -18,7 +18,7 @@ struct Dims {
 }
 override headDim: u32;
 override group: u32;   // query heads per KV head
-override lanes: u32;   // a power of two
+override lanes: u32;   // a power of two, at least 4
 override octets: u32;  // of each row per lane, at most 8
 override threads: u32; // a multiple of lanes
 
@@ -35,6 +35,12 @@ const noScore = -3.0e38;
 var<workgroup> teamTop: array<vec4f, threads / lanes>;
 var<workgroup> teamWeight: array<vec4f, threads / lanes>;
 var<workgroup> teamSum: array<vec4f, threads * octets * 2>;
+
+// What a team knows of four tokens: a column of weights per token, relative to the largest score so far.
+struct Weighed {
+  weights: mat4x4f,
+  top: vec4f,
+}
 
 // Eight dimensions of four heads.
 struct Octet {
@@ -123,33 +129,30 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index
       value3[o] = valueCache[at.w];
     }
 
-    var score: mat4x4f; // a column per token
-    score = mat4x4f();
+    var score = mat4x4f(); // a column per token
     for (var o = 0u; o < octets; o++) {
       score[0] += dots(queries[o], key0[o]);
       score[1] += dots(queries[o], key1[o]);
       score[2] += dots(queries[o], key2[o]);
       score[3] += dots(queries[o], key3[o]);
     }
-    score = teamSums(score, thread);
-
-    let score0 = select(vec4f(noScore), score[0], isToken.x);
-    let score1 = select(vec4f(noScore), score[1], isToken.y);
-    let score2 = select(vec4f(noScore), score[2], isToken.z);
-    let score3 = select(vec4f(noScore), score[3], isToken.w);
-    let highest = max(top, max(max(score0, score1), max(score2, score3)));
-    let keep = exp2(top - highest);
-    let weight0 = select(vec4f(0.0), exp2(score0 - highest), isToken.x);
-    let weight1 = select(vec4f(0.0), exp2(score1 - highest), isToken.y);
-    let weight2 = select(vec4f(0.0), exp2(score2 - highest), isToken.z);
-    let weight3 = select(vec4f(0.0), exp2(score3 - highest), isToken.w);
-    top = highest;
-    weight = weight * keep + ((weight0 + weight1) + (weight2 + weight3));
+    let weighed = weigh(score, isToken, top, thread);
+    let w = weighed.weights;
+    if (any(weighed.top > top)) {
+      let keep = exp2(top - weighed.top);
+      top = weighed.top;
+      weight *= keep;
+      for (var o = 0u; o < octets; o++) {
+        sums[o].low = scaled(sums[o].low, keep);
+        sums[o].high = scaled(sums[o].high, keep);
+      }
+    }
+    weight += (w[0] + w[1]) + (w[2] + w[3]);
     for (var o = 0u; o < octets; o++) {
-      sums[o].low = scaled(sums[o].low, keep) + outer(weight0, lowHalf(value0[o])) + outer(weight1, lowHalf(value1[o]))
-        + outer(weight2, lowHalf(value2[o])) + outer(weight3, lowHalf(value3[o]));
-      sums[o].high = scaled(sums[o].high, keep) + outer(weight0, highHalf(value0[o]))
-        + outer(weight1, highHalf(value1[o])) + outer(weight2, highHalf(value2[o])) + outer(weight3, highHalf(value3[o]));
+      sums[o].low += outer(w[0], lowHalf(value0[o])) + outer(w[1], lowHalf(value1[o]))
+        + outer(w[2], lowHalf(value2[o])) + outer(w[3], lowHalf(value3[o]));
+      sums[o].high += outer(w[0], highHalf(value0[o])) + outer(w[1], highHalf(value1[o]))
+        + outer(w[2], highHalf(value2[o])) + outer(w[3], highHalf(value3[o]));
     }
   }
 

@@ -12,9 +12,9 @@ import mergeSource from './attend-merge.wgsl?raw';
 import mergeSerialSource from './attend-merge-serial.wgsl?raw';
 import splitSource from './attend-split.wgsl?raw';
 import serialSource from './attend-split-serial.wgsl?raw';
-import teamSumSubgroup from './team-sum-subgroup.wgsl?raw';
-import teamSumWorkgroup from './team-sum-workgroup.wgsl?raw';
 import tokenRange from './token-range.wgsl?raw';
+import weighSubgroup from './weigh-subgroup.wgsl?raw';
+import weighWorkgroup from './weigh-workgroup.wgsl?raw';
 
 export interface AttendShape {
   /** Even, at most 256; variants other than `serial` need a multiple of 8. */
@@ -73,14 +73,14 @@ const teamConstants = ['headDim', 'group', 'lanes', 'octets', 'threads'];
 const splitKernels = {
   workgroup: defineKernel({
     name: 'attend-split-workgroup',
-    sources: [stepSource, tokenRange, teamSumWorkgroup, splitSource],
+    sources: [stepSource, tokenRange, weighWorkgroup, splitSource],
     bindings,
     uniforms,
     constants: teamConstants,
   }),
   subgroup: defineKernel({
     name: 'attend-split-subgroup',
-    sources: ['enable subgroups;', stepSource, tokenRange, teamSumSubgroup, splitSource],
+    sources: ['enable subgroups;', stepSource, tokenRange, weighSubgroup, splitSource],
     bindings,
     uniforms,
     constants: teamConstants,
@@ -186,7 +186,7 @@ function planSplit(gpu: Gpu, variant: KernelVariant, headDim: number, group: num
   }
   invariant(headDim % 8 === 0, `attend ${variant}: headDim must be a multiple of 8, got ${headDim}`);
   const rowOctets = headDim / 8;
-  const lanes = Math.min(powerOfTwoFrom(rowOctets), largestTeam(gpu, variant));
+  const lanes = Math.min(Math.max(4, powerOfTwoFrom(rowOctets)), largestTeam(gpu, variant));
   const octets = Math.ceil(rowOctets / lanes);
   const threads = Math.max(lanes, (variant === 'subgroup' ? 128 : 64) / powerOfTwoFrom(octets));
   return {

@@ -1,0 +1,30 @@
+// Weights of a team's four tokens by shuffles. A team is a power of two of neighbouring invocations, at least a quad
+// and no larger than the smallest subgroup, so it never straddles two.
+// `score`: a lane's share of the dot products, a column per token. Two exchanges inside a quad leave each of its lanes
+// with one token (lane % 4), which takes a third of the shuffles and a fifth of the exponentials of doing all four in
+// every lane.
+fn weigh(score: mat4x4f, isToken: vec4<bool>, top: vec4f, thread: u32) -> Weighed {
+  let isOdd = (thread & 1u) != 0u;
+  let isUpper = (thread & 2u) != 0u;
+  let lower = select(score[0], score[1], isOdd) + quadSwapX(select(score[1], score[0], isOdd));
+  let upper = select(score[2], score[3], isOdd) + quadSwapX(select(score[3], score[2], isOdd));
+  var own = select(lower, upper, isUpper) + quadSwapY(select(upper, lower, isUpper));
+  for (var mask = 4u; mask < lanes; mask *= 2u) {
+    own += subgroupShuffleXor(own, mask);
+  }
+
+  let isOwnToken = select(select(isToken.x, isToken.y, isOdd), select(isToken.z, isToken.w, isOdd), isUpper);
+  own = select(vec4f(noScore), own, isOwnToken);
+  var highest = max(own, quadSwapX(own));
+  highest = max(top, max(highest, quadSwapY(highest)));
+  let weight = select(vec4f(0.0), exp2(own - highest), isOwnToken);
+  return Weighed(
+    mat4x4f(
+      quadBroadcast(weight, 0u),
+      quadBroadcast(weight, 1u),
+      quadBroadcast(weight, 2u),
+      quadBroadcast(weight, 3u),
+    ),
+    highest,
+  );
+}

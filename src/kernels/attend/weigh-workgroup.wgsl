@@ -1,0 +1,37 @@
+// Weights of a team's four tokens through workgroup memory, each lane adding up some of the team's 16 scores.
+// `score`: a lane's share of the dot products, a column per token.
+// Two barriers suffice: an invocation writes laneScores again only after all have passed the second one, and
+// teamScores only after all have passed the next call's first.
+var<workgroup> laneScores: array<vec4f, threads * 4>;
+var<workgroup> teamScores: array<vec4f, threads / lanes * 4>;
+
+fn weigh(score: mat4x4f, isToken: vec4<bool>, top: vec4f, thread: u32) -> Weighed {
+  let lane = thread % lanes;
+  let team = thread / lanes;
+  for (var token = 0u; token < 4u; token++) {
+    laneScores[token * threads + thread] = score[token];
+  }
+  workgroupBarrier();
+  for (var slot = lane; slot < 16u; slot += lanes) {
+    var sum = 0.0;
+    for (var other = 0u; other < lanes; other++) {
+      sum += laneScores[slot / 4u * threads + team * lanes + other][slot % 4u];
+    }
+    teamScores[team * 4u + slot / 4u][slot % 4u] = sum;
+  }
+  workgroupBarrier();
+  let score0 = select(vec4f(noScore), teamScores[team * 4u], isToken.x);
+  let score1 = select(vec4f(noScore), teamScores[team * 4u + 1u], isToken.y);
+  let score2 = select(vec4f(noScore), teamScores[team * 4u + 2u], isToken.z);
+  let score3 = select(vec4f(noScore), teamScores[team * 4u + 3u], isToken.w);
+  let highest = max(top, max(max(score0, score1), max(score2, score3)));
+  return Weighed(
+    mat4x4f(
+      select(vec4f(0.0), exp2(score0 - highest), isToken.x),
+      select(vec4f(0.0), exp2(score1 - highest), isToken.y),
+      select(vec4f(0.0), exp2(score2 - highest), isToken.z),
+      select(vec4f(0.0), exp2(score3 - highest), isToken.w),
+    ),
+    highest,
+  );
+}
