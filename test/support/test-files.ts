@@ -2,20 +2,36 @@
 import type { FileStat, ModelSource, Traffic } from '../../src/engine/source/model-source.ts';
 import { readAll } from '../../src/engine/source/read-all.ts';
 
-/** @param path relative to test/data; null when there is no such file. */
-export async function readTestFile(path: string): Promise<Uint8Array<ArrayBuffer> | null> {
+/** @param path relative to `folder`, test/data unless told; null when there is no such file. */
+export async function readTestFile(
+  path: string,
+  folder = 'test/data',
+): Promise<Uint8Array<ArrayBuffer> | null> {
   if (typeof document === 'undefined') {
     const { readFile } = await import('node:fs/promises');
-    const url = new URL(`../data/${path}`, import.meta.url);
+    const url = new URL(`../../${folder}/${path}`, import.meta.url);
     return readFile(url).then(
       (bytes) => new Uint8Array(bytes),
       () => null,
     );
   }
-  const response = await fetch(`/test/data/${path}`, { cache: 'no-store' });
+  const response = await fetch(`/${folder.replace(/^public\//, '')}/${path}`, { cache: 'no-store' });
   // The development server answers missing files with its page.
   if (!response.ok || response.headers.get('content-type')?.includes('text/html')) return null;
   return new Uint8Array(await response.arrayBuffer());
+}
+
+/** The default model of the repository, as a build serves it. */
+export async function readDefaultModel(): Promise<Map<string, Uint8Array<ArrayBuffer>>> {
+  const names = ['config.json', 'generation_config.json', 'tokenizer.json', 'tokenizer_config.json'];
+  const shards = [1, 2, 3].map((shard) => `model-0000${shard}-of-00003.safetensors`);
+  const files = new Map<string, Uint8Array<ArrayBuffer>>();
+  for (const name of [...names, 'model.safetensors.index.json', ...shards]) {
+    const bytes = await readTestFile(name, 'public/models/SmolLM2-135M-Instruct-4bit');
+    if (!bytes) throw new Error(`the default model has no ${name}`);
+    files.set(name, bytes);
+  }
+  return files;
 }
 
 /** One of test/data/models/tiny, whole. */

@@ -184,6 +184,12 @@ export class Network {
     return this.#decoder;
   }
 
+  /** One attention policy per layer, as the decoder uses them now. */
+  get policies(): readonly AttentionPolicy[] {
+    void this.decoder;
+    return this.#policies;
+  }
+
   memory(): MemoryUse {
     return {
       weightBytes: this.weights.byteLength,
