@@ -42,7 +42,7 @@ fn sumItems(lane: u32) -> vec2f {
 }
 
 // The first item with item[component] > 0 at which the running sum of that component is ≥ goal; the last item with
-// item[component] > 0 where rounding leaves the total short. Call after sumItems, with what it returned.
+// item[component] > 0 where rounding leaves the total short; an empty one where there is none. Call after sumItems, with what it returned.
 fn pick(lane: u32, own: vec2f, component: u32, goal: f32) -> Picked {
   if (own[component] > 0.0) {
     atomicMax(&lastLane, lane);
@@ -58,6 +58,7 @@ fn pick(lane: u32, own: vec2f, component: u32, goal: f32) -> Picked {
     if (lane > 0u) {
       before = running[lane - 1u];
     }
+    picked = Picked(lane * run, before, vec2f(0.0));
     for (var item = lane * run; item < (lane + 1u) * run; item++) {
       let inside = items[item];
       if (inside[component] > 0.0) {
