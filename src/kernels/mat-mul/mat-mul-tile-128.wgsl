@@ -1,6 +1,6 @@
 // A workgroup makes 128 tokens × 128 rows, an invocation 8 × 8, in steps of 16 columns held in workgroup memory.
 // tile[side][k][quad]: four tokens (side 0) or rows (side 1) of column k; the exclusive or of quad with k / 4 · 2
-// spreads the transposed stores over all banks. The next step's blocks are read before this step is computed.
+// spreads the transposed stores over all banks. The next step is read while one is computed.
 var<workgroup> tile: array<vec4f, 1024>;
 
 // Four tokens or rows by four columns, as loaded: one token or row per matrix column.
@@ -51,8 +51,38 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   var sum6high = vec4f();
   var sum7low = vec4f();
   var sum7high = vec4f();
-  var block = loadBlock(side, loadFirst, loadQuad);
-  for (var quad = 0u; quad < dims.quads; quad += 4u) {
+  // Each round reads step `quad` while step `quad − 4` is computed.
+  for (var quad = 0u; quad <= dims.quads; quad += 4u) {
+    var block = mat4x4f();
+    if (quad < dims.quads) { block = loadBlock(side, loadFirst, quad + loadQuad); }
+    if (quad > 0u) {
+      for (var k4 = 0u; k4 < 4u; k4++) {
+        let tokenSlot = k4 * 128u + (tokenFour ^ (2u * k4));
+        let rowSlot = 512u + k4 * 128u + (rowFour ^ (2u * k4));
+        for (var k = 0u; k < 128u; k += 32u) {
+          let a = tile[tokenSlot + k];
+          let c = tile[tokenSlot + k + 16u];
+          let low = tile[rowSlot + k];
+          let high = tile[rowSlot + k + 16u];
+          sum0low += a.x * low;
+          sum0high += a.x * high;
+          sum1low += a.y * low;
+          sum1high += a.y * high;
+          sum2low += a.z * low;
+          sum2high += a.z * high;
+          sum3low += a.w * low;
+          sum3high += a.w * high;
+          sum4low += c.x * low;
+          sum4high += c.x * high;
+          sum5low += c.y * low;
+          sum5high += c.y * high;
+          sum6low += c.z * low;
+          sum6high += c.z * high;
+          sum7low += c.w * low;
+          sum7high += c.w * high;
+        }
+      }
+    }
     let turned = transpose(block);
     workgroupBarrier();
     tile[slot] = turned[0];
@@ -60,33 +90,6 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     tile[slot + 64u] = turned[2];
     tile[slot + 96u] = turned[3];
     workgroupBarrier();
-    if (quad + 4u < dims.quads) { block = loadBlock(side, loadFirst, quad + 4u + loadQuad); }
-    for (var k4 = 0u; k4 < 4u; k4++) {
-      let tokenSlot = k4 * 128u + (tokenFour ^ (2u * k4));
-      let rowSlot = 512u + k4 * 128u + (rowFour ^ (2u * k4));
-      for (var k = 0u; k < 128u; k += 32u) {
-        let a = tile[tokenSlot + k];
-        let c = tile[tokenSlot + k + 16u];
-        let low = tile[rowSlot + k];
-        let high = tile[rowSlot + k + 16u];
-        sum0low += a.x * low;
-        sum0high += a.x * high;
-        sum1low += a.y * low;
-        sum1high += a.y * high;
-        sum2low += a.z * low;
-        sum2high += a.z * high;
-        sum3low += a.w * low;
-        sum3high += a.w * high;
-        sum4low += c.x * low;
-        sum4high += c.x * high;
-        sum5low += c.y * low;
-        sum5high += c.y * high;
-        sum6low += c.z * low;
-        sum6high += c.z * high;
-        sum7low += c.w * low;
-        sum7high += c.w * high;
-      }
-    }
   }
 
   let token = firstToken + 4u * tokenFour;

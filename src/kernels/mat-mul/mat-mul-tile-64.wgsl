@@ -1,6 +1,6 @@
 // A workgroup makes 64 tokens × 64 rows, an invocation 4 × 4, in steps of 32 columns held in workgroup memory.
 // tile[side][k][quad]: four tokens (side 0) or rows (side 1) of column k; the exclusive or of quad with k / 4
-// spreads the transposed stores over all banks. The next step's blocks are read before this step is computed.
+// spreads the transposed stores over all banks. The next step is read while one is computed.
 var<workgroup> tile: array<vec4f, 1024>;
 
 // Four tokens or rows by four columns, as loaded: one token or row per matrix column.
@@ -38,8 +38,24 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   var sum1 = vec4f();
   var sum2 = vec4f();
   var sum3 = vec4f();
-  var block = loadBlock(side, loadFirst, loadQuad);
-  for (var quad = 0u; quad < dims.quads; quad += 8u) {
+  // Each round reads step `quad` while step `quad − 8` is computed.
+  for (var quad = 0u; quad <= dims.quads; quad += 8u) {
+    var block = mat4x4f();
+    if (quad < dims.quads) { block = loadBlock(side, loadFirst, quad + loadQuad); }
+    if (quad > 0u) {
+      for (var k4 = 0u; k4 < 8u; k4++) {
+        let tokenSlot = k4 * 64u + (tokenFour ^ k4);
+        let rowSlot = 512u + k4 * 64u + (rowFour ^ k4);
+        for (var k = 0u; k < 64u; k += 16u) {
+          let a = tile[tokenSlot + k];
+          let b = tile[rowSlot + k];
+          sum0 += a.x * b;
+          sum1 += a.y * b;
+          sum2 += a.z * b;
+          sum3 += a.w * b;
+        }
+      }
+    }
     let turned = transpose(block);
     workgroupBarrier();
     tile[slot] = turned[0];
@@ -47,19 +63,6 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     tile[slot + 32u] = turned[2];
     tile[slot + 48u] = turned[3];
     workgroupBarrier();
-    if (quad + 8u < dims.quads) { block = loadBlock(side, loadFirst, quad + 8u + loadQuad); }
-    for (var k4 = 0u; k4 < 8u; k4++) {
-      let tokenSlot = k4 * 64u + (tokenFour ^ k4);
-      let rowSlot = 512u + k4 * 64u + (rowFour ^ k4);
-      for (var k = 0u; k < 64u; k += 16u) {
-        let a = tile[tokenSlot + k];
-        let b = tile[rowSlot + k];
-        sum0 += a.x * b;
-        sum1 += a.y * b;
-        sum2 += a.z * b;
-        sum3 += a.w * b;
-      }
-    }
   }
 
   let token = firstToken + 4u * tokenFour;

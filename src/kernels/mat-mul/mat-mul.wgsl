@@ -44,8 +44,7 @@ fn store(token: u32, row: u32, sum: f32) {
 }
 
 fn store4(token: u32, row: u32, sums: vec4f) {
-  store(token, row, sums.x);
-  store(token, row + 1u, sums.y);
-  store(token, row + 2u, sums.z);
-  store(token, row + 3u, sums.w);
+  for (var i = 0u; i < 4u; i++) {
+    store(token, row + i, sums[i]);
+  }
 }
