@@ -6,10 +6,10 @@ import { type Gpu, type OpenGpuOptions, openGpu } from '../runtime/gpu.ts';
 export async function openTestGpu(options: OpenGpuOptions = {}): Promise<Gpu> {
   if (typeof (globalThis as { document?: unknown }).document !== 'undefined') return openGpu(options);
   const { create } = await import('webgpu');
-  const dawn = create(['backend=vulkan']);
-  // Dawn's objects do not keep the instance alive: once it is collected, the process crashes
-  Object.assign(globalThis, { dawnKeptAlive: dawn });
-  return openGpu({ gpu: dawn, ...options });
+  // Dawn's objects do not keep their instance alive, and once it is collected the process crashes: one for all.
+  const kept = globalThis as { dawn?: GPU };
+  kept.dawn ??= create(['backend=vulkan']);
+  return openGpu({ gpu: kept.dawn, ...options });
 }
 
 export function withGpu(options: OpenGpuOptions = {}): () => Gpu {
