@@ -92,7 +92,7 @@ export async function prepareNetworkKernels(
     prepareRmsNorm(gpu),
     prepareGatedSilu(gpu),
     prepareRopeAppend(gpu, { qkNorm: config.hasQkNorm }),
-    prepareAttendPrefill(gpu, { headDim: config.headDim, group: config.qHeads / config.kvHeads }),
+    prepareAttendPrefill(gpu, config.headDim),
     prepareMatVecs(gpu, weights),
     prepareMatMuls(gpu, weights),
   ]);
@@ -179,7 +179,7 @@ function rowKernels(
           outOffset,
           tokens: rows,
           accumulate: false,
-          ...(bias ? { bias } : {}),
+          ...(bias ? { bias, biasOffset: outOffset } : {}),
         }),
       );
     },
@@ -198,10 +198,13 @@ function rowKernels(
       }),
     gateRows: (arena, label, { gateUp, out, rows }) =>
       gate(arena, { label, projected: gateUp, out, rows, ffn: config.ffn }),
-    attendRows: (arena, label, { rows, ...args }) =>
+    attendRows: (arena, label, { rows, keyCache, valueCache, ...args }) =>
       attendPrefill(arena, {
         label,
         ...args,
+        keys: keyCache,
+        values: valueCache,
+        queryStride: config.qHeads * config.headDim,
         tokens: rows,
         qHeads: config.qHeads,
         kvHeads: config.kvHeads,

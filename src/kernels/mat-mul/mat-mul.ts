@@ -32,8 +32,10 @@ export interface MatMulArgs {
   /** Column of out that takes the matrix's first row; 0 unless told. */
   readonly outOffset?: number;
   readonly tokens: number;
-  /** f32 [matrix rows]. */
+  /** f32 [biasOffset + matrix rows or more]. */
   readonly bias?: BufferSlice;
+  /** Index in bias of the matrix's first row; 0 unless told. */
+  readonly biasOffset?: number;
   /** Add to what out holds instead of replacing it. */
   readonly accumulate?: boolean;
 }
@@ -158,7 +160,7 @@ function dispatches(
         xQuads: xStride / 4,
         outStride,
         outColumn: (args.outOffset ?? 0) + part.firstRow,
-        firstRow: part.firstRow,
+        firstRow: (args.biasOffset ?? 0) + part.firstRow,
         hasBias: bias ? 1 : 0,
         accumulate: args.accumulate ? 1 : 0,
       },
