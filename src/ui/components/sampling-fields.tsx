@@ -10,6 +10,8 @@ import { TextField } from './text-field.tsx';
 /** One field per sampling setting; a value that is not allowed is shown as such and not taken. */
 export function SamplingFields(props: {
   readonly sampling: SamplingSettings;
+  /** What empty fields stand for, where it is known. */
+  readonly defaults: SamplingSettings;
   readonly onChange: (sampling: SamplingSettings) => void;
 }) {
   return (
@@ -19,6 +21,7 @@ export function SamplingFields(props: {
           key={field.name}
           field={field}
           value={props.sampling[field.name]}
+          standard={props.defaults[field.name]}
           onChange={(value) => props.onChange({ ...props.sampling, [field.name]: value })}
         />
       ))}
@@ -29,6 +32,7 @@ export function SamplingFields(props: {
 function NumberField(props: {
   readonly field: SamplingField;
   readonly value: number | null;
+  readonly standard: number | null;
   readonly onChange: (value: number | null) => void;
 }) {
   const typed = useSignal(props.value === null ? '' : String(props.value));
@@ -39,7 +43,7 @@ function NumberField(props: {
     <TextField
       label={field.label}
       inputMode={field.step === 1 ? 'numeric' : 'decimal'}
-      placeholder="default"
+      placeholder={props.standard === null ? 'default' : String(props.standard)}
       hint={field.hint}
       problem={isWrong ? `Give ${kind} from ${field.min} to ${field.max}.` : undefined}
       value={typed.value}

@@ -13,7 +13,7 @@ const themes: readonly (readonly [Theme, string])[] = [
 
 /** Settings for all conversations; kept in this browser. They apply from the next answer on. */
 export function SettingsDialog({ onClose }: { readonly onClose: () => void }) {
-  const { settings } = useApp();
+  const { model, settings } = useApp();
   const promptId = useId();
   const change = (fields: Partial<Settings>) => {
     settings.value = { ...settings.value, ...fields };
@@ -36,7 +36,11 @@ export function SettingsDialog({ onClose }: { readonly onClose: () => void }) {
       <section>
         <h3>Sampling</h3>
         <p class="hint">Empty fields take the model’s own values.</p>
-        <SamplingFields sampling={settings.value.sampling} onChange={(sampling) => change({ sampling })} />
+        <SamplingFields
+          sampling={settings.value.sampling}
+          defaults={model.samplingDefaults()}
+          onChange={(sampling) => change({ sampling })}
+        />
       </section>
       <section>
         <h3>Attention</h3>

@@ -45,6 +45,7 @@ export function createAppState(door: EngineDoor, storage: ModelStorage, config: 
       return state.kind === 'ready' ? state.engine.chat.completions : null;
     },
     settings,
+    samplingDefaults: model.samplingDefaults,
     frames: createFrameQueue(),
   });
   // The KV cache grows while an answer is written.

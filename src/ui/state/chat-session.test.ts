@@ -7,7 +7,7 @@ import {
   type ChatCompletions,
 } from '../../engine/index.ts';
 import { createChatSession } from './chat-session.ts';
-import { defaultSettings, type Settings } from './settings.ts';
+import { defaultSettings, type Settings, unsetSampling } from './settings.ts';
 
 /** A stream the test writes by hand, as the engine's own would arrive. */
 class ScriptedStream implements AsyncIterable<ChatCompletionChunk> {
@@ -59,6 +59,7 @@ function setUp(settings: Settings = defaultSettings) {
   const chat = createChatSession({
     completions: () => (surroundings.isLoaded ? ({ create } as unknown as ChatCompletions) : null),
     settings: signal(settings),
+    samplingDefaults: () => ({ ...unsetSampling, temperature: 0.2, topP: 0.9 }),
     frames: { request: (run) => frames.push(run) },
   });
   const answers = () => chat.conversation.value.turns.map(({ answer }) => answer);
@@ -161,7 +162,7 @@ describe('the chat session', () => {
     expect(answers()[0]!.text).toBe('ok');
   });
 
-  test('sends the settings a person made and no others', async () => {
+  test('sends the settings a person made, the model’s own values, and no others', async () => {
     const { chat, requests } = setUp({
       ...defaultSettings,
       systemPrompt: 'be brief',
@@ -177,6 +178,7 @@ describe('the chat session', () => {
       stream: true,
       stream_options: { include_usage: true },
       temperature: 0,
+      top_p: 0.9,
       top_k: 40,
       max_completion_tokens: 7,
     });

@@ -15,7 +15,7 @@ import {
 } from './conversation.ts';
 import { faultFrom } from './fault.ts';
 import type { FrameQueue } from './frame-queue.ts';
-import { type Settings, toRequestFields } from './settings.ts';
+import { type SamplingSettings, type Settings, toRequestFields, withDefaults } from './settings.ts';
 
 export interface ChatSession {
   readonly conversation: ReadonlySignal<Conversation>;
@@ -36,6 +36,8 @@ export interface ChatSurroundings {
   /** The loaded engine's chat, or null while none is ready. */
   readonly completions: () => ChatCompletions | null;
   readonly settings: ReadonlySignal<Settings>;
+  /** The loaded model's sampling, where the settings say nothing. */
+  readonly samplingDefaults: () => SamplingSettings;
   readonly frames: FrameQueue;
 }
 
@@ -87,7 +89,7 @@ export function createChatSession(around: ChatSurroundings): ChatSession {
       const { sampling, systemPrompt } = around.settings.peek();
       const stream = await completions.create(
         {
-          ...toRequestFields(sampling),
+          ...toRequestFields(withDefaults(sampling, around.samplingDefaults())),
           messages: toChatMessages(conversation.peek(), systemPrompt),
           stream: true,
           stream_options: { include_usage: true },

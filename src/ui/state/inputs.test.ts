@@ -10,6 +10,7 @@ import {
   parseSettings,
   samplingFields,
   toRequestFields,
+  unsetSampling,
 } from './settings.ts';
 
 const page = 'https://page.example/app/';
@@ -67,7 +68,7 @@ describe('choosing a model', () => {
   test('options left alone are absent, others are passed on', () => {
     expect(choose({ source: 'default' })).toEqual({
       ok: true,
-      choice: { label: 'D', options: { model: 'd', weights: 'q4' } },
+      choice: { label: 'D', sampling: unsetSampling, options: { model: 'd', weights: 'q4' } },
     });
     expect(choose({ repo: 'o/n', contextLength: '16384', extendContext: true })).toMatchObject({
       choice: { options: { contextLength: 16384, extendContext: 'yarn' } },
@@ -81,8 +82,17 @@ describe('choosing a model', () => {
 
 describe('the page configuration', () => {
   test('a default model beside the page', () => {
-    expect(parsePageConfig({ defaultModel: 'models/a/', autoLoad: true }, page)).toEqual({
-      defaultModel: { label: 'a', reference: { kind: 'url', url: `${page}models/a/` } },
+    expect(
+      parsePageConfig(
+        { defaultModel: 'models/a/', autoLoad: true, sampling: { temperature: 0.2, topP: 7 } },
+        page,
+      ),
+    ).toEqual({
+      defaultModel: {
+        label: 'a',
+        reference: { kind: 'url', url: `${page}models/a/` },
+        sampling: { ...unsetSampling, temperature: 0.2 },
+      },
       autoLoad: true,
     });
   });
@@ -91,6 +101,7 @@ describe('the page configuration', () => {
     expect(parsePageConfig({ defaultModel: { repo: 'o/n', revision: 'r' } }, page).defaultModel).toEqual({
       label: 'o/n',
       reference: { kind: 'hub', repo: 'o/n', revision: 'r' },
+      sampling: unsetSampling,
     });
   });
 

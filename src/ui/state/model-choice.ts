@@ -1,10 +1,13 @@
 /** Which model to load and how: from the dialog's form to the engine's options. */
 import type { EngineOptions, ModelReference, WeightsOption } from '../../engine/index.ts';
+import { type SamplingSettings, unsetSampling } from './settings.ts';
 import { urlLabel } from './url-label.ts';
 
 /** A model a person chose, with the options to load it. */
 export interface ModelChoice {
   readonly label: string;
+  /** Good values for this model, used where the reader set none. */
+  readonly sampling: SamplingSettings;
   readonly options: Pick<
     EngineOptions,
     'model' | 'revision' | 'accessToken' | 'weights' | 'contextLength' | 'extendContext'
@@ -15,12 +18,19 @@ export interface ModelChoice {
 export interface NamedModel {
   readonly label: string;
   readonly reference: ModelReference;
+  readonly sampling?: SamplingSettings;
 }
 
 /** The page's default model with the engine's own options; null when there is none. */
 export function defaultChoice(config: { readonly defaultModel: NamedModel | null }): ModelChoice | null {
   const model = config.defaultModel;
-  return model && { label: model.label, options: { model: model.reference } };
+  return (
+    model && {
+      label: model.label,
+      sampling: model.sampling ?? unsetSampling,
+      options: { model: model.reference },
+    }
+  );
 }
 
 export type SourceKind = 'default' | 'hub' | 'url' | 'folder';
@@ -79,6 +89,7 @@ export function choiceFromDraft(
     ok: true,
     choice: {
       label: source.label,
+      sampling: source.sampling ?? unsetSampling,
       options: {
         model: source.reference,
         weights: draft.weights,

@@ -2,8 +2,13 @@ import { describe, expect, test } from 'vitest';
 import { AppError, type Engine, type EngineOptions, type MemoryPlan } from '../../engine/index.ts';
 import type { ModelChoice } from './model-choice.ts';
 import { createModelSession } from './model-session.ts';
+import { unsetSampling } from './settings.ts';
 
-const choice = (label: string): ModelChoice => ({ label, options: { model: label } });
+const choice = (label: string): ModelChoice => ({
+  label,
+  sampling: unsetSampling,
+  options: { model: label },
+});
 
 interface Pending {
   readonly options: EngineOptions;

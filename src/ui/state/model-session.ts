@@ -3,6 +3,7 @@ import { batch, type ReadonlySignal, signal } from '@preact/signals';
 import type { Engine, EngineOptions, LoadProgress, MemoryPlan, MemoryUse } from '../../engine/index.ts';
 import { type Fault, faultFrom } from './fault.ts';
 import type { ModelChoice } from './model-choice.ts';
+import { type SamplingSettings, unsetSampling } from './settings.ts';
 
 /** What the page needs of the engine; the real functions are passed in once, by main. */
 export interface EngineDoor {
@@ -26,6 +27,8 @@ export interface ModelSession {
   /** Why the engine is rebuilding itself after losing its device; null while all is well. */
   readonly recovering: ReadonlySignal<string | null>;
   readonly memory: ReadonlySignal<MemoryUse | null>;
+  /** Good sampling values of the chosen model, as far as the page knows any. */
+  samplingDefaults(): SamplingSettings;
   /** What a choice would take, without downloading weights. @throws AppError */
   plan(choice: ModelChoice, signal: AbortSignal): Promise<MemoryPlan>;
   /** Frees the loaded model and loads another; never rejects: failures are a state. */
@@ -130,6 +133,7 @@ export function createModelSession(door: EngineDoor): ModelSession {
     memory,
     load,
     refreshMemory,
+    samplingDefaults: () => (state.value.kind === 'none' ? unsetSampling : state.value.choice.sampling),
     plan: (choice, signal) => door.planModel({ ...choice.options, signal }),
     reload: async () => {
       const current = state.peek();

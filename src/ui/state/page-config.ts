@@ -1,5 +1,6 @@
 /** What this deployment of the page offers, read at run time from config.json beside the page. */
 import type { NamedModel } from './model-choice.ts';
+import { parseSamplingSettings } from './settings.ts';
 import { urlLabel } from './url-label.ts';
 
 export interface PageConfig {
@@ -8,12 +9,13 @@ export interface PageConfig {
   readonly autoLoad: boolean;
 }
 
-/** Parses config.json: `{"defaultModel": "models/name/" | {"repo": "owner/name", "revision"?: "…"}, "autoLoad"?: true}`.
- *  A string is an address, relative to the page. Anything else means that there is no default model. */
+/** Parses config.json: `{"defaultModel": "models/name/" | {"repo": "owner/name", "revision"?: "…"}, "sampling"?: {…}, "autoLoad"?: true}`.
+ *  A string is an address, relative to the page; sampling names and limits are those of the settings. Anything else means that there is no default model. */
 export function parsePageConfig(json: unknown, pageUrl: string): PageConfig {
   const record = typeof json === 'object' && json !== null ? (json as Record<string, unknown>) : {};
+  const defaultModel = parseDefaultModel(record.defaultModel, pageUrl);
   return {
-    defaultModel: parseDefaultModel(record.defaultModel, pageUrl),
+    defaultModel: defaultModel && { ...defaultModel, sampling: parseSamplingSettings(record.sampling) },
     autoLoad: record.autoLoad === true,
   };
 }

@@ -67,7 +67,8 @@ export const samplingFields: readonly SamplingField[] = [
   { name: 'maxTokens', label: 'Longest answer', hint: 'Tokens', min: 1, max: 1_000_000, step: 1 },
 ];
 
-const modelDefaults: SamplingSettings = {
+/** Everything left to the model. */
+export const unsetSampling: SamplingSettings = {
   temperature: null,
   topP: null,
   topK: null,
@@ -79,7 +80,7 @@ const modelDefaults: SamplingSettings = {
   maxTokens: null,
 };
 
-export const defaultSettings: Settings = { systemPrompt: '', sampling: modelDefaults, theme: 'system' };
+export const defaultSettings: Settings = { systemPrompt: '', sampling: unsetSampling, theme: 'system' };
 
 /** What a person typed as a setting's value: null when left empty, undefined when it is not allowed. */
 export function parseSampling(field: SamplingField, typed: string): number | null | undefined {
@@ -96,17 +97,29 @@ function isAllowed(field: SamplingField, value: unknown): value is number {
 /** Settings from stored JSON of any shape or age: what cannot be used falls back to the default. */
 export function parseSettings(stored: unknown): Settings {
   const record = isRecord(stored) ? stored : {};
-  const sampling: Record<SamplingName, number | null> = { ...modelDefaults };
-  const storedSampling = isRecord(record.sampling) ? record.sampling : {};
-  for (const field of samplingFields) {
-    const value = storedSampling[field.name];
-    if (isAllowed(field, value)) sampling[field.name] = value;
-  }
   return {
     systemPrompt: typeof record.systemPrompt === 'string' ? record.systemPrompt : '',
-    sampling,
+    sampling: parseSamplingSettings(record.sampling),
     theme: record.theme === 'light' || record.theme === 'dark' ? record.theme : 'system',
   };
+}
+
+/** Sampling settings from JSON of any shape: what is missing or not allowed is left to the model. */
+export function parseSamplingSettings(json: unknown): SamplingSettings {
+  const record = isRecord(json) ? json : {};
+  const sampling: Record<SamplingName, number | null> = { ...unsetSampling };
+  for (const field of samplingFields) {
+    const value = record[field.name];
+    if (isAllowed(field, value)) sampling[field.name] = value;
+  }
+  return sampling;
+}
+
+/** What a person set, and the defaults where they set nothing. */
+export function withDefaults(sampling: SamplingSettings, defaults: SamplingSettings): SamplingSettings {
+  const merged: Record<SamplingName, number | null> = { ...sampling };
+  for (const { name } of samplingFields) merged[name] ??= defaults[name];
+  return merged;
 }
 
 function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
