@@ -1,13 +1,16 @@
 // Weights of an f16 matrix, two to a u32. There are no scales.
-fn scaleOf(row: u32, block: u32) -> vec2f {
-  return vec2f();
+fn groupsPerRow(blocks: u32) -> u32 {
+  return 0u;
 }
 
-fn weights8(row: u32, octet: u32, scale: vec2f) -> Octet {
-  return Octet(weights4(row, 2u * octet), weights4(row, 2u * octet + 1u));
+fn scaleOf(firstGroup: u32, block: u32) -> Scale {
+  return Scale();
 }
 
-fn weights4(row: u32, quad: u32) -> vec4f {
-  let first = 2u * (row * dims.quads + quad);
-  return vec4f(unpack2x16float(weights[first]), unpack2x16float(weights[first + 1u]));
+fn weights8(octet: u32, scale: Scale) -> Octet {
+  return Octet(weights4(2u * octet, scale), weights4(2u * octet + 1u, scale));
+}
+
+fn weights4(quad: u32, scale: Scale) -> vec4f {
+  return vec4f(unpack2x16float(weights[2u * quad]), unpack2x16float(weights[2u * quad + 1u]));
 }

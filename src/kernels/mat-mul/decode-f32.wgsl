@@ -1,13 +1,17 @@
 // Weights of an f32 matrix. There are no scales.
-fn scaleOf(row: u32, block: u32) -> vec2f {
-  return vec2f();
+fn groupsPerRow(blocks: u32) -> u32 {
+  return 0u;
 }
 
-fn weights8(row: u32, octet: u32, scale: vec2f) -> Octet {
-  return Octet(weights4(row, 2u * octet), weights4(row, 2u * octet + 1u));
+fn scaleOf(firstGroup: u32, block: u32) -> Scale {
+  return Scale();
 }
 
-fn weights4(row: u32, quad: u32) -> vec4f {
-  let first = 4u * (row * dims.quads + quad);
-  return bitcast<vec4f>(vec4u(weights[first], weights[first + 1u], weights[first + 2u], weights[first + 3u]));
+fn weights8(octet: u32, scale: Scale) -> Octet {
+  return Octet(weights4(2u * octet, scale), weights4(2u * octet + 1u, scale));
+}
+
+fn weights4(quad: u32, scale: Scale) -> vec4f {
+  let at = 4u * quad;
+  return bitcast<vec4f>(vec4u(weights[at], weights[at + 1u], weights[at + 2u], weights[at + 3u]));
 }

@@ -1,5 +1,6 @@
-// An invocation makes 8 tokens × 4 rows, straight from memory and without barriers: for adapters that run on the CPU,
-// where a load costs ten multiplications whatever the lanes read, so each decoded weight meets eight tokens.
+// An invocation makes 8 tokens × 4 rows, straight from memory and without barriers: for adapters that run on the CPU.
+// There a load, also of a uniform, costs ten multiplications whatever the lanes read: each decoded weight meets eight
+// tokens, each input four rows, and nothing in the loop reads dims.
 // The 16 invocations of a workgroup take neighbouring rows: 64 rows in all.
 const lanes = 16u;
 
@@ -14,12 +15,13 @@ fn dots(a: Octet, b: Octet, c: Octet, d: Octet, low: vec4f, high: vec4f) -> vec4
 
 @compute @workgroup_size(lanes)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
+  let columns = dims.columns;
+  let octets = dims.quads / 2u;
+  let groups = groupsPerRow(dims.quads / 8u);
   let row = group.x * 4u * lanes + lane;
-  let last = dims.rows - 1u;
-  let rowA = min(row, last);
-  let rowB = min(row + lanes, last);
-  let rowC = min(row + 2u * lanes, last);
-  let rowD = min(row + 3u * lanes, last);
+  let rows = min(vec4u(row) + vec4u(0u, lanes, 2u * lanes, 3u * lanes), vec4u(dims.rows - 1u));
+  let firstOctet = rows * octets;
+  let firstGroup = rows * groups;
   let token = group.y * 8u;
   let start0 = inputStart(token);
   let start1 = inputStart(token + 1u);
@@ -38,27 +40,46 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   var sum6 = vec4f();
   var sum7 = vec4f();
 
-  let blocks = (dims.columns + 31u) / 32u;
-  for (var block = 0u; block < blocks; block++) {
-    let scaleA = scaleOf(rowA, block);
-    let scaleB = scaleOf(rowB, block);
-    let scaleC = scaleOf(rowC, block);
-    let scaleD = scaleOf(rowD, block);
-    for (var octet = 4u * block; octet < 4u * block + 4u; octet++) {
-      let a = weights8(rowA, octet, scaleA);
-      let b = weights8(rowB, octet, scaleB);
-      let c = weights8(rowC, octet, scaleC);
-      let d = weights8(rowD, octet, scaleD);
+  for (var block = 0u; 32u * block < columns; block++) {
+    let scaleA = scaleOf(firstGroup.x, block);
+    let scaleB = scaleOf(firstGroup.y, block);
+    let scaleC = scaleOf(firstGroup.z, block);
+    let scaleD = scaleOf(firstGroup.w, block);
+    for (var octet = 4u * block; octet < min(4u * block + 4u, columns / 8u); octet++) {
+      let a = weights8(firstOctet.x + octet, scaleA);
+      let b = weights8(firstOctet.y + octet, scaleB);
+      let c = weights8(firstOctet.z + octet, scaleC);
+      let d = weights8(firstOctet.w + octet, scaleD);
       let quad = 2u * octet;
-      sum0 += dots(a, b, c, d, input4(start0, quad), input4(start0, quad + 1u));
-      sum1 += dots(a, b, c, d, input4(start1, quad), input4(start1, quad + 1u));
-      sum2 += dots(a, b, c, d, input4(start2, quad), input4(start2, quad + 1u));
-      sum3 += dots(a, b, c, d, input4(start3, quad), input4(start3, quad + 1u));
-      sum4 += dots(a, b, c, d, input4(start4, quad), input4(start4, quad + 1u));
-      sum5 += dots(a, b, c, d, input4(start5, quad), input4(start5, quad + 1u));
-      sum6 += dots(a, b, c, d, input4(start6, quad), input4(start6, quad + 1u));
-      sum7 += dots(a, b, c, d, input4(start7, quad), input4(start7, quad + 1u));
+      sum0 += dots(a, b, c, d, x[start0 + quad], x[start0 + quad + 1u]);
+      sum1 += dots(a, b, c, d, x[start1 + quad], x[start1 + quad + 1u]);
+      sum2 += dots(a, b, c, d, x[start2 + quad], x[start2 + quad + 1u]);
+      sum3 += dots(a, b, c, d, x[start3 + quad], x[start3 + quad + 1u]);
+      sum4 += dots(a, b, c, d, x[start4 + quad], x[start4 + quad + 1u]);
+      sum5 += dots(a, b, c, d, x[start5 + quad], x[start5 + quad + 1u]);
+      sum6 += dots(a, b, c, d, x[start6 + quad], x[start6 + quad + 1u]);
+      sum7 += dots(a, b, c, d, x[start7 + quad], x[start7 + quad + 1u]);
     }
+  }
+
+  // Columns beyond the last eight: those of the inputs that are not the matrix's count as zero.
+  let left = columns % 8u;
+  if (left > 0u) {
+    let octet = columns / 8u;
+    let a = weights8(firstOctet.x + octet, scaleOf(firstGroup.x, octet / 4u));
+    let b = weights8(firstOctet.y + octet, scaleOf(firstGroup.y, octet / 4u));
+    let c = weights8(firstOctet.z + octet, scaleOf(firstGroup.z, octet / 4u));
+    let d = weights8(firstOctet.w + octet, scaleOf(firstGroup.w, octet / 4u));
+    let quad = 2u * octet;
+    let more = max(left, 4u) - 4u;
+    sum0 += dots(a, b, c, d, first(left, x[start0 + quad]), first(more, x[start0 + quad + 1u]));
+    sum1 += dots(a, b, c, d, first(left, x[start1 + quad]), first(more, x[start1 + quad + 1u]));
+    sum2 += dots(a, b, c, d, first(left, x[start2 + quad]), first(more, x[start2 + quad + 1u]));
+    sum3 += dots(a, b, c, d, first(left, x[start3 + quad]), first(more, x[start3 + quad + 1u]));
+    sum4 += dots(a, b, c, d, first(left, x[start4 + quad]), first(more, x[start4 + quad + 1u]));
+    sum5 += dots(a, b, c, d, first(left, x[start5 + quad]), first(more, x[start5 + quad + 1u]));
+    sum6 += dots(a, b, c, d, first(left, x[start6 + quad]), first(more, x[start6 + quad + 1u]));
+    sum7 += dots(a, b, c, d, first(left, x[start7 + quad]), first(more, x[start7 + quad + 1u]));
   }
 
   storeRows(token, row, sum0);
@@ -72,8 +93,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
 }
 
 fn storeRows(token: u32, row: u32, sums: vec4f) {
-  store(token, row, sums.x);
-  store(token, row + lanes, sums.y);
-  store(token, row + 2u * lanes, sums.z);
-  store(token, row + 3u * lanes, sums.w);
+  for (var i = 0u; i < 4u; i++) {
+    store(token, row + i * lanes, sums[i]);
+  }
 }

@@ -112,12 +112,12 @@ describe(`mat-mul (seed ${runSeed})`, () => {
       }));
   }
 
-  // The decoders are the same for both tiles; the serial scheme reads eight weights at a time, the tiles four.
-  for (const scheme of ['serial', 'tile-64'] as const) {
-    test.each(formats.slice(1))(`${scheme}: $kind`, (format) =>
-      check(format, scheme, { tokens: 7, rows: 67, columns: 96 }),
-    );
-  }
+  // Except for q4, the serial scheme reads its eight weights as the tiles read four: its decoders are theirs.
+  test.each(formats.slice(1))('serial: $kind', (format) =>
+    check(format, 'serial', { tokens: 7, rows: 67, columns: 96 }),
+  );
+
+  test('tile-64: f16', () => check({ kind: 'f16' }, 'tile-64', { tokens: 7, rows: 67, columns: 96 }));
 
   test('serial: q4 in groups of 128 with f32 scales', () =>
     check({ kind: 'q4', groupSize: 128, scales: 'f32' }, 'serial', { tokens: 3, rows: 5, columns: 416 }));

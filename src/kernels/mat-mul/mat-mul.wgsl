@@ -23,11 +23,12 @@ struct Dims {
 
 // Eight neighbouring columns of a row.
 struct Octet { low: vec4f, high: vec4f }
+// Of a group of columns: w = bias + steps · the fields of a word, masked in place.
+struct Scale { steps: vec4f, bias: f32 }
 
-// Columns 4 · quad .. of an input row that starts at `start`; zero beyond the matrix's columns.
-fn input4(start: u32, quad: u32) -> vec4f {
-  let inside = vec4u(4u * quad) + vec4u(0u, 1u, 2u, 3u) < vec4u(dims.columns);
-  return select(vec4f(), x[start + quad], inside);
+// The first `count` of four neighbouring inputs; zero in place of the others.
+fn first(count: u32, inputs: vec4f) -> vec4f {
+  return select(vec4f(), inputs, vec4u(0u, 1u, 2u, 3u) < vec4u(count));
 }
 
 fn inputStart(token: u32) -> u32 {
