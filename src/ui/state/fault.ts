@@ -86,9 +86,8 @@ export function loadAdvice(code: AppErrorCode): FaultAdvice {
       };
     case 'file-malformed':
       return {
-        title: 'A model file is damaged',
-        advice:
-          'The file does not hold what its format promises. Download it again, or choose another model.',
+        title: 'A model file is missing or damaged',
+        advice: 'Check the address or repository, try again, or choose another model.',
         actions: ['retry', 'choose-model'],
       };
     case 'model-unsupported':
