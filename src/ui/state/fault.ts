@@ -54,7 +54,7 @@ export function loadAdvice(code: AppErrorCode): FaultAdvice {
       return {
         title: 'This browser cannot reach a graphics processor',
         advice:
-          'The model runs on your GPU through WebGPU. Use a current Chrome, Edge or Safari over https or localhost, and check that hardware acceleration is on (chrome://gpu).',
+          'The model runs on your GPU through WebGPU. Use a current Chrome, Edge or Safari over https or localhost.',
         actions: ['reload-page'],
       };
     case 'feature-missing':
