@@ -1,6 +1,6 @@
 import { playwright } from '@vitest/browser-playwright';
 import { defineConfig } from 'vitest/config';
-import { softwareGpuFlags } from './build/chromium-flags.ts';
+import { flagsAgainstHardware, hardwareGpuFlags, softwareGpuFlags } from './build/chromium-flags.ts';
 import { injectPolicy, securityHeaders } from './build/csp.ts';
 import { serveModels } from './build/serve-models.ts';
 
@@ -10,6 +10,9 @@ const gpuTests = ['src/kernels/**/*.test.ts', 'src/engine/**/*.gpu.test.ts', 'te
 /** Set by `npm test`; unset, Debian's Chromium. */
 const chromiumPath = process.env.CHROMIUM_PATH ?? '/usr/bin/chromium';
 
+/** `npm run test:gpu` runs the GPU tests on a graphics card, and fails where there is none. */
+const onHardware = process.env.TEST_GPU === 'hardware';
+
 export default defineConfig({
   base: './',
   plugins: [injectPolicy(), serveModels('public/models')],
@@ -17,6 +20,7 @@ export default defineConfig({
   worker: { format: 'es' },
   build: { target: 'es2023' },
   test: {
+    env: { TEST_GPU: process.env.TEST_GPU ?? 'any' },
     testTimeout: 120_000,
     hookTimeout: 120_000,
     projects: [
@@ -46,7 +50,8 @@ export default defineConfig({
             provider: playwright({
               launchOptions: {
                 executablePath: chromiumPath,
-                args: softwareGpuFlags,
+                args: onHardware ? hardwareGpuFlags : softwareGpuFlags,
+                ...(onHardware ? { ignoreDefaultArgs: flagsAgainstHardware } : {}),
               },
             }),
           },

@@ -15,7 +15,9 @@ import { type GoldenTensor, readTensors, relativeRms } from '../support/golden.t
 import { openNetwork } from '../support/open-network.ts';
 import { MemorySource, readDefaultModel, readTestFile } from '../support/test-files.ts';
 
-const bound = 1e-3;
+/** Rounding keys and values to f16, and nothing else, moves these tensors by up to 1.1e-3 (layers[29].attention_output,
+ *  simulated in double precision); independent rounding elsewhere leaves room for as much again in quadrature. */
+const bound = 1.5e-3;
 
 /** What a dispatch of a layer leaves, by its label in our records, and the reference's name for it. */
 const tapsOfLayer = {

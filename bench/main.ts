@@ -1,0 +1,138 @@
+/** Every measurement of `npm run bench`, on whatever device it is given. Returns plain data; prints lines as it goes. */
+import type { ModelSource } from '../src/engine/source/model-source.ts';
+import type { Gpu } from '../src/kernels/runtime/gpu.ts';
+import type { MatrixFormat } from '../src/kernels/runtime/matrix.ts';
+import { type AttendCase, benchAttend } from './attend.bench.ts';
+import { type Ceiling, measureCeiling } from './ceiling.ts';
+import { benchDecode, type DecodeTiming } from './decode.bench.ts';
+import { benchEngine, type EngineTiming } from './engine.bench.ts';
+import { benchMatVec, type MatVecCase } from './mat-vec.bench.ts';
+import { createSyntheticNetwork, llama8b } from './synthetic-model.ts';
+
+export interface BenchOptions {
+  readonly gpu: Gpu;
+  /** Opens the default model's files anew. */
+  readonly openDefaultModel: () => Promise<ModelSource>;
+  readonly log: (line: string) => void;
+  /** Parts to run: ceiling is always measured. All unless told. */
+  readonly parts?: readonly BenchPart[];
+}
+
+export type BenchPart = 'kernels' | 'decode8b' | 'engine';
+
+export interface KernelTiming {
+  readonly name: string;
+  readonly microseconds: number;
+  readonly bytes: number;
+  /** bytes / time over the streaming bandwidth measured in the same run. */
+  readonly ofBandwidth: number;
+}
+
+export interface BenchReport {
+  readonly device: string;
+  readonly variant: string;
+  readonly ceiling: Ceiling;
+  readonly kernels: readonly KernelTiming[];
+  readonly decode8b: readonly DecodeTiming[];
+  readonly engine: EngineTiming | null;
+}
+
+const q4: MatrixFormat = { kind: 'q4', groupSize: 32, scales: 'f16' };
+const q8: MatrixFormat = { kind: 'q8', groupSize: 32, scales: 'f16' };
+const plain = { format: q4, norm: false } as const;
+
+/** The products of the 8B shape, then those of the default model. */
+const matVecCases: readonly MatVecCase[] = [
+  { ...plain, rows: 4096, columns: 14336, finish: 'add', matrices: 32 },
+  { ...plain, rows: 28672, columns: 4096, finish: 'gated', norm: true, matrices: 16 },
+  { ...plain, rows: 6144, columns: 4096, finish: 'store', norm: true, matrices: 64 },
+  { ...plain, rows: 4096, columns: 4096, finish: 'add', matrices: 64 },
+  { rows: 128256, columns: 4096, format: q8, finish: 'store', norm: true, matrices: 3 },
+  { ...plain, rows: 960, columns: 576, finish: 'store', norm: true, matrices: 120 },
+  { ...plain, rows: 3072, columns: 576, finish: 'gated', norm: true, matrices: 120 },
+  { ...plain, rows: 576, columns: 1536, finish: 'add', matrices: 120 },
+  { rows: 49152, columns: 576, format: q8, finish: 'store', norm: true, matrices: 8 },
+];
+
+const attendCases: readonly AttendCase[] = [
+  { context: 131072, kvHeads: 8, group: 4, headDim: 128, layers: 8 },
+  { context: 32768, kvHeads: 8, group: 4, headDim: 128, layers: 16 },
+  { context: 8192, kvHeads: 8, group: 4, headDim: 128, layers: 32 },
+  { context: 1024, kvHeads: 8, group: 4, headDim: 128, layers: 64 },
+  { context: 8192, kvHeads: 3, group: 3, headDim: 64, layers: 60 },
+  { context: 1024, kvHeads: 3, group: 3, headDim: 64, layers: 60 },
+];
+
+export async function runBench(options: BenchOptions): Promise<BenchReport> {
+  const { gpu, log } = options;
+  const parts = options.parts ?? ['kernels', 'decode8b', 'engine'];
+  const isCpu = gpu.traits.isCpu;
+  const device = gpu.traits.description || `${gpu.traits.vendor} ${gpu.traits.architecture}`;
+  const variant = gpu.chooseVariant(['workgroup', 'subgroup', 'serial']);
+  const ceiling = await measureCeiling(gpu);
+  log(
+    `${device}, ${variant} kernels: B ${gigabytes(ceiling.bytesPerSecond)} GB/s, L ${(ceiling.dispatchMs * 1000).toFixed(2)} µs`,
+  );
+  const kernels: KernelTiming[] = [];
+  const record = (name: string, ms: number, bytes: number): void => {
+    const ofBandwidth = (bytes / ms) * (1000 / ceiling.bytesPerSecond);
+    kernels.push({ name, microseconds: ms * 1000, bytes, ofBandwidth });
+    log(
+      `${name.padEnd(56)} ${(ms * 1000).toFixed(1).padStart(9)} µs ${gigabytes((bytes / ms) * 1000).padStart(6)} GB/s ${percent(ofBandwidth)} of B`,
+    );
+  };
+  if (parts.includes('kernels')) {
+    for (const spec of isCpu ? matVecCases.slice(5) : matVecCases) {
+      const { ms, bytes } = await benchMatVec(gpu, isCpu ? { ...spec, matrices: 2 } : spec);
+      record(`mat-vec ${spec.format.kind} ${spec.rows} × ${spec.columns} ${spec.finish}`, ms, bytes);
+    }
+    for (const spec of isCpu ? attendCases.slice(5) : attendCases) {
+      const { ms, bytes, splits } = await benchAttend(gpu, isCpu ? { ...spec, layers: 2 } : spec);
+      const heads = `${spec.kvHeads * spec.group}/${spec.kvHeads} × ${spec.headDim}`;
+      record(`attend ${heads}, ${spec.context} tokens, ${splits} splits`, ms, bytes);
+    }
+  }
+  const decode8b = parts.includes('decode8b') && !isCpu ? await decodeOf8b(options, ceiling) : [];
+  const engine = parts.includes('engine') ? await engineOf(options) : null;
+  return { device, variant, ceiling, kernels, decode8b, engine };
+}
+
+async function decodeOf8b({ gpu, log }: BenchOptions, ceiling: Ceiling): Promise<DecodeTiming[]> {
+  const network = await createSyntheticNetwork(gpu, llama8b, 131072);
+  const timings: DecodeTiming[] = [];
+  for (const context of [1024, 8192, 32768]) {
+    const timing = await benchDecode(gpu, network, context, ceiling);
+    timings.push(timing);
+    log(
+      `decode of the 8B shape at ${context} tokens: ${timing.msPerToken.toFixed(2)} ms, ${timing.dispatches} dispatches, ${timing.overBound.toFixed(2)} × (bytes/B + dispatches·L)`,
+    );
+  }
+  network.dispose();
+  return timings;
+}
+
+async function engineOf({ gpu, log, openDefaultModel }: BenchOptions): Promise<EngineTiming> {
+  const sizes = gpu.traits.isCpu
+    ? { prefill: [64], decode: [64], tokens: 4 }
+    : { prefill: [128, 512, 1024, 2048, 4096, 8000], decode: [128, 1024, 4096, 7500], tokens: 256 };
+  const timing = await benchEngine(gpu, await openDefaultModel(), sizes);
+  const { load } = timing;
+  log(
+    `default model: headers ${load.headersMs.toFixed(0)} ms, weights ${load.weightsMs.toFixed(0)} ms (${(load.weightsBytesPerSecond / 1e6).toFixed(0)} MB/s), kernels ${load.compileMs.toFixed(0)} ms, ${timing.dispatchesPerToken} dispatches a token`,
+  );
+  for (const { tokens, tokensPerSecond } of timing.prefill) {
+    log(`prefill of ${tokens} tokens: ${tokensPerSecond.toFixed(0)} tokens/s`);
+  }
+  for (const { context, tokensPerSecond } of timing.decode) {
+    log(`decode at ${context} tokens: ${tokensPerSecond.toFixed(1)} tokens/s`);
+  }
+  return timing;
+}
+
+function gigabytes(bytesPerSecond: number): string {
+  return (bytesPerSecond / 1e9).toFixed(0);
+}
+
+function percent(share: number): string {
+  return `${(share * 100).toFixed(0).padStart(3)} %`;
+}

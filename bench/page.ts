@@ -1,0 +1,19 @@
+/** The bench in a browser: the page's script leaves `runBenchInPage` for whoever drives the browser. */
+import { openSource } from '../src/engine/source/open-source.ts';
+import { openGpu } from '../src/kernels/runtime/gpu.ts';
+import { type BenchPart, type BenchReport, runBench } from './main.ts';
+
+declare global {
+  interface Window {
+    runBenchInPage: (modelUrl: string, parts: readonly BenchPart[] | null) => Promise<BenchReport>;
+  }
+}
+
+window.runBenchInPage = async (modelUrl, parts) =>
+  runBench({
+    gpu: await openGpu(),
+    openDefaultModel: () =>
+      openSource({ kind: 'url', url: new URL(modelUrl, location.href).href }, { useStorage: false }),
+    log: console.log,
+    ...(parts ? { parts } : {}),
+  });

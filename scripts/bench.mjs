@@ -1,0 +1,71 @@
+/** `npm run bench`: the whole bench in Node on Dawn and in Chromium, on whatever graphics device there is.
+ *  `npm run bench -- node` (or chromium) runs one of the two; BENCH_PARTS=kernels,decode8b,engine chooses parts;
+ *  BENCH_SOFTWARE=1 runs on SwiftShader. The report is written to .bench/report-*.json. */
+import { spawnSync } from 'node:child_process';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { build, preview } from 'vite';
+import { findChromium, requireChromium, softwareVulkan } from './find-chromium.mjs';
+
+const wanted = process.argv.slice(2).length > 0 ? process.argv.slice(2) : ['node', 'chromium'];
+const isSoftware = process.env.BENCH_SOFTWARE === '1';
+mkdirSync('.bench', { recursive: true });
+const shared = { configFile: false, logLevel: 'warn', publicDir: false };
+
+if (wanted.includes('node')) {
+  await build({
+    ...shared,
+    build: { ssr: 'bench/node.ts', outDir: '.bench/node', target: 'node20' },
+    ssr: { noExternal: true, external: ['webgpu'] },
+  });
+  const chromium = findChromium();
+  const env = { ...process.env, ...(isSoftware && chromium ? softwareVulkan(chromium) : {}) };
+  const { stdout, status } = spawnSync('node', ['.bench/node/node.js'], {
+    env,
+    encoding: 'utf8',
+    stdio: ['ignore', 'pipe', 'inherit'],
+    maxBuffer: 2 ** 24,
+  });
+  if (status !== 0) process.exit(1);
+  const lines = stdout.trimEnd().split('\n');
+  console.log(`Node, Dawn\n${lines.slice(0, -1).join('\n')}`);
+  writeFileSync('.bench/report-node.json', lines.at(-1));
+  console.log(lines.at(-1));
+}
+
+if (wanted.includes('chromium')) {
+  await build({
+    ...shared,
+    root: 'bench',
+    base: './',
+    build: { outDir: '../.bench/page', emptyOutDir: true, target: 'es2023' },
+  });
+  const { chromium } = await import('playwright');
+  const { runnerImport } = await import('vite');
+  const { module: flags } = await runnerImport('./build/chromium-flags.ts');
+  const server = await preview({
+    ...shared,
+    root: '.',
+    publicDir: false,
+    build: { outDir: '.bench/page' },
+    plugins: [(await runnerImport('./build/serve-models.ts')).module.serveModels('public/models')],
+    preview: { port: 4190 },
+  });
+  const browser = await chromium.launch({
+    executablePath: requireChromium(),
+    args: isSoftware ? flags.softwareGpuFlags : flags.hardwareGpuFlags,
+    ...(isSoftware ? {} : { ignoreDefaultArgs: flags.flagsAgainstHardware }),
+  });
+  const page = await browser.newPage();
+  console.log('Chromium', browser.version());
+  page.on('console', (message) => console.log(message.text()));
+  await page.goto(server.resolvedUrls.local[0]);
+  const parts = process.env.BENCH_PARTS?.split(',') ?? null;
+  const report = await page.evaluate(
+    ([url, chosen]) => window.runBenchInPage(url, chosen),
+    ['/models/SmolLM2-135M-Instruct-4bit/', parts],
+  );
+  writeFileSync('.bench/report-chromium.json', JSON.stringify(report));
+  console.log(JSON.stringify(report));
+  await browser.close();
+  await server.close();
+}
