@@ -12,11 +12,20 @@ export async function openTestGpu(options: OpenGpuOptions = {}): Promise<Gpu> {
   return openGpu({ gpu: kept.dawn, ...options });
 }
 
+/** `npm run test:gpu` asks for a graphics card: a CPU adapter in its place would let everything pass. */
+function expectWantedDevice(gpu: Gpu): void {
+  const wanted = (import.meta as unknown as { env?: Record<string, string> }).env?.TEST_GPU;
+  if (wanted === 'hardware' && gpu.traits.isCpu) {
+    throw new Error(`the tests ask for a graphics card, and got ${gpu.traits.description}`);
+  }
+}
+
 export function withGpu(options: OpenGpuOptions = {}): () => Gpu {
   let gpu: Gpu | undefined;
   const errors: string[] = [];
   beforeAll(async () => {
     gpu = await openTestGpu(options);
+    expectWantedDevice(gpu);
     gpu.device.addEventListener('uncapturederror', (event) => errors.push(event.error.message));
   });
   afterEach(async () => {
