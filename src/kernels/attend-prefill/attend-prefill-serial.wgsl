@@ -1,36 +1,58 @@
-// An invocation takes four neighbouring rows of one head (the components of the vec4f below) and walks the keys 16 at a
-// time, straight from memory and without barriers: for adapters that run on the CPU.
+// An invocation takes four neighbouring rows of one head (the components of every vec4f) and walks the keys 16 at a time,
+// straight from memory and without barriers: for adapters that run on the CPU, where a load costs ten multiplications.
+// The 16 are written out because an array that a loop indexes lives in memory there.
 const lanes = 4u;
+const rowsEach = 4u;
 
-// What one value adds to the output of four rows: a matrix column per row.
-fn outer(value: vec4f, weights: vec4f) -> mat4x4f {
-  return mat4x4f(value * weights.x, value * weights.y, value * weights.z, value * weights.w);
+fn visible(scores: vec4f, scale: f32, key: u32, positions: vec4u) -> vec4f {
+  return select(vec4f(lowest), scores * scale, vec4u(key) <= positions);
 }
 
-fn visible(scores: vec4f, key: u32, positions: vec4u) -> vec4f {
-  return select(vec4f(lowest), scores * dims.scale, vec4u(key) <= positions);
+// A pair of dimensions of four query rows: a matrix column per dimension.
+fn queries(starts: vec4u, pair: u32) -> mat2x4f {
+  return transpose(mat4x2f(
+    query[starts.x + pair],
+    query[starts.y + pair],
+    query[starts.z + pair],
+    query[starts.w + pair],
+  ));
+}
+
+fn queryStarts(row: u32, head: u32) -> vec4u {
+  return vec4u(
+    queryStart(row, head),
+    queryStart(row + 1u, head),
+    queryStart(row + 2u, head),
+    queryStart(row + 3u, head),
+  );
+}
+
+fn storeRows(row: u32, head: u32, pair: u32, sums: mat2x4f) {
+  for (var i = 0u; i < 4u; i++) {
+    if (row + i < step.rows) {
+      out[((row + i) * dims.outStride + head * dims.headDim) / 2u + pair] = vec2f(sums[0][i], sums[1][i]);
+    }
+  }
 }
 
 @compute @workgroup_size(lanes)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
-  let firstRow = 4u * lanes * group.x;
+  let firstRow = lanes * rowsEach * group.x;
   if (firstRow >= step.rows) { return; }
-  let row = firstRow + 4u * lane;
+  let row = firstRow + rowsEach * lane;
   let head = group.y;
   let kvHead = head / dims.group;
-  let quads = (dims.headDim + 3u) / 4u;
-  let positions = vec4u(step.position + row) + vec4u(0u, 1u, 2u, 3u);
-  let keyEnd = step.position + min(firstRow + 4u * lanes, step.rows);
-  let query0 = queryStart(row, head);
-  let query1 = queryStart(row + 1u, head);
-  let query2 = queryStart(row + 2u, head);
-  let query3 = queryStart(row + 3u, head);
+  let pairs = dims.headDim / 2u;
+  let scale = dims.scale;
+  let keyEnd = step.position + min(firstRow + lanes * rowsEach, step.rows);
 
-  var sums: array<mat4x4f, 64>; // by quad of dimensions, up to headDim 256
+  var sums: array<mat2x4f, 128>; // by pair of dimensions, up to headDim 256
+  let positions = vec4u(step.position + row) + vec4u(0u, 1u, 2u, 3u);
+  let starts = queryStarts(row, head);
   var highest = vec4f(lowest);
   var total = vec4f();
   for (var key = 0u; key < keyEnd; key += 16u) {
-    let at0 = cacheStart(key + 0u, kvHead);
+    let at0 = cacheStart(key, kvHead);
     let at1 = cacheStart(key + 1u, kvHead);
     let at2 = cacheStart(key + 2u, kvHead);
     let at3 = cacheStart(key + 3u, kvHead);
@@ -46,113 +68,140 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     let at13 = cacheStart(key + 13u, kvHead);
     let at14 = cacheStart(key + 14u, kvHead);
     let at15 = cacheStart(key + 15u, kvHead);
-    var s0 = vec4f();
-    var s1 = vec4f();
-    var s2 = vec4f();
-    var s3 = vec4f();
-    var s4 = vec4f();
-    var s5 = vec4f();
-    var s6 = vec4f();
-    var s7 = vec4f();
-    var s8 = vec4f();
-    var s9 = vec4f();
-    var s10 = vec4f();
-    var s11 = vec4f();
-    var s12 = vec4f();
-    var s13 = vec4f();
-    var s14 = vec4f();
-    var s15 = vec4f();
-    for (var quad = 0u; quad < quads; quad++) {
-      let q = mat4x4f(query4(query0, quad), query4(query1, quad), query4(query2, quad), query4(query3, quad));
-      s0 += key4(at0, quad) * q;
-      s1 += key4(at1, quad) * q;
-      s2 += key4(at2, quad) * q;
-      s3 += key4(at3, quad) * q;
-      s4 += key4(at4, quad) * q;
-      s5 += key4(at5, quad) * q;
-      s6 += key4(at6, quad) * q;
-      s7 += key4(at7, quad) * q;
-      s8 += key4(at8, quad) * q;
-      s9 += key4(at9, quad) * q;
-      s10 += key4(at10, quad) * q;
-      s11 += key4(at11, quad) * q;
-      s12 += key4(at12, quad) * q;
-      s13 += key4(at13, quad) * q;
-      s14 += key4(at14, quad) * q;
-      s15 += key4(at15, quad) * q;
+    var p0 = vec4f();
+    var p1 = vec4f();
+    var p2 = vec4f();
+    var p3 = vec4f();
+    var p4 = vec4f();
+    var p5 = vec4f();
+    var p6 = vec4f();
+    var p7 = vec4f();
+    var p8 = vec4f();
+    var p9 = vec4f();
+    var p10 = vec4f();
+    var p11 = vec4f();
+    var p12 = vec4f();
+    var p13 = vec4f();
+    var p14 = vec4f();
+    var p15 = vec4f();
+    for (var pair = 0u; pair < pairs; pair++) {
+      let q = queries(starts, pair);
+      p0 += q * unpack2x16float(keys[at0 + pair]);
+      p1 += q * unpack2x16float(keys[at1 + pair]);
+      p2 += q * unpack2x16float(keys[at2 + pair]);
+      p3 += q * unpack2x16float(keys[at3 + pair]);
+      p4 += q * unpack2x16float(keys[at4 + pair]);
+      p5 += q * unpack2x16float(keys[at5 + pair]);
+      p6 += q * unpack2x16float(keys[at6 + pair]);
+      p7 += q * unpack2x16float(keys[at7 + pair]);
+      p8 += q * unpack2x16float(keys[at8 + pair]);
+      p9 += q * unpack2x16float(keys[at9 + pair]);
+      p10 += q * unpack2x16float(keys[at10 + pair]);
+      p11 += q * unpack2x16float(keys[at11 + pair]);
+      p12 += q * unpack2x16float(keys[at12 + pair]);
+      p13 += q * unpack2x16float(keys[at13 + pair]);
+      p14 += q * unpack2x16float(keys[at14 + pair]);
+      p15 += q * unpack2x16float(keys[at15 + pair]);
     }
-    s0 = visible(s0, key + 0u, positions);
-    s1 = visible(s1, key + 1u, positions);
-    s2 = visible(s2, key + 2u, positions);
-    s3 = visible(s3, key + 3u, positions);
-    s4 = visible(s4, key + 4u, positions);
-    s5 = visible(s5, key + 5u, positions);
-    s6 = visible(s6, key + 6u, positions);
-    s7 = visible(s7, key + 7u, positions);
-    s8 = visible(s8, key + 8u, positions);
-    s9 = visible(s9, key + 9u, positions);
-    s10 = visible(s10, key + 10u, positions);
-    s11 = visible(s11, key + 11u, positions);
-    s12 = visible(s12, key + 12u, positions);
-    s13 = visible(s13, key + 13u, positions);
-    s14 = visible(s14, key + 14u, positions);
-    s15 = visible(s15, key + 15u, positions);
+    p0 = visible(p0, scale, key, positions);
+    p1 = visible(p1, scale, key + 1u, positions);
+    p2 = visible(p2, scale, key + 2u, positions);
+    p3 = visible(p3, scale, key + 3u, positions);
+    p4 = visible(p4, scale, key + 4u, positions);
+    p5 = visible(p5, scale, key + 5u, positions);
+    p6 = visible(p6, scale, key + 6u, positions);
+    p7 = visible(p7, scale, key + 7u, positions);
+    p8 = visible(p8, scale, key + 8u, positions);
+    p9 = visible(p9, scale, key + 9u, positions);
+    p10 = visible(p10, scale, key + 10u, positions);
+    p11 = visible(p11, scale, key + 11u, positions);
+    p12 = visible(p12, scale, key + 12u, positions);
+    p13 = visible(p13, scale, key + 13u, positions);
+    p14 = visible(p14, scale, key + 14u, positions);
+    p15 = visible(p15, scale, key + 15u, positions);
     let before = highest;
-    highest = max(max(max(highest, s0), max(s1, s2)), s3);
-    highest = max(max(max(highest, s4), max(s5, s6)), s7);
-    highest = max(max(max(highest, s8), max(s9, s10)), s11);
-    highest = max(max(max(highest, s12), max(s13, s14)), s15);
+    highest = max(max(max(highest, p0), max(p1, p2)), p3);
+    highest = max(max(max(highest, p4), max(p5, p6)), p7);
+    highest = max(max(max(highest, p8), max(p9, p10)), p11);
+    highest = max(max(max(highest, p12), max(p13, p14)), p15);
     let shrink = exp2(before - highest);
-    s0 = exp2(s0 - highest);
-    s1 = exp2(s1 - highest);
-    s2 = exp2(s2 - highest);
-    s3 = exp2(s3 - highest);
-    s4 = exp2(s4 - highest);
-    s5 = exp2(s5 - highest);
-    s6 = exp2(s6 - highest);
-    s7 = exp2(s7 - highest);
-    s8 = exp2(s8 - highest);
-    s9 = exp2(s9 - highest);
-    s10 = exp2(s10 - highest);
-    s11 = exp2(s11 - highest);
-    s12 = exp2(s12 - highest);
-    s13 = exp2(s13 - highest);
-    s14 = exp2(s14 - highest);
-    s15 = exp2(s15 - highest);
+    p0 = exp2(p0 - highest);
+    p1 = exp2(p1 - highest);
+    p2 = exp2(p2 - highest);
+    p3 = exp2(p3 - highest);
+    p4 = exp2(p4 - highest);
+    p5 = exp2(p5 - highest);
+    p6 = exp2(p6 - highest);
+    p7 = exp2(p7 - highest);
+    p8 = exp2(p8 - highest);
+    p9 = exp2(p9 - highest);
+    p10 = exp2(p10 - highest);
+    p11 = exp2(p11 - highest);
+    p12 = exp2(p12 - highest);
+    p13 = exp2(p13 - highest);
+    p14 = exp2(p14 - highest);
+    p15 = exp2(p15 - highest);
     total *= shrink;
-    total += (s0 + s1) + (s2 + s3);
-    total += (s4 + s5) + (s6 + s7);
-    total += (s8 + s9) + (s10 + s11);
-    total += (s12 + s13) + (s14 + s15);
-    for (var quad = 0u; quad < quads; quad++) {
-      let old = sums[quad];
-      var sum = mat4x4f(old[0] * shrink.x, old[1] * shrink.y, old[2] * shrink.z, old[3] * shrink.w);
-      sum += outer(value4(at0, quad), s0);
-      sum += outer(value4(at1, quad), s1);
-      sum += outer(value4(at2, quad), s2);
-      sum += outer(value4(at3, quad), s3);
-      sum += outer(value4(at4, quad), s4);
-      sum += outer(value4(at5, quad), s5);
-      sum += outer(value4(at6, quad), s6);
-      sum += outer(value4(at7, quad), s7);
-      sum += outer(value4(at8, quad), s8);
-      sum += outer(value4(at9, quad), s9);
-      sum += outer(value4(at10, quad), s10);
-      sum += outer(value4(at11, quad), s11);
-      sum += outer(value4(at12, quad), s12);
-      sum += outer(value4(at13, quad), s13);
-      sum += outer(value4(at14, quad), s14);
-      sum += outer(value4(at15, quad), s15);
-      sums[quad] = sum;
+    total += (p0 + p1) + (p2 + p3);
+    total += (p4 + p5) + (p6 + p7);
+    total += (p8 + p9) + (p10 + p11);
+    total += (p12 + p13) + (p14 + p15);
+    for (var pair = 0u; pair < pairs; pair++) {
+      var even = sums[pair][0] * shrink;
+      var odd = sums[pair][1] * shrink;
+      let v0 = unpack2x16float(values[at0 + pair]);
+      even += p0 * v0.x;
+      odd += p0 * v0.y;
+      let v1 = unpack2x16float(values[at1 + pair]);
+      even += p1 * v1.x;
+      odd += p1 * v1.y;
+      let v2 = unpack2x16float(values[at2 + pair]);
+      even += p2 * v2.x;
+      odd += p2 * v2.y;
+      let v3 = unpack2x16float(values[at3 + pair]);
+      even += p3 * v3.x;
+      odd += p3 * v3.y;
+      let v4 = unpack2x16float(values[at4 + pair]);
+      even += p4 * v4.x;
+      odd += p4 * v4.y;
+      let v5 = unpack2x16float(values[at5 + pair]);
+      even += p5 * v5.x;
+      odd += p5 * v5.y;
+      let v6 = unpack2x16float(values[at6 + pair]);
+      even += p6 * v6.x;
+      odd += p6 * v6.y;
+      let v7 = unpack2x16float(values[at7 + pair]);
+      even += p7 * v7.x;
+      odd += p7 * v7.y;
+      let v8 = unpack2x16float(values[at8 + pair]);
+      even += p8 * v8.x;
+      odd += p8 * v8.y;
+      let v9 = unpack2x16float(values[at9 + pair]);
+      even += p9 * v9.x;
+      odd += p9 * v9.y;
+      let v10 = unpack2x16float(values[at10 + pair]);
+      even += p10 * v10.x;
+      odd += p10 * v10.y;
+      let v11 = unpack2x16float(values[at11 + pair]);
+      even += p11 * v11.x;
+      odd += p11 * v11.y;
+      let v12 = unpack2x16float(values[at12 + pair]);
+      even += p12 * v12.x;
+      odd += p12 * v12.y;
+      let v13 = unpack2x16float(values[at13 + pair]);
+      even += p13 * v13.x;
+      odd += p13 * v13.y;
+      let v14 = unpack2x16float(values[at14 + pair]);
+      even += p14 * v14.x;
+      odd += p14 * v14.y;
+      let v15 = unpack2x16float(values[at15 + pair]);
+      even += p15 * v15.x;
+      odd += p15 * v15.y;
+      sums[pair] = mat2x4f(even, odd);
     }
   }
 
-  for (var i = 0u; i < 4u && row + i < step.rows; i++) {
-    let start = ((row + i) * dims.outStride + head * dims.headDim) / 2u;
-    for (var quad = 0u; quad < quads; quad++) {
-      let result = sums[quad][i] / total[i];
-      out[start + 2u * quad] = result.xy;
-      if (4u * quad + 2u < dims.headDim) { out[start + 2u * quad + 1u] = result.zw; }
-    }
+  for (var pair = 0u; pair < pairs; pair++) {
+    storeRows(row, head, pair, mat2x4f(sums[pair][0] / total, sums[pair][1] / total));
   }
 }

@@ -91,7 +91,7 @@ describe(`attend-prefill (seed ${runSeed})`, () => {
       check(64, variant, size),
     );
 
-    test.each([2, 34, 48, 128, 256])(`${variant}: head size %i`, (headDim) =>
+    test.each([2, 34, 48, 256])(`${variant}: head size %i`, (headDim) =>
       check(headDim, variant, { position: 3, rows: 35, qHeads: 2, kvHeads: 1 }),
     );
   }

@@ -1,27 +1,38 @@
-// An invocation makes 8 tokens × 4 rows, straight from memory and without barriers: for adapters that run on the CPU.
+// An invocation makes 8 tokens × 8 rows, straight from memory and without barriers: for adapters that run on the CPU.
 // There a load, also of a uniform, costs ten multiplications whatever the lanes read: each decoded weight meets eight
-// tokens, each input four rows, and nothing in the loop reads dims.
-// The 16 invocations of a workgroup take neighbouring rows: 64 rows in all.
+// tokens, each input eight rows, and nothing in the loop reads dims. The eight are written out because an array that a
+// loop indexes lives in memory there.
+// The 16 invocations of a workgroup take neighbouring rows: 128 rows in all.
 const lanes = 16u;
 
-fn dots(a: Octet, b: Octet, c: Octet, d: Octet, low: vec4f, high: vec4f) -> vec4f {
+struct Four { a: Octet, b: Octet, c: Octet, d: Octet }
+
+// Rows r, r + lanes, r + 2 · lanes, r + 3 · lanes.
+fn weightsOf(octets: vec4u, a: Scale, b: Scale, c: Scale, d: Scale) -> Four {
+  return Four(weights8(octets.x, a), weights8(octets.y, b), weights8(octets.z, c), weights8(octets.w, d));
+}
+
+fn dots(w: Four, low: vec4f, high: vec4f) -> vec4f {
   return vec4f(
-    dot(a.low, low) + dot(a.high, high),
-    dot(b.low, low) + dot(b.high, high),
-    dot(c.low, low) + dot(c.high, high),
-    dot(d.low, low) + dot(d.high, high),
+    dot(w.a.low, low) + dot(w.a.high, high),
+    dot(w.b.low, low) + dot(w.b.high, high),
+    dot(w.c.low, low) + dot(w.c.high, high),
+    dot(w.d.low, low) + dot(w.d.high, high),
   );
 }
 
 @compute @workgroup_size(lanes)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
   let columns = dims.columns;
-  let octets = dims.quads / 2u;
+  let last = vec4u(dims.rows - 1u);
   let groups = groupsPerRow(dims.quads / 8u);
-  let row = group.x * 4u * lanes + lane;
-  let rows = min(vec4u(row) + vec4u(0u, lanes, 2u * lanes, 3u * lanes), vec4u(dims.rows - 1u));
-  let firstOctet = rows * octets;
-  let firstGroup = rows * groups;
+  let row = group.x * 8u * lanes + lane;
+  let rowsA = min(vec4u(row) + vec4u(0u, lanes, 2u * lanes, 3u * lanes), last);
+  let rowsB = min(vec4u(row) + vec4u(4u * lanes, 5u * lanes, 6u * lanes, 7u * lanes), last);
+  let octetA = rowsA * (dims.quads / 2u);
+  let octetB = rowsB * (dims.quads / 2u);
+  let groupA = rowsA * groups;
+  let groupB = rowsB * groups;
   let token = group.y * 8u;
   let start0 = inputStart(token);
   let start1 = inputStart(token + 1u);
@@ -31,34 +42,67 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   let start5 = inputStart(token + 5u);
   let start6 = inputStart(token + 6u);
   let start7 = inputStart(token + 7u);
-  var sum0 = vec4f();
-  var sum1 = vec4f();
-  var sum2 = vec4f();
-  var sum3 = vec4f();
-  var sum4 = vec4f();
-  var sum5 = vec4f();
-  var sum6 = vec4f();
-  var sum7 = vec4f();
+  var sumA0 = vec4f();
+  var sumB0 = vec4f();
+  var sumA1 = vec4f();
+  var sumB1 = vec4f();
+  var sumA2 = vec4f();
+  var sumB2 = vec4f();
+  var sumA3 = vec4f();
+  var sumB3 = vec4f();
+  var sumA4 = vec4f();
+  var sumB4 = vec4f();
+  var sumA5 = vec4f();
+  var sumB5 = vec4f();
+  var sumA6 = vec4f();
+  var sumB6 = vec4f();
+  var sumA7 = vec4f();
+  var sumB7 = vec4f();
 
   for (var block = 0u; 32u * block < columns; block++) {
-    let scaleA = scaleOf(firstGroup.x, block);
-    let scaleB = scaleOf(firstGroup.y, block);
-    let scaleC = scaleOf(firstGroup.z, block);
-    let scaleD = scaleOf(firstGroup.w, block);
+    let scaleA0 = scaleOf(groupA.x, block);
+    let scaleA1 = scaleOf(groupA.y, block);
+    let scaleA2 = scaleOf(groupA.z, block);
+    let scaleA3 = scaleOf(groupA.w, block);
+    let scaleB0 = scaleOf(groupB.x, block);
+    let scaleB1 = scaleOf(groupB.y, block);
+    let scaleB2 = scaleOf(groupB.z, block);
+    let scaleB3 = scaleOf(groupB.w, block);
     for (var octet = 4u * block; octet < min(4u * block + 4u, columns / 8u); octet++) {
-      let a = weights8(firstOctet.x + octet, scaleA);
-      let b = weights8(firstOctet.y + octet, scaleB);
-      let c = weights8(firstOctet.z + octet, scaleC);
-      let d = weights8(firstOctet.w + octet, scaleD);
-      let quad = 2u * octet;
-      sum0 += dots(a, b, c, d, x[start0 + quad], x[start0 + quad + 1u]);
-      sum1 += dots(a, b, c, d, x[start1 + quad], x[start1 + quad + 1u]);
-      sum2 += dots(a, b, c, d, x[start2 + quad], x[start2 + quad + 1u]);
-      sum3 += dots(a, b, c, d, x[start3 + quad], x[start3 + quad + 1u]);
-      sum4 += dots(a, b, c, d, x[start4 + quad], x[start4 + quad + 1u]);
-      sum5 += dots(a, b, c, d, x[start5 + quad], x[start5 + quad + 1u]);
-      sum6 += dots(a, b, c, d, x[start6 + quad], x[start6 + quad + 1u]);
-      sum7 += dots(a, b, c, d, x[start7 + quad], x[start7 + quad + 1u]);
+      let a = weightsOf(octetA + octet, scaleA0, scaleA1, scaleA2, scaleA3);
+      let b = weightsOf(octetB + octet, scaleB0, scaleB1, scaleB2, scaleB3);
+      let low0 = x[start0 + 2u * octet];
+      let high0 = x[start0 + 2u * octet + 1u];
+      sumA0 += dots(a, low0, high0);
+      sumB0 += dots(b, low0, high0);
+      let low1 = x[start1 + 2u * octet];
+      let high1 = x[start1 + 2u * octet + 1u];
+      sumA1 += dots(a, low1, high1);
+      sumB1 += dots(b, low1, high1);
+      let low2 = x[start2 + 2u * octet];
+      let high2 = x[start2 + 2u * octet + 1u];
+      sumA2 += dots(a, low2, high2);
+      sumB2 += dots(b, low2, high2);
+      let low3 = x[start3 + 2u * octet];
+      let high3 = x[start3 + 2u * octet + 1u];
+      sumA3 += dots(a, low3, high3);
+      sumB3 += dots(b, low3, high3);
+      let low4 = x[start4 + 2u * octet];
+      let high4 = x[start4 + 2u * octet + 1u];
+      sumA4 += dots(a, low4, high4);
+      sumB4 += dots(b, low4, high4);
+      let low5 = x[start5 + 2u * octet];
+      let high5 = x[start5 + 2u * octet + 1u];
+      sumA5 += dots(a, low5, high5);
+      sumB5 += dots(b, low5, high5);
+      let low6 = x[start6 + 2u * octet];
+      let high6 = x[start6 + 2u * octet + 1u];
+      sumA6 += dots(a, low6, high6);
+      sumB6 += dots(b, low6, high6);
+      let low7 = x[start7 + 2u * octet];
+      let high7 = x[start7 + 2u * octet + 1u];
+      sumA7 += dots(a, low7, high7);
+      sumB7 += dots(b, low7, high7);
     }
   }
 
@@ -66,30 +110,68 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   let left = columns % 8u;
   if (left > 0u) {
     let octet = columns / 8u;
-    let a = weights8(firstOctet.x + octet, scaleOf(firstGroup.x, octet / 4u));
-    let b = weights8(firstOctet.y + octet, scaleOf(firstGroup.y, octet / 4u));
-    let c = weights8(firstOctet.z + octet, scaleOf(firstGroup.z, octet / 4u));
-    let d = weights8(firstOctet.w + octet, scaleOf(firstGroup.w, octet / 4u));
-    let quad = 2u * octet;
+    let block = octet / 4u;
     let more = max(left, 4u) - 4u;
-    sum0 += dots(a, b, c, d, first(left, x[start0 + quad]), first(more, x[start0 + quad + 1u]));
-    sum1 += dots(a, b, c, d, first(left, x[start1 + quad]), first(more, x[start1 + quad + 1u]));
-    sum2 += dots(a, b, c, d, first(left, x[start2 + quad]), first(more, x[start2 + quad + 1u]));
-    sum3 += dots(a, b, c, d, first(left, x[start3 + quad]), first(more, x[start3 + quad + 1u]));
-    sum4 += dots(a, b, c, d, first(left, x[start4 + quad]), first(more, x[start4 + quad + 1u]));
-    sum5 += dots(a, b, c, d, first(left, x[start5 + quad]), first(more, x[start5 + quad + 1u]));
-    sum6 += dots(a, b, c, d, first(left, x[start6 + quad]), first(more, x[start6 + quad + 1u]));
-    sum7 += dots(a, b, c, d, first(left, x[start7 + quad]), first(more, x[start7 + quad + 1u]));
+    let scaleA0 = scaleOf(groupA.x, block);
+    let scaleA1 = scaleOf(groupA.y, block);
+    let scaleA2 = scaleOf(groupA.z, block);
+    let scaleA3 = scaleOf(groupA.w, block);
+    let scaleB0 = scaleOf(groupB.x, block);
+    let scaleB1 = scaleOf(groupB.y, block);
+    let scaleB2 = scaleOf(groupB.z, block);
+    let scaleB3 = scaleOf(groupB.w, block);
+    let a = weightsOf(octetA + octet, scaleA0, scaleA1, scaleA2, scaleA3);
+    let b = weightsOf(octetB + octet, scaleB0, scaleB1, scaleB2, scaleB3);
+    let low0 = first(left, x[start0 + 2u * octet]);
+    let high0 = first(more, x[start0 + 2u * octet + 1u]);
+    sumA0 += dots(a, low0, high0);
+    sumB0 += dots(b, low0, high0);
+    let low1 = first(left, x[start1 + 2u * octet]);
+    let high1 = first(more, x[start1 + 2u * octet + 1u]);
+    sumA1 += dots(a, low1, high1);
+    sumB1 += dots(b, low1, high1);
+    let low2 = first(left, x[start2 + 2u * octet]);
+    let high2 = first(more, x[start2 + 2u * octet + 1u]);
+    sumA2 += dots(a, low2, high2);
+    sumB2 += dots(b, low2, high2);
+    let low3 = first(left, x[start3 + 2u * octet]);
+    let high3 = first(more, x[start3 + 2u * octet + 1u]);
+    sumA3 += dots(a, low3, high3);
+    sumB3 += dots(b, low3, high3);
+    let low4 = first(left, x[start4 + 2u * octet]);
+    let high4 = first(more, x[start4 + 2u * octet + 1u]);
+    sumA4 += dots(a, low4, high4);
+    sumB4 += dots(b, low4, high4);
+    let low5 = first(left, x[start5 + 2u * octet]);
+    let high5 = first(more, x[start5 + 2u * octet + 1u]);
+    sumA5 += dots(a, low5, high5);
+    sumB5 += dots(b, low5, high5);
+    let low6 = first(left, x[start6 + 2u * octet]);
+    let high6 = first(more, x[start6 + 2u * octet + 1u]);
+    sumA6 += dots(a, low6, high6);
+    sumB6 += dots(b, low6, high6);
+    let low7 = first(left, x[start7 + 2u * octet]);
+    let high7 = first(more, x[start7 + 2u * octet + 1u]);
+    sumA7 += dots(a, low7, high7);
+    sumB7 += dots(b, low7, high7);
   }
 
-  storeRows(token, row, sum0);
-  storeRows(token + 1u, row, sum1);
-  storeRows(token + 2u, row, sum2);
-  storeRows(token + 3u, row, sum3);
-  storeRows(token + 4u, row, sum4);
-  storeRows(token + 5u, row, sum5);
-  storeRows(token + 6u, row, sum6);
-  storeRows(token + 7u, row, sum7);
+  storeRows(token, row, sumA0);
+  storeRows(token, row + 4u * lanes, sumB0);
+  storeRows(token + 1u, row, sumA1);
+  storeRows(token + 1u, row + 4u * lanes, sumB1);
+  storeRows(token + 2u, row, sumA2);
+  storeRows(token + 2u, row + 4u * lanes, sumB2);
+  storeRows(token + 3u, row, sumA3);
+  storeRows(token + 3u, row + 4u * lanes, sumB3);
+  storeRows(token + 4u, row, sumA4);
+  storeRows(token + 4u, row + 4u * lanes, sumB4);
+  storeRows(token + 5u, row, sumA5);
+  storeRows(token + 5u, row + 4u * lanes, sumB5);
+  storeRows(token + 6u, row, sumA6);
+  storeRows(token + 6u, row + 4u * lanes, sumB6);
+  storeRows(token + 7u, row, sumA7);
+  storeRows(token + 7u, row + 4u * lanes, sumB7);
 }
 
 fn storeRows(token: u32, row: u32, sums: vec4f) {

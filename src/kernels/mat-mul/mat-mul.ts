@@ -65,7 +65,7 @@ const decoders = { q4: decodeQ4, q8: decodeQ8, f16: decodeF16, bf16: decodeBf16,
 const schemes = {
   'tile-128': { source: tile128, tokens: 128, rows: 128 },
   'tile-64': { source: tile64, tokens: 64, rows: 64 },
-  serial: { source: serial, tokens: 8, rows: 64 },
+  serial: { source: serial, tokens: 8, rows: 128 },
 };
 export type MatMulScheme = keyof typeof schemes;
 
