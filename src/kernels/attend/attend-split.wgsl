@@ -34,7 +34,7 @@ const noScore = -3.0e38;
 
 var<workgroup> teamTop: array<vec4f, threads / lanes>;
 var<workgroup> teamWeight: array<vec4f, threads / lanes>;
-var<workgroup> teamSum: array<vec4f, threads * octets * 2>;
+var<workgroup> teamSum: array<vec2f, (threads + 1) * octets * 8>;
 
 // What a team knows of four tokens: a column of weights per token, relative to the largest score so far.
 struct Weighed {
@@ -158,7 +158,6 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index
 
   if (lane == 0u) {
     teamTop[team] = top;
-    teamWeight[team] = weight;
   }
   workgroupBarrier();
   var highest = vec4f(noScore);
@@ -166,33 +165,55 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index
     highest = max(highest, teamTop[t]);
   }
   let keep = exp2(top - highest);
-  // Four dimensions of one head at a time, so that what all teams hold fits in workgroup memory.
-  let rowFloats = headDim + 4u;
-  for (var h = 0u; h < heads; h++) {
+  if (lane == 0u) {
+    teamWeight[team] = weight * keep;
+  }
+  // Two heads at a time: little workgroup memory lets more workgroups run at once. A row per dimension of an octet, one
+  // element longer than needed, so that neighbours fall into different banks.
+  let row = threads + 1u;
+  for (var pair = 0u; 2u * pair < heads; pair++) {
     for (var o = 0u; o < octets; o++) {
-      let at = 2u * (team * octets * lanes + o * lanes + lane);
-      teamSum[at] = keep[h] * transpose(sums[o].low)[h];
-      teamSum[at + 1u] = keep[h] * transpose(sums[o].high)[h];
+      let low = scaled(sums[o].low, keep);
+      let high = scaled(sums[o].high, keep);
+      let at = o * 8u * row + thread;
+      teamSum[at] = pairOf(low[0], pair);
+      teamSum[at + row] = pairOf(low[1], pair);
+      teamSum[at + 2u * row] = pairOf(low[2], pair);
+      teamSum[at + 3u * row] = pairOf(low[3], pair);
+      teamSum[at + 4u * row] = pairOf(high[0], pair);
+      teamSum[at + 5u * row] = pairOf(high[1], pair);
+      teamSum[at + 6u * row] = pairOf(high[2], pair);
+      teamSum[at + 7u * row] = pairOf(high[3], pair);
     }
     workgroupBarrier();
-    let partial = ((firstHead + h) * dims.splits + split) * rowFloats;
-    for (var quad = thread; quad < headDim / 4u; quad += threads) {
-      var sum = vec4f(0.0);
+    let stride = dims.splits * (headDim + 4u);
+    let partial = ((firstHead + 2u * pair) * dims.splits + split) * (headDim + 4u);
+    let hasSecond = 2u * pair + 1u < heads;
+    for (var d = thread; d < headDim; d += threads) {
+      let octet = d / 8u;
+      let at = (octet / lanes * 8u + d % 8u) * row + octet % lanes;
+      var sum = vec2f(0.0);
       for (var t = 0u; t < teams; t++) {
-        sum += teamSum[2u * t * octets * lanes + quad];
+        sum += teamSum[at + t * lanes];
       }
-      for (var d = 0u; d < 4u; d++) {
-        partials[partial + 4u * quad + d] = sum[d];
+      partials[partial + d] = sum.x;
+      if (hasSecond) {
+        partials[partial + stride + d] = sum.y;
       }
     }
-    if (thread == 0u) {
-      var total = 0.0;
+    if (thread < 2u && 2u * pair + thread < heads) {
+      var sum = 0.0;
       for (var t = 0u; t < teams; t++) {
-        total += teamWeight[t][h] * exp2(teamTop[t][h] - highest[h]);
+        sum += teamWeight[t][2u * pair + thread];
       }
-      partials[partial + headDim] = highest[h];
-      partials[partial + headDim + 1u] = total;
+      partials[partial + thread * stride + headDim] = pairOf(highest, pair)[thread];
+      partials[partial + thread * stride + headDim + 1u] = sum;
     }
     workgroupBarrier();
   }
+}
+
+// Components 0 and 1, or 2 and 3: chosen, not indexed, so that what it chooses from stays in registers.
+fn pairOf(values: vec4f, pair: u32) -> vec2f {
+  return select(values.xy, values.zw, pair == 1u);
 }

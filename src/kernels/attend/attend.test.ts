@@ -28,6 +28,17 @@ const shapes: readonly Shape[] = [
 ];
 const variants = ['workgroup', 'subgroup', 'serial'] as const;
 
+/** Each pipeline of the team variants takes seconds to compile on a CPU adapter: a run draws three shapes for each. */
+function shapesOf(variant: KernelVariant): readonly Shape[] {
+  if (variant === 'serial') return shapes;
+  const random = new Random(runSeed + variant.length);
+  return shapes
+    .map((shape) => ({ shape, rank: random.next() }))
+    .sort((a, b) => a.rank - b.rank)
+    .slice(0, 3)
+    .map(({ shape }) => shape);
+}
+
 /** Halves of random rows for tokens below `length`; NaN in every other row. */
 function randomCache(random: Random, rows: number, capacity: number, length: number, headDim: number) {
   const values = new Float32Array(rows * capacity * headDim).fill(Number.NaN);
@@ -135,10 +146,10 @@ describe(`attend (seed ${runSeed})`, () => {
     arena.dispose();
   }
 
-  shapes.forEach((shape, index) => {
-    for (const variant of variants) {
+  for (const variant of variants) {
+    for (const shape of shapesOf(variant)) {
       test(`${variant} equals the reference for ${JSON.stringify(shape)}`, async () => {
-        const random = new Random(runSeed + index);
+        const random = new Random(runSeed + shape.headDim + shape.group);
         const attend = await prepareAttend(gpu(), { ...shape, variant });
         expect(attend.variant).toBe(variant);
         // Position 0; around a tile of 4, 8, 16, 32 or 64 tokens; anything; more splits than tokens.
@@ -151,7 +162,7 @@ describe(`attend (seed ${runSeed})`, () => {
         }
       });
     }
-  });
+  }
 
   for (const variant of variants) {
     test(`${variant} equals the reference over thousands of tokens with the splits it proposes`, async () => {

@@ -188,6 +188,7 @@ function planSplit(gpu: Gpu, variant: KernelVariant, headDim: number, group: num
   const rowOctets = headDim / 8;
   const lanes = Math.min(Math.max(4, powerOfTwoFrom(rowOctets)), largestTeam(gpu, variant));
   const octets = Math.ceil(rowOctets / lanes);
+  // Shuffles cost no workgroup memory: more teams share the work of meeting at the end.
   const threads = Math.max(lanes, (variant === 'subgroup' ? 128 : 64) / powerOfTwoFrom(octets));
   return {
     constants: { headDim, group, lanes, octets, threads },
