@@ -133,8 +133,8 @@ function dispatches(
   const xStride = args.xStride ?? matrix.columns;
   const outStride = args.outStride ?? matrix.rows;
   invariant(
-    JSON.stringify(matrix.format) === JSON.stringify(format),
-    `${label}: matrix is ${JSON.stringify(matrix.format)}, prepared for ${JSON.stringify(format)}`,
+    nameOf(matrix.format) === nameOf(format),
+    `${label}: matrix is ${nameOf(matrix.format)}, prepared for ${nameOf(format)}`,
   );
   invariant(xStride % 4 === 0, `${label}: the row stride of x must be a multiple of 4, got ${xStride}`);
   invariant(xStride >= matrix.columns, `${label}: rows of x hold ${xStride}, need ${matrix.columns}`);
@@ -178,4 +178,9 @@ function gridFor(scheme: MatMulScheme, rows: number, tokens: number): Grid {
 function formatConstants(format: MatrixFormat): Record<string, number> {
   if (format.kind !== 'q4' && format.kind !== 'q8') return {};
   return { groupShift: Math.log2(format.groupSize / 32), wideScales: Number(format.scales === 'f32') };
+}
+
+function nameOf(format: MatrixFormat): string {
+  if (format.kind !== 'q4' && format.kind !== 'q8') return format.kind;
+  return `${format.kind} in groups of ${format.groupSize}, ${format.scales} scales`;
 }
