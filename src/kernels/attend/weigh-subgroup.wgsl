@@ -14,10 +14,11 @@ fn weigh(score: mat4x4f, isToken: vec4<bool>, top: vec4f, thread: u32) -> Weighe
   }
 
   let isOwnToken = select(select(isToken.x, isToken.y, isOdd), select(isToken.z, isToken.w, isOdd), isUpper);
+  // A score of noScore weighs 0; in a team without tokens it weighs 1, until teams meet and the team counts for 0.
   own = select(vec4f(noScore), own, isOwnToken);
   var highest = max(own, quadSwapX(own));
   highest = max(top, max(highest, quadSwapY(highest)));
-  let weight = select(vec4f(0.0), exp2(own - highest), isOwnToken);
+  let weight = exp2(own - highest);
   return Weighed(
     mat4x4f(
       quadBroadcast(weight, 0u),

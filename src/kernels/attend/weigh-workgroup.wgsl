@@ -20,6 +20,7 @@ fn weigh(score: mat4x4f, isToken: vec4<bool>, top: vec4f, thread: u32) -> Weighe
     teamScores[team * 4u + slot / 4u][slot % 4u] = sum;
   }
   workgroupBarrier();
+  // A score of noScore weighs 0; in a team without tokens it weighs 1, until teams meet and the team counts for 0.
   let score0 = select(vec4f(noScore), teamScores[team * 4u], isToken.x);
   let score1 = select(vec4f(noScore), teamScores[team * 4u + 1u], isToken.y);
   let score2 = select(vec4f(noScore), teamScores[team * 4u + 2u], isToken.z);
@@ -27,10 +28,10 @@ fn weigh(score: mat4x4f, isToken: vec4<bool>, top: vec4f, thread: u32) -> Weighe
   let highest = max(top, max(max(score0, score1), max(score2, score3)));
   return Weighed(
     mat4x4f(
-      select(vec4f(0.0), exp2(score0 - highest), isToken.x),
-      select(vec4f(0.0), exp2(score1 - highest), isToken.y),
-      select(vec4f(0.0), exp2(score2 - highest), isToken.z),
-      select(vec4f(0.0), exp2(score3 - highest), isToken.w),
+      exp2(score0 - highest),
+      exp2(score1 - highest),
+      exp2(score2 - highest),
+      exp2(score3 - highest),
     ),
     highest,
   );
