@@ -1,30 +1,38 @@
-// A workgroup is a team. Sums over its lanes: within subgroups by subgroupAdd, then over the subgroups through workgroup
-// memory. Invocations of a one-dimensional workgroup fill its subgroups in order; four is the smallest subgroup.
-var<workgroup> partial: array<Sums, (lanes + 3u) / 4u>;
+// Sums by shuffles among `together` invocations, the smallest subgroup or a team, whichever is smaller (both powers of
+// two; invocations of a one-dimensional workgroup fill subgroups in order), then through workgroup memory.
+override together: u32;
 
-@compute @workgroup_size(lanes)
+var<workgroup> partial: array<Share, threads / together>;
+
+@compute @workgroup_size(threads)
 fn main(
   @builtin(workgroup_id) group: vec3u,
   @builtin(num_workgroups) groups: vec3u,
-  @builtin(local_invocation_index) lane: u32,
-  @builtin(subgroup_invocation_id) inSubgroup: u32,
-  @builtin(subgroup_size) subgroupSize: u32,
+  @builtin(local_invocation_index) local: u32,
 ) {
-  let team = group.y * groups.x + group.x;
-  var sums = accumulate(team, lane);
-  sums.rows = subgroupAdd(sums.rows);
-  if (hasNorm) {
-    sums.squares = subgroupAdd(sums.squares);
+  let team = (group.y * groups.x + group.x) * (threads / lanes) + local / lanes;
+  var share = accumulate(team, local);
+  for (var mask = 1u; mask < together; mask *= 2u) {
+    share.rows += subgroupShuffleXor(share.rows, mask);
+    if (hasNorm) {
+      share.squares += subgroupShuffleXor(share.squares, mask);
+    }
   }
-  if (inSubgroup == 0u) {
-    partial[lane / subgroupSize] = sums;
+  if (local % together == 0u) {
+    partial[local / together] = share;
   }
   workgroupBarrier();
-  if (lane == 0u) {
-    for (var other = 1u; other < (lanes + subgroupSize - 1u) / subgroupSize; other++) {
-      sums.rows += partial[other].rows;
-      sums.squares += partial[other].squares;
+  if (local % lanes == 0u) {
+    var sums = vec4f(0.0);
+    for (var part = local / together; part < (local + lanes) / together; part++) {
+      sums += partial[part].rows;
     }
-    finish(team, sums);
+    var squares = 0.0;
+    if (hasNorm) {
+      for (var part = 0u; part < threads / together; part++) {
+        squares += partial[part].squares;
+      }
+    }
+    finish(team, sums, squares);
   }
 }

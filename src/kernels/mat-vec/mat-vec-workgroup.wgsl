@@ -1,22 +1,29 @@
-// A workgroup is a team. The sum over its lanes by a tree in workgroup memory. Core WGSL: the baseline.
-var<workgroup> partial: array<Sums, lanes>;
+// Sums by trees in workgroup memory. Core WGSL: the baseline.
+var<workgroup> rowSums: array<vec4f, threads>;
+var<workgroup> squareSums: array<f32, threads>;
 
-@compute @workgroup_size(lanes)
+@compute @workgroup_size(threads)
 fn main(
   @builtin(workgroup_id) group: vec3u,
   @builtin(num_workgroups) groups: vec3u,
-  @builtin(local_invocation_index) lane: u32,
+  @builtin(local_invocation_index) local: u32,
 ) {
-  let team = group.y * groups.x + group.x;
-  partial[lane] = accumulate(team, lane);
-  for (var stride = lanes / 2u; stride > 0u; stride /= 2u) {
+  let team = (group.y * groups.x + group.x) * (threads / lanes) + local / lanes;
+  let lane = local % lanes;
+  let share = accumulate(team, local);
+  rowSums[local] = share.rows;
+  squareSums[local] = share.squares;
+  for (var stride = threads / 2u; stride > 0u; stride /= 2u) {
     workgroupBarrier();
-    if (lane < stride) {
-      partial[lane].rows += partial[lane + stride].rows;
-      partial[lane].squares += partial[lane + stride].squares;
+    if (lane < stride && stride < lanes) {
+      rowSums[local] += rowSums[local + stride];
+    }
+    if (hasNorm && local < stride) {
+      squareSums[local] += squareSums[local + stride];
     }
   }
+  workgroupBarrier();
   if (lane == 0u) {
-    finish(team, partial[0]);
+    finish(team, rowSums[local], squareSums[0]);
   }
 }

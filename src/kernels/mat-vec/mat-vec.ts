@@ -8,6 +8,7 @@ import { type Dispatch, gridOf } from '../runtime/dispatch.ts';
 import type { Gpu, KernelVariant } from '../runtime/gpu.ts';
 import { type Matrix, type MatrixFormat, rowBytes, rowScaleBytes, rowStride } from '../runtime/matrix.ts';
 import type { Tensor } from '../runtime/tensor.ts';
+import inputs from '../shared/inputs.wgsl?raw';
 import weightsBf16 from '../shared/weights-bf16.wgsl?raw';
 import weightsF16 from '../shared/weights-f16.wgsl?raw';
 import weightsF32 from '../shared/weights-f32.wgsl?raw';
@@ -15,6 +16,7 @@ import weightsQ4 from '../shared/weights-q4.wgsl?raw';
 import weightsQ8 from '../shared/weights-q8.wgsl?raw';
 import shared from './mat-vec.wgsl?raw';
 import serial from './mat-vec-serial.wgsl?raw';
+import staged from './mat-vec-staged.wgsl?raw';
 import subgroup from './mat-vec-subgroup.wgsl?raw';
 import workgroup from './mat-vec-workgroup.wgsl?raw';
 
@@ -58,14 +60,14 @@ const bindings = {
 } as const;
 const uniforms = {
   rows: 'u32',
-  octets: 'u32',
+  blocks: 'u32',
   columns: 'u32',
   firstOut: 'u32',
   upBias: 'u32',
   eps: 'f32',
 } as const;
 const formatSources = { q4: weightsQ4, q8: weightsQ8, f16: weightsF16, bf16: weightsBf16, f32: weightsF32 };
-const variantSources = { workgroup, subgroup, serial };
+const variantSources = { workgroup: [staged, workgroup], subgroup: [staged, subgroup], serial: [serial] };
 const structure = ['lanes', 'rowsPerTeam', 'hasNorm', 'hasBias', 'finishKind'];
 
 type MatVecDefinition = KernelDefinition<typeof bindings, typeof uniforms>;
@@ -74,10 +76,14 @@ function define(kind: MatrixFormat['kind'], variant: KernelVariant): MatVecDefin
   const enable = variant === 'subgroup' ? ['enable subgroups;'] : [];
   return defineKernel({
     name: `mat-vec-${kind}-${variant}`,
-    sources: [...enable, formatSources[kind], shared, variantSources[variant]],
+    sources: [...enable, inputs, formatSources[kind], shared, ...variantSources[variant]],
     bindings,
     uniforms,
-    constants: kind === 'q4' || kind === 'q8' ? [...structure, 'groupShift', 'wideScales'] : structure,
+    constants: [
+      ...structure,
+      ...(kind === 'q4' || kind === 'q8' ? ['groupShift', 'wideScales'] : []),
+      ...(variant === 'subgroup' ? ['together'] : []),
+    ],
     features: variant === 'subgroup' ? ['subgroups'] : [],
   });
 }
@@ -112,8 +118,9 @@ export async function prepareMatVec(
     hasBias: Number(shape.hasBias),
     finishKind: { store: 0, add: 1, gated: 2 }[shape.finish],
     ...formatConstants(shape.format),
+    ...(variant === 'subgroup' ? { together: Math.min(lanes, smallestSubgroup(gpu)) } : {}),
   });
-  const teamsPerWorkgroup = variant === 'serial' ? 16 : 1;
+  const teamsPerWorkgroup = variant === 'serial' ? 16 : 256 / lanes;
 
   return (arena, args) => {
     check(shape, args);
@@ -137,7 +144,7 @@ export async function prepareMatVec(
         },
         uniforms: {
           rows: part.rows,
-          octets: stride / 8,
+          blocks: stride / 32,
           columns: matrix.columns,
           firstOut,
           upBias: firstOut + matrix.rows / 2,
@@ -150,10 +157,15 @@ export async function prepareMatVec(
   };
 }
 
-/** One lane per octet of columns, within what a workgroup may hold. */
+/** One lane per block of 32 columns, within a tile of inputs that fits in workgroup memory. */
 function lanesFor(columns: number): number {
-  const octets = rowStride(columns) / 8;
-  return Math.min(256, Math.max(64, 2 ** Math.ceil(Math.log2(octets))));
+  const blocks = rowStride(columns) / 32;
+  return Math.min(64, Math.max(16, 2 ** Math.ceil(Math.log2(blocks))));
+}
+
+function smallestSubgroup(gpu: Gpu): number {
+  invariant(gpu.traits.subgroups, 'the subgroup variant of mat-vec needs the subgroups feature');
+  return gpu.traits.subgroups.min;
 }
 
 /** Enough teams to fill a large GPU come first, then inputs shared by more rows. */
@@ -165,7 +177,7 @@ function chooseRowsPerTeam(shape: MatVecShape, variant: KernelVariant): number {
 
 function formatConstants(format: MatrixFormat): Record<string, number> {
   if (format.kind !== 'q4' && format.kind !== 'q8') return {};
-  return { groupShift: Math.log2(format.groupSize / 8), wideScales: Number(format.scales === 'f32') };
+  return { groupShift: Math.log2(format.groupSize / 32), wideScales: Number(format.scales === 'f32') };
 }
 
 function check(shape: MatVecShape, args: MatVecArgs): void {

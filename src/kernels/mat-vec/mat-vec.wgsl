@@ -3,13 +3,12 @@
 // finish: store; add to what `out` holds (the residual); or, for a gate row and an up row, silu(gate) · up.
 //
 // A team of `lanes` invocations works on up to four rows, the components of a vec4f: nothing is indexed at run time,
-// so everything stays in registers. A lane takes every `lanes`-th octet of columns: neighbouring lanes read
-// neighbouring words, and each input is used for all rows of the team.
-// This file holds what every variant shares; the variant adds `main` and the sum over a team's lanes.
-// x: f32 [columns, padded with zeros to 8 · octets]; gain: f32 likewise; bias: f32 [rows of the whole matrix].
+// so everything stays in registers. A lane takes every `lanes`-th block of 32 columns and uses its inputs for all rows
+// of the team. This file holds what every variant shares: which rows, their products with a block, what to write.
+// x: f32 [columns, padded with zeros to 32 · blocks]; gain: f32 likewise; bias: f32 [rows of the whole matrix].
 struct Dims {
   rows: u32,      // rows of W in this part
-  octets: u32,    // row stride / 8
+  blocks: u32,    // row stride / 32
   columns: u32,   // inputs, for the mean
   firstOut: u32,  // index in out (and bias) of the first row
   upBias: u32,    // gated: index in bias of the first up row
@@ -29,11 +28,6 @@ const isGated = 2u;
 @group(0) @binding(5) var<storage, read> bias: array<f32>;
 @group(0) @binding(6) var<storage, read_write> out: array<f32>;
 
-struct Sums {
-  rows: vec4f,
-  squares: f32,
-}
-
 // Rows of W that a team works on; past the end, the last one. Gated: gate rows first, then the up rows of the same
 // outputs, half a matrix further down.
 fn rowsOf(team: u32) -> vec4u {
@@ -49,38 +43,35 @@ fn rowsOf(team: u32) -> vec4u {
   return min(rows, vec4u(dims.rows - 1u));
 }
 
-// A lane's share of a team's sums.
-fn accumulate(team: u32, lane: u32) -> Sums {
-  let rows = rowsOf(team);
-  var sums: Sums;
-  for (var octet = lane; octet < dims.octets; octet += lanes) {
-    let w0 = loadOctet(rows.x, octet, dims.octets);
-    var w1: PackedOctet;
-    var w2: PackedOctet;
-    var w3: PackedOctet;
-    if (rowsPerTeam > 1u) {
-      w1 = loadOctet(rows.y, octet, dims.octets);
-    }
-    if (rowsPerTeam > 2u) {
-      w2 = loadOctet(rows.z, octet, dims.octets);
-      w3 = loadOctet(rows.w, octet, dims.octets);
-    }
-    var a = x[2u * octet];
-    var b = x[2u * octet + 1u];
-    if (hasNorm) {
-      sums.squares += dot(a, a) + dot(b, b);
-      a *= gain[2u * octet];
-      b *= gain[2u * octet + 1u];
-    }
-    let sum = dot(a + b, vec4f(1.0));
-    sums.rows.x += dotOctet(w0, a, b, sum);
-    if (rowsPerTeam > 1u) {
-      sums.rows.y += dotOctet(w1, a, b, sum);
-    }
-    if (rowsPerTeam > 2u) {
-      sums.rows.z += dotOctet(w2, a, b, sum);
-      sums.rows.w += dotOctet(w3, a, b, sum);
-    }
+struct PackedRows {
+  w0: PackedBlock,
+  w1: PackedBlock,
+  w2: PackedBlock,
+  w3: PackedBlock,
+}
+
+fn loadRows(rows: vec4u, block: u32) -> PackedRows {
+  var packed: PackedRows;
+  packed.w0 = loadBlock(rows.x, block, dims.blocks);
+  if (rowsPerTeam > 1u) {
+    packed.w1 = loadBlock(rows.y, block, dims.blocks);
+  }
+  if (rowsPerTeam > 2u) {
+    packed.w2 = loadBlock(rows.z, block, dims.blocks);
+    packed.w3 = loadBlock(rows.w, block, dims.blocks);
+  }
+  return packed;
+}
+
+fn dotRows(packed: PackedRows, x: Inputs) -> vec4f {
+  let sum = sumOf(x);
+  var sums = vec4f(dotBlock(packed.w0, x, sum), 0.0, 0.0, 0.0);
+  if (rowsPerTeam > 1u) {
+    sums.y = dotBlock(packed.w1, x, sum);
+  }
+  if (rowsPerTeam > 2u) {
+    sums.z = dotBlock(packed.w2, x, sum);
+    sums.w = dotBlock(packed.w3, x, sum);
   }
   return sums;
 }
@@ -116,11 +107,11 @@ fn writeRow(row: u32, sum: f32) {
   out[dims.firstOut + row] = value;
 }
 
-// Writes a team's outputs from its complete sums.
-fn finish(team: u32, sums: Sums) {
-  var rows = sums.rows;
+// Writes a team's outputs from its complete sums; squares: Σ x².
+fn finish(team: u32, sums: vec4f, squares: f32) {
+  var rows = sums;
   if (hasNorm) {
-    rows *= inverseSqrt(sums.squares / f32(dims.columns) + dims.eps);
+    rows *= inverseSqrt(squares / f32(dims.columns) + dims.eps);
   }
   if (finishKind == isGated) {
     if (rowsPerTeam == 2u) {

@@ -1,17 +1,27 @@
-// Eight weights of a row against eight inputs: f16, two to a u32. The scales binding is unused.
+// 32 weights of a row against 32 inputs: f16, two to a u32. The scales binding is unused.
 @group(0) @binding(1) var<storage, read> weights: array<vec4u>;
 @group(0) @binding(2) var<storage, read> scales: array<u32>;
 
-struct PackedOctet {
-  words: vec4u,
+struct PackedBlock {
+  w0: vec4u,
+  w1: vec4u,
+  w2: vec4u,
+  w3: vec4u,
 }
 
-fn loadOctet(row: u32, octet: u32, octets: u32) -> PackedOctet {
-  return PackedOctet(weights[row * octets + octet]);
+fn loadBlock(row: u32, block: u32, blocks: u32) -> PackedBlock {
+  let at = 4u * (row * blocks + block);
+  return PackedBlock(weights[at], weights[at + 1u], weights[at + 2u], weights[at + 3u]);
 }
 
-fn dotOctet(weight: PackedOctet, a: vec4f, b: vec4f, sum: f32) -> f32 {
-  let low = vec4f(unpack2x16float(weight.words.x), unpack2x16float(weight.words.y));
-  let high = vec4f(unpack2x16float(weight.words.z), unpack2x16float(weight.words.w));
+fn dotEight(words: vec4u, a: vec4f, b: vec4f) -> f32 {
+  let low = vec4f(unpack2x16float(words.x), unpack2x16float(words.y));
+  let high = vec4f(unpack2x16float(words.z), unpack2x16float(words.w));
   return dot(low, a) + dot(high, b);
+}
+
+// sum: unused; affine formats need it.
+fn dotBlock(weight: PackedBlock, x: Inputs, sum: f32) -> f32 {
+  return (dotEight(weight.w0, x.v0, x.v1) + dotEight(weight.w1, x.v2, x.v3))
+    + (dotEight(weight.w2, x.v4, x.v5) + dotEight(weight.w3, x.v6, x.v7));
 }

@@ -1,32 +1,38 @@
-// Eight weights of a row against eight inputs: q4, affine per group, w = scale · q + bias.
-// weights: u32 [rows, octets]: nibble j of a word is column 8 · octet + j.
+// 32 weights of a row against 32 inputs: q4, affine per group, w = scale · q + bias.
+// weights: four u32 words per block: nibble j of word i is column 32 · block + 8 · i + j.
 // scales: one (scale, bias) pair per group: an f16 pair in a u32, or two f32.
-override groupShift: u32; // log2(groupSize / 8)
+override groupShift: u32; // log2(groupSize / 32)
 override wideScales: bool;
 
-@group(0) @binding(1) var<storage, read> weights: array<u32>;
+@group(0) @binding(1) var<storage, read> weights: array<vec4u>;
 @group(0) @binding(2) var<storage, read> scales: array<u32>;
 
-struct PackedOctet {
-  words: u32,
+struct PackedBlock {
+  words: vec4u,
   scale: f32,
   bias: f32,
 }
 
-fn loadOctet(row: u32, octet: u32, octets: u32) -> PackedOctet {
-  let group = row * (((octets - 1u) >> groupShift) + 1u) + (octet >> groupShift);
+fn loadBlock(row: u32, block: u32, blocks: u32) -> PackedBlock {
+  let group = row * (((blocks - 1u) >> groupShift) + 1u) + (block >> groupShift);
   var pair: vec2f;
   if (wideScales) {
     pair = vec2f(bitcast<f32>(scales[2u * group]), bitcast<f32>(scales[2u * group + 1u]));
   } else {
     pair = unpack2x16float(scales[group]);
   }
-  return PackedOctet(weights[row * octets + octet], pair.x, pair.y);
+  return PackedBlock(weights[row * blocks + block], pair.x, pair.y);
 }
 
-// sum: of the eight inputs.
-fn dotOctet(weight: PackedOctet, a: vec4f, b: vec4f, sum: f32) -> f32 {
-  let even = vec4f(unpack4xU8(weight.words & 0x0f0f0f0fu));
-  let odd = vec4f(unpack4xU8((weight.words >> 4u) & 0x0f0f0f0fu));
-  return weight.scale * (dot(even, vec4f(a.xz, b.xz)) + dot(odd, vec4f(a.yw, b.yw))) + weight.bias * sum;
+fn dotWord(word: u32, a: vec4f, b: vec4f) -> f32 {
+  let even = vec4f(unpack4xU8(word & 0x0f0f0f0fu));
+  let odd = vec4f(unpack4xU8((word >> 4u) & 0x0f0f0f0fu));
+  return dot(even, vec4f(a.xz, b.xz)) + dot(odd, vec4f(a.yw, b.yw));
+}
+
+// sum: of the inputs.
+fn dotBlock(weight: PackedBlock, x: Inputs, sum: f32) -> f32 {
+  let product = (dotWord(weight.words.x, x.v0, x.v1) + dotWord(weight.words.y, x.v2, x.v3))
+    + (dotWord(weight.words.z, x.v4, x.v5) + dotWord(weight.words.w, x.v6, x.v7));
+  return weight.scale * product + weight.bias * sum;
 }

@@ -1,31 +1,35 @@
-// Eight weights of a row against eight inputs: q8, affine per group, w = scale · q + bias.
-// weights: two u32 words per octet: byte j of a word is column 8 · octet + 4 · word + j.
+// 32 weights of a row against 32 inputs: q8, affine per group, w = scale · q + bias.
+// weights: eight u32 words per block: byte j of word i is column 32 · block + 4 · i + j.
 // scales: one (scale, bias) pair per group: an f16 pair in a u32, or two f32.
-override groupShift: u32; // log2(groupSize / 8)
+override groupShift: u32; // log2(groupSize / 32)
 override wideScales: bool;
 
-@group(0) @binding(1) var<storage, read> weights: array<vec2u>;
+@group(0) @binding(1) var<storage, read> weights: array<vec4u>;
 @group(0) @binding(2) var<storage, read> scales: array<u32>;
 
-struct PackedOctet {
-  words: vec2u,
+struct PackedBlock {
+  low: vec4u,
+  high: vec4u,
   scale: f32,
   bias: f32,
 }
 
-fn loadOctet(row: u32, octet: u32, octets: u32) -> PackedOctet {
-  let group = row * (((octets - 1u) >> groupShift) + 1u) + (octet >> groupShift);
+fn loadBlock(row: u32, block: u32, blocks: u32) -> PackedBlock {
+  let group = row * (((blocks - 1u) >> groupShift) + 1u) + (block >> groupShift);
   var pair: vec2f;
   if (wideScales) {
     pair = vec2f(bitcast<f32>(scales[2u * group]), bitcast<f32>(scales[2u * group + 1u]));
   } else {
     pair = unpack2x16float(scales[group]);
   }
-  return PackedOctet(weights[row * octets + octet], pair.x, pair.y);
+  return PackedBlock(weights[2u * (row * blocks + block)], weights[2u * (row * blocks + block) + 1u], pair.x, pair.y);
 }
 
-// sum: of the eight inputs.
-fn dotOctet(weight: PackedOctet, a: vec4f, b: vec4f, sum: f32) -> f32 {
-  let product = dot(vec4f(unpack4xU8(weight.words.x)), a) + dot(vec4f(unpack4xU8(weight.words.y)), b);
-  return weight.scale * product + weight.bias * sum;
+// sum: of the inputs.
+fn dotBlock(weight: PackedBlock, x: Inputs, sum: f32) -> f32 {
+  let low = (dot(vec4f(unpack4xU8(weight.low.x)), x.v0) + dot(vec4f(unpack4xU8(weight.low.y)), x.v1))
+    + (dot(vec4f(unpack4xU8(weight.low.z)), x.v2) + dot(vec4f(unpack4xU8(weight.low.w)), x.v3));
+  let high = (dot(vec4f(unpack4xU8(weight.high.x)), x.v4) + dot(vec4f(unpack4xU8(weight.high.y)), x.v5))
+    + (dot(vec4f(unpack4xU8(weight.high.z)), x.v6) + dot(vec4f(unpack4xU8(weight.high.w)), x.v7));
+  return weight.scale * (low + high) + weight.bias * sum;
 }
