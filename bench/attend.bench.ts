@@ -49,7 +49,7 @@ export async function benchAttend(
       attend.merge(arena, { label, partials, out, kvHeads, splits }),
     ];
   }).flat();
-  const ms = (await timeBySlope(gpu, dispatches, { few: 1, many: 5 })) / layers;
+  const ms = (await timeBySlope(gpu, dispatches)) / layers;
   arena.dispose();
   return { ms, bytes: 2 * side, splits };
 }

@@ -15,6 +15,7 @@ export interface MatVecCase {
   readonly matrices: number;
   readonly variant?: KernelVariant;
   readonly rowsPerTeam?: number;
+  readonly lanes?: number;
 }
 
 /** A matrix of random words with small scales, made on the GPU. */
@@ -53,6 +54,7 @@ export async function benchMatVec(gpu: Gpu, spec: MatVecCase): Promise<{ ms: num
     {
       ...(spec.variant ? { variant: spec.variant } : {}),
       ...(spec.rowsPerTeam ? { rowsPerTeam: spec.rowsPerTeam } : {}),
+      ...(spec.lanes ? { lanes: spec.lanes } : {}),
     },
   );
   const x = arena.tensorFrom('x', 'f32', [spec.columns], new Float32Array(spec.columns).fill(0.5));
@@ -67,7 +69,7 @@ export async function benchMatVec(gpu: Gpu, spec: MatVecCase): Promise<{ ms: num
       out,
     }),
   ).flat();
-  const ms = await timeBySlope(gpu, dispatches, { few: 1, many: 5 });
+  const ms = await timeBySlope(gpu, dispatches);
   arena.dispose();
   return { ms: ms / spec.matrices, bytes: dispatches[0]!.bytes };
 }

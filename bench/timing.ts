@@ -19,16 +19,24 @@ export async function timeOnce(gpu: Gpu, dispatches: readonly Dispatch[], repeat
   return performance.now() - started;
 }
 
-/** Milliseconds per run of the list: median over rounds of (t(many) − t(few)) / (many − few), after a warm-up. */
+/** Least difference between many and few repetitions: browsers round their clocks to 0.1 ms. */
+const leastMs = 25;
+const mostDispatches = 20_000;
+
+/** Milliseconds per run of the list: median over rounds of (t(many) − t(few)) / (many − few), after a warm-up. `many` is
+ *  at least five times `few`, and as large as the clock asks for. */
 export async function timeBySlope(
   gpu: Gpu,
   dispatches: readonly Dispatch[],
-  { few, many, rounds = 9 }: { few: number; many: number; rounds?: number },
+  options: { readonly few?: number; readonly many?: number; readonly rounds?: number } = {},
 ): Promise<number> {
-  await timeOnce(gpu, dispatches, few);
-  await timeOnce(gpu, dispatches, many);
+  const once = await timeOnce(gpu, dispatches, 1);
+  const estimate = Math.max((await timeOnce(gpu, dispatches, 9)) - once, 0.01) / 8;
+  const affordable = Math.max(2, Math.floor(mostDispatches / dispatches.length));
+  const many = Math.min(affordable, Math.max(options.many ?? 5, Math.ceil((1.25 * leastMs) / estimate)));
+  const few = Math.max(1, Math.min(options.few ?? many, Math.floor(many / 5)));
   const slopes: number[] = [];
-  for (let round = 0; round < rounds; round++) {
+  for (let round = 0; round < (options.rounds ?? 7); round++) {
     const short = await timeOnce(gpu, dispatches, few);
     const long = await timeOnce(gpu, dispatches, many);
     slopes.push((long - short) / (many - few));

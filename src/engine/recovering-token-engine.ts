@@ -108,7 +108,8 @@ export class RecoveringTokenEngine implements TokenEngine {
       this.#parts.onStatus({ kind: 'ready' });
       return engine;
     } catch (error) {
-      const { code, message } = error instanceof AppError ? error : { code: 'internal', message: String(error) };
+      const { code, message } =
+        error instanceof AppError ? error : { code: 'internal', message: String(error) };
       this.#parts.onStatus({ kind: 'failed', error: { code, message } });
       throw error;
     }

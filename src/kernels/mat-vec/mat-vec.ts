@@ -99,14 +99,15 @@ const definitions = new Map(
 );
 
 /** Prepares the product for matrices of one shape class.
- *  @param options.rowsPerTeam 1, 2 or 4 rows that share each input load; chosen from the matrix unless told. */
+ *  @param options.rowsPerTeam 1, 2 or 4 rows that share each input load; chosen from the matrix unless told.
+ *  @param options.lanes 16, 32 or 64 invocations that share them; likewise. */
 export async function prepareMatVec(
   gpu: Gpu,
   shape: MatVecShape,
-  options: { readonly variant?: KernelVariant; readonly rowsPerTeam?: number } = {},
+  options: { readonly variant?: KernelVariant; readonly rowsPerTeam?: number; readonly lanes?: number } = {},
 ): Promise<MatVec> {
   const variant = options.variant ?? gpu.chooseVariant(['workgroup', 'subgroup', 'serial']);
-  const lanes = variant === 'serial' ? 1 : lanesFor(shape.columns);
+  const lanes = variant === 'serial' ? 1 : (options.lanes ?? lanesFor(shape));
   const rowsPerTeam = options.rowsPerTeam ?? chooseRowsPerTeam(shape, variant);
   invariant(shape.finish !== 'gated' || rowsPerTeam % 2 === 0, 'gated mat-vec needs an even rowsPerTeam');
   const definition = definitions.get(`${shape.format.kind} ${variant}`);
@@ -157,10 +158,11 @@ export async function prepareMatVec(
   };
 }
 
-/** One lane per block of 32 columns, within a tile of inputs that fits in workgroup memory. */
-function lanesFor(columns: number): number {
+/** Measured on an H200: long rows want more lanes, unless there are rows enough to fill the device. */
+function lanesFor({ rows, columns }: MatVecShape): number {
   const blocks = rowStride(columns) / 32;
-  return Math.min(64, Math.max(16, 2 ** Math.ceil(Math.log2(blocks))));
+  if (blocks <= 16) return 16;
+  return blocks <= 32 || (blocks <= 128 && rows >= 6144) ? 32 : 64;
 }
 
 function smallestSubgroup(gpu: Gpu): number {
@@ -168,10 +170,10 @@ function smallestSubgroup(gpu: Gpu): number {
   return gpu.traits.subgroups.min;
 }
 
-/** Enough teams to fill a large GPU come first, then inputs shared by more rows. */
+/** Likewise: enough teams to fill the device come first, then inputs shared by more rows. */
 function chooseRowsPerTeam(shape: MatVecShape, variant: KernelVariant): number {
   const least = shape.finish === 'gated' ? 2 : 1;
-  if (variant === 'serial' || shape.rows >= 4096) return 4;
+  if (variant === 'serial' || shape.rows >= 16384) return 4;
   return Math.max(least, shape.rows >= 2048 ? 2 : 1);
 }
 
