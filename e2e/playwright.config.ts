@@ -1,20 +1,28 @@
-import { defineConfig } from 'playwright/test';
+import { fileURLToPath } from 'node:url';
+import { defineConfig, type ReporterDescription } from 'playwright/test';
 import { softwareGpuFlags } from '../build/chromium-flags.ts';
 
-const port = 4174;
+/** `npm test` finds a free one. */
+const port = Number(process.env.E2E_PORT ?? 4174);
+const reporters: ReporterDescription[] = [['list']];
+// Without a file name it would go to the terminal.
+if (process.env.PLAYWRIGHT_JSON_OUTPUT_NAME) reporters.push(['json']);
 
+/** The built page as `vite preview` serves it, in Chromium with WebGPU on the CPU. */
 export default defineConfig({
   testDir: '.',
   outputDir: '../test-results',
-  timeout: 180_000,
-  expect: { timeout: 60_000 },
+  timeout: 300_000,
+  expect: { timeout: 120_000 },
   workers: 1,
   retries: 0,
   forbidOnly: true,
-  reporter: [['list'], ['json']],
+  reporter: reporters,
   use: {
-    baseURL: `http://localhost:${port}`,
-    trace: 'retain-on-failure',
+    baseURL: `http://localhost:${port}/`,
+    viewport: { width: 1280, height: 800 },
+    // Screenshots in traces would compete with the model for the CPU.
+    trace: { mode: 'retain-on-failure', screenshots: false },
     launchOptions: {
       executablePath: process.env.CHROMIUM_PATH ?? '/usr/bin/chromium',
       args: softwareGpuFlags,
@@ -22,7 +30,7 @@ export default defineConfig({
   },
   webServer: {
     command: `npx vite preview --port ${port} --strictPort --host localhost`,
-    cwd: new URL('..', import.meta.url).pathname,
+    cwd: fileURLToPath(new URL('..', import.meta.url)),
     url: `http://localhost:${port}/`,
     reuseExistingServer: false,
   },

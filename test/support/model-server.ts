@@ -28,6 +28,8 @@ export interface Misbehaviour {
   noEtag?: boolean;
   /** Send headers and then nothing. */
   hang?: boolean;
+  /** Send so many body bytes and then nothing. */
+  stallAfter?: number;
 }
 
 export interface ServedFile {
@@ -73,6 +75,10 @@ export class ModelServer {
     return origin(this.#hub);
   }
 
+  get cdnUrl(): string {
+    return origin(this.#cdn);
+  }
+
   misbehave(path: string, misbehaviour: Misbehaviour): void {
     this.misbehaviours.set(path, misbehaviour);
   }
@@ -81,6 +87,9 @@ export class ModelServer {
     const { pathname } = new URL(request.url ?? '/', 'http://localhost');
     const { range, authorization } = request.headers;
     const method = request.method ?? 'GET';
+    // Pages of any origin may read everything, as on the hub.
+    response.setHeader('access-control-allow-origin', '*');
+    response.setHeader('access-control-expose-headers', '*');
     this.seen.push({ host, method, path: pathname, range, authorization });
     const how = this.#misbehaviourFor(pathname);
     if (how.fail && how.fail.times-- > 0) {
@@ -155,8 +164,10 @@ export class ModelServer {
     response: ServerResponse,
   ): Promise<void> {
     const isCut = how.cut !== undefined && how.cut.times > 0;
+    const stallAt = begin + (how.stallAfter ?? Infinity);
     const stopAt = Math.min(
       end,
+      stallAt,
       isCut ? begin + how.cut!.afterBytes : end,
       how.shorten === undefined ? end : begin + how.shorten,
     );
@@ -167,6 +178,7 @@ export class ModelServer {
       at = next;
       if (!hasRoom) await drained(response);
     }
+    if (stallAt < end) return;
     const isLie = how.claimedSize !== undefined && end === file.size;
     if (isLie || (isCut && stopAt < end)) {
       if (how.cut) how.cut.times--;
