@@ -1,36 +1,42 @@
 /** Finds a Chrome or Chromium, or installs Chromium by the system's package manager where that is possible. */
-import { execFileSync, spawnSync } from 'node:child_process';
+import { spawnSync } from 'node:child_process';
 import { accessSync, constants, realpathSync } from 'node:fs';
 import { delimiter, dirname, join } from 'node:path';
 
 const names = ['chromium', 'google-chrome-stable', 'google-chrome', 'chromium-browser', 'chrome'];
 
-/** Absolute path of a Chrome or Chromium, or undefined. CHROMIUM_PATH overrides the search. */
+/** Absolute path of a Chrome or Chromium that starts, or undefined. CHROMIUM_PATH replaces the search. */
 export function findChromium() {
   const folders = (process.env.PATH ?? '').split(delimiter);
-  const candidates = [
-    process.env.CHROMIUM_PATH,
+  const found = [
     ...names.flatMap((name) => folders.map((folder) => join(folder, name))),
     '/Applications/Google Chrome.app/Contents/MacOS/Google Chrome',
+    '/Applications/Chromium.app/Contents/MacOS/Chromium',
   ];
-  return candidates.find((path) => path !== undefined && isExecutable(path));
+  const candidates = process.env.CHROMIUM_PATH ? [process.env.CHROMIUM_PATH] : found;
+  return candidates.find((path) => isExecutable(path) && starts(path));
 }
 
 /** Finds one or installs it; exits with instructions where neither works. */
 export function requireChromium() {
   const found = findChromium();
   if (found) return found;
-  if (process.platform === 'linux' && process.getuid?.() === 0 && isOnPath('apt-get')) {
+  if (process.env.CHROMIUM_PATH) {
+    console.error(`CHROMIUM_PATH is ${process.env.CHROMIUM_PATH}, which is no browser that starts.`);
+    process.exit(1);
+  }
+  const isRoot = process.getuid?.() === 0;
+  if (process.platform === 'linux' && isRoot && isOnPath('apt-get')) {
     console.log('No Chrome or Chromium found: installing Chromium with apt-get.');
-    run('apt-get', ['update', '-qq']);
-    run('apt-get', ['install', '-y', '-qq', '--no-install-recommends', 'chromium', 'fonts-dejavu-core']);
-    const installed = findChromium();
-    if (installed) return installed;
+    if (installChromium()) {
+      const installed = findChromium();
+      if (installed) return installed;
+    }
   }
   console.error(
-    'The tests need Chrome or Chromium and found none on PATH.\n' +
+    'The tests need Chrome or Chromium, and none was found on PATH that starts.\n' +
       'Install one, for instance:  sudo apt-get install chromium   (Debian)\n' +
-      'or set CHROMIUM_PATH to the executable, then run the same command again.',
+      'or set CHROMIUM_PATH to the executable; then run the same command again.',
   );
   process.exit(1);
 }
@@ -44,9 +50,19 @@ export function softwareVulkan(chromium) {
   return { VK_ICD_FILENAMES: icd, VK_DRIVER_FILES: icd, LD_LIBRARY_PATH: folder };
 }
 
-function run(command, args) {
-  const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
-  execFileSync(command, args, { stdio: 'inherit', env });
+/** Whether both steps of apt-get worked. */
+function installChromium() {
+  const options = { stdio: 'inherit', env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' } };
+  const packages = ['chromium', 'fonts-dejavu-core'];
+  return [
+    ['update', '-qq'],
+    ['install', '-y', '-qq', '--no-install-recommends', ...packages],
+  ].every((args) => spawnSync('apt-get', args, options).status === 0);
+}
+
+/** Some distributions put a script there that only says how to install the browser. */
+function starts(path) {
+  return spawnSync(path, ['--version'], { stdio: 'ignore', timeout: 20_000 }).status === 0;
 }
 
 function isOnPath(name) {

@@ -1,29 +1,42 @@
 /** `npm test`: every check that runs without a graphics card, in one command, with one closing count.
  *
  *  types, style, unit tests in Node, kernels and reference outputs in Chromium on SwiftShader, then the built page
- *  end to end. `npm test -- node` (or gpu, e2e, check) runs one part. */
+ *  end to end. `npm test -- node` (or check, gpu, e2e) runs one part. */
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { requireChromium } from './find-chromium.mjs';
 
-const chromium = requireChromium();
-const reports = mkdtempSync(join(tmpdir(), 'test-reports-'));
-const wanted = process.argv.slice(2);
-const counts = { passed: 0, failed: 0 };
-
 const parts = {
-  check: () => command('types', 'npx', ['tsc', '-b']) && command('style', 'npx', ['biome', 'ci', '.']),
+  check: () => {
+    command('types', 'npx', ['tsc', '-b']);
+    command('style', 'npx', ['biome', 'ci', '.']);
+  },
   node: () => vitest('node'),
   gpu: () => vitest('gpu'),
-  e2e: () => command('build', 'npx', ['vite', 'build', '--logLevel', 'warn']) && playwright(),
+  e2e: async () => {
+    if (command('build', 'npx', ['vite', 'build', '--logLevel', 'warn'])) await playwright();
+  },
 };
 
-for (const [name, run] of Object.entries(parts)) {
-  if (wanted.length > 0 && !wanted.includes(name)) continue;
+const names = Object.keys(parts);
+const wanted = process.argv.slice(2);
+const unknown = wanted.filter((name) => !names.includes(name));
+if (unknown.length > 0) {
+  console.error(`npm test has the parts ${names.join(', ')}; it has no ${unknown.join(', ')}.`);
+  process.exit(2);
+}
+const chosen = wanted.length > 0 ? wanted : names;
+const needsBrowser = chosen.includes('gpu') || chosen.includes('e2e');
+const browser = needsBrowser ? { CHROMIUM_PATH: requireChromium() } : {};
+const reports = mkdtempSync(join(tmpdir(), 'test-reports-'));
+const counts = { passed: 0, failed: 0 };
+
+for (const name of chosen) {
   const started = Date.now();
-  run();
+  await parts[name]();
   console.log(`-- ${name}: ${Math.round((Date.now() - started) / 1000)} s`);
 }
 rmSync(reports, { recursive: true });
@@ -32,10 +45,8 @@ process.exit(counts.failed > 0 || counts.passed === 0 ? 1 : 0);
 
 function spawn(program, args, env = {}) {
   console.log(`\n$ ${program} ${args.join(' ')}`);
-  const result = spawnSync(program, args, {
-    stdio: 'inherit',
-    env: { ...process.env, CHROMIUM_PATH: chromium, ...env },
-  });
+  const result = spawnSync(program, args, { stdio: 'inherit', env: { ...process.env, ...browser, ...env } });
+  if (result.signal === 'SIGINT') process.exit(130);
   return result.status === 0;
 }
 
@@ -52,20 +63,33 @@ function vitest(project) {
   const args = ['vitest', 'run', '--project', project, '--reporter=default', '--reporter=json'];
   const isFine = spawn('npx', [...args, `--outputFile.json=${file}`]);
   const report = read(file);
-  counts.passed += report?.numPassedTests ?? 0;
   // a file that does not load, or a skipped test, is a failure too: nothing here may be skipped
-  const failed = report ? report.numTotalTests - report.numPassedTests : 0;
+  count(isFine, report?.numPassedTests ?? 0, report ? report.numTotalTests - report.numPassedTests : 0);
+}
+
+async function playwright() {
+  const file = join(reports, 'e2e.json');
+  const args = ['playwright', 'test', '--config', 'e2e/playwright.config.ts'];
+  const env = { PLAYWRIGHT_JSON_OUTPUT_NAME: file, E2E_PORT: String(await freePort()) };
+  const isFine = spawn('npx', args, env);
+  const { expected = 0, unexpected = 0, flaky = 0, skipped = 0 } = read(file)?.stats ?? {};
+  count(isFine, expected, unexpected + flaky + skipped);
+}
+
+function count(isFine, passed, failed) {
+  counts.passed += passed;
   counts.failed += isFine ? failed : Math.max(1, failed);
 }
 
-function playwright() {
-  const file = join(reports, 'e2e.json');
-  const args = ['playwright', 'test', '--config', 'e2e/playwright.config.ts'];
-  const isFine = spawn('npx', args, { PLAYWRIGHT_JSON_OUTPUT_NAME: file });
-  const stats = read(file)?.stats;
-  counts.passed += stats?.expected ?? 0;
-  const failed = (stats?.unexpected ?? 0) + (stats?.flaky ?? 0) + (stats?.skipped ?? 0);
-  counts.failed += isFine ? failed : Math.max(1, failed);
+function freePort() {
+  return new Promise((resolve, reject) => {
+    const server = createServer();
+    server.on('error', reject);
+    server.listen(0, 'localhost', () => {
+      const { port } = server.address();
+      server.close(() => resolve(port));
+    });
+  });
 }
 
 function read(file) {
