@@ -47,7 +47,7 @@ const interfaceOf = {
 /** Rows of the chunk that one workgroup takes. */
 const rowsPerWorkgroup = { workgroup: 64, serial: 16 };
 
-const definitions = {
+export const definitions = {
   workgroup: defineKernel({
     name: 'attend-prefill-workgroup',
     sources: [common, workgroup],

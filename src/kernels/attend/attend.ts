@@ -70,7 +70,7 @@ const bindings = {
 const uniforms = { capacity: 'u32', splits: 'u32' } as const;
 const teamConstants = ['headDim', 'group', 'lanes', 'octets', 'threads'];
 
-const splitKernels = {
+export const splitKernels = {
   workgroup: defineKernel({
     name: 'attend-split-workgroup',
     sources: [stepSource, tokenRange, weighWorkgroup, splitSource],
@@ -100,8 +100,8 @@ const merge = {
   uniforms: { splits: 'u32' },
   constants: ['headDim'],
 } as const;
-const mergeKernel = defineKernel({ name: 'attend-merge', sources: [mergeSource], ...merge });
-const mergeSerialKernel = defineKernel({
+export const mergeKernel = defineKernel({ name: 'attend-merge', sources: [mergeSource], ...merge });
+export const mergeSerialKernel = defineKernel({
   name: 'attend-merge-serial',
   sources: [mergeSerialSource],
   ...merge,

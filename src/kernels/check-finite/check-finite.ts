@@ -7,7 +7,7 @@ import type { Gpu } from '../runtime/gpu.ts';
 import type { BufferSlice, Tensor } from '../runtime/tensor.ts';
 import checkFinite from './check-finite.wgsl?raw';
 
-const definition = defineKernel({
+export const definition = defineKernel({
   name: 'check-finite',
   sources: [checkFinite],
   bindings: { values: 'read', report: 'write' },

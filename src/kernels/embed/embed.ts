@@ -45,7 +45,7 @@ function define(kind: MatrixFormat['kind'], weightAt: string, constants: readonl
   });
 }
 
-const definitions = {
+export const definitions = {
   q4: define('q4', weightAtQ4, ['wideScales']),
   q8: define('q8', weightAtQ8, ['wideScales']),
   f16: define('f16', weightAtF16, []),

@@ -19,7 +19,7 @@ export interface GatedSiluArgs {
 
 export type GatedSilu = (arena: Arena, args: GatedSiluArgs) => Dispatch;
 
-const definition = defineKernel({
+export const definition = defineKernel({
   name: 'gated-silu',
   sources: [source],
   bindings: { projected: 'read', out: 'write' },

@@ -87,7 +87,7 @@ function defineSchemes(kind: MatrixFormat['kind']) {
   };
 }
 
-const definitions = {
+export const definitions = {
   q4: defineSchemes('q4'),
   q8: defineSchemes('q8'),
   f16: defineSchemes('f16'),

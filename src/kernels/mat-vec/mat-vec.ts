@@ -89,7 +89,7 @@ function define(kind: MatrixFormat['kind'], variant: KernelVariant): MatVecDefin
 }
 
 const kinds = ['q4', 'q8', 'f16', 'bf16', 'f32'] as const;
-const definitions = new Map(
+export const definitions = new Map(
   kinds.flatMap((kind) =>
     (['workgroup', 'subgroup', 'serial'] as const).map((variant) => [
       `${kind} ${variant}`,

@@ -21,7 +21,7 @@ const uniforms = {
   reportIndex: 'u32',
 } as const;
 
-const definitions = {
+export const definitions = {
   'f16 f16': defineKernel({ name: 'place-scales-f16', sources: [placeF16], bindings, uniforms }),
   'f16 f32': defineKernel({
     name: 'place-scales-f16-as-f32',

@@ -19,7 +19,7 @@ const uniforms = { firstSource: 'u32', firstGroup: 'u32', groups: 'u32', reportI
 const definitionFor = (name: string, source: string): KernelDefinition<typeof bindings, typeof uniforms> =>
   defineKernel({ name, sources: [half, source, quantize], bindings, uniforms, constants: ['bits'] });
 
-const definitions = {
+export const definitions = {
   f32: definitionFor('quantize-f32', sourceF32),
   f16: definitionFor('quantize-f16', sourceF16),
   bf16: definitionFor('quantize-bf16', sourceBf16),

@@ -29,7 +29,7 @@ const interfaceOf = {
   uniforms: { rows: 'u32', width: 'u32', eps: 'f32' },
 } as const;
 
-const definitions = {
+export const definitions = {
   workgroup: defineKernel({ name: 'rms-norm-workgroup', sources: [workgroup], ...interfaceOf }),
   serial: defineKernel({ name: 'rms-norm-serial', sources: [serial], ...interfaceOf }),
 };

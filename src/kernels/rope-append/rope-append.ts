@@ -53,13 +53,13 @@ const bindings = {
 } as const;
 const uniforms = { qHeads: 'u32', kvHeads: 'u32', headDim: 'u32', capacity: 'u32', eps: 'f32' } as const;
 
-const plain = defineKernel({
+export const plain = defineKernel({
   name: 'rope-append',
   sources: [halfSource, stepSource, headPlain, source],
   bindings,
   uniforms,
 });
-const normed = defineKernel({
+export const normed = defineKernel({
   name: 'rope-append-norm',
   sources: [halfSource, stepSource, headNormed, source],
   bindings: { ...bindings, queryNorm: 'read', keyNorm: 'read' },

@@ -1,6 +1,6 @@
 /** A kernel's declaration: WGSL files, named bindings, named uniforms, named override constants.
  *
- *  WGSL side of the contract, checked by a test over every kernel:
+ *  Kernel modules export their definitions. WGSL side of the contract, checked by a test over every kernel:
  *  - `@group(0) @binding(0) var<uniform> dims: Dims;` where `struct Dims` has exactly the declared uniforms,
  *    in order (omitted when the kernel declares none);
  *  - then the declared bindings, in order, from `@binding(1)`;
@@ -45,16 +45,13 @@ export interface Kernel<B extends Record<string, BindingKind>, U extends Record<
   dispatch(arena: Arena, args: DispatchArgs<B, U>): Dispatch;
 }
 
+/** Gives a definition its exact type. */
 export function defineKernel<
   const B extends Record<string, BindingKind>,
   const U extends Record<string, UniformType>,
 >(definition: KernelDefinition<B, U>): KernelDefinition<B, U> {
-  registry.push(definition);
   return definition;
 }
-
-/** Every kernel defined so far, for the test that checks declarations against WGSL text. */
-export const registry: KernelDefinition[] = [];
 
 /** Compiles a kernel for given override constants; cached by source and constants. */
 export async function prepareKernel<

@@ -70,7 +70,7 @@ export interface Sampler {
   sampledList(arena: Arena, bindings: SamplerBindings, buffers: SamplerBuffers): Dispatch[];
 }
 
-const scan = defineKernel({
+export const scan = defineKernel({
   name: 'sample-scan',
   sources: [paramsStruct, chunksSource, scanSource],
   bindings: {
@@ -85,7 +85,7 @@ const scan = defineKernel({
   constants: ['lanes'],
 });
 
-const histogram = defineKernel({
+export const histogram = defineKernel({
   name: 'sample-histogram',
   sources: [paramsStruct, chunksSource, mass, bins, histogramSource],
   bindings: { params: 'uniform', adjusted: 'read', chunks: 'read', histogram: 'write' },
@@ -93,7 +93,7 @@ const histogram = defineKernel({
   constants: ['lanes'],
 });
 
-const greedy = defineKernel({
+export const greedy = defineKernel({
   name: 'sample-greedy',
   sources: [stepStruct, paramsStruct, chunksSource, finish, greedySource],
   bindings: {
@@ -109,7 +109,7 @@ const greedy = defineKernel({
   constants: ['lanes'],
 });
 
-const draw = defineKernel({
+export const draw = defineKernel({
   name: 'sample-draw',
   sources: [stepStruct, paramsStruct, chunksSource, mass, bins, pick, cut, random, finish, drawSource],
   bindings: {

@@ -16,7 +16,7 @@ const uniforms = { firstSource: 'u32', firstWord: 'u32', words: 'u32', reportInd
 const definitionFor = (name: string, source: string): KernelDefinition<typeof bindings, typeof uniforms> =>
   defineKernel({ name, sources: [half, source, toHalf], bindings, uniforms });
 
-const definitions = {
+export const definitions = {
   f32: definitionFor('to-half-f32', sourceF32),
   bf16: definitionFor('to-half-bf16', sourceBf16),
 } as const;

@@ -1,0 +1,134 @@
+/** Every kernel's declaration against its WGSL, and every kernel within WebGPU's default limits. */
+import { describe, expect, test } from 'vitest';
+import { prepareAttend } from './attend/attend.ts';
+import { prepareAttendPrefill } from './attend-prefill/attend-prefill.ts';
+import { prepareMatMul } from './mat-mul/mat-mul.ts';
+import { prepareMatVec } from './mat-vec/mat-vec.ts';
+import type { BindingKind, KernelDefinition } from './runtime/define-kernel.ts';
+import { withGpu } from './testing/with-gpu.ts';
+
+const modules = import.meta.glob(['./*/*.ts', '!./*/*.test.ts', '!./testing/*', '!./runtime/*'], {
+  eager: true,
+});
+const files = import.meta.glob<string>('./*/*.wgsl', { eager: true, query: '?raw', import: 'default' });
+
+const definitions = definitionsIn(Object.values(modules));
+
+/** Definitions among the exports: alone, in an object or in a Map, at any depth. */
+function definitionsIn(value: unknown): KernelDefinition[] {
+  if (typeof value !== 'object' || value === null) return [];
+  if ('sources' in value && 'bindings' in value) return [value as KernelDefinition];
+  return (value instanceof Map ? [...value.values()] : Object.values(value)).flatMap(definitionsIn);
+}
+
+function codeOf(definition: KernelDefinition): string {
+  return definition.sources.join('\n').replace(/\/\/.*$/gm, '');
+}
+
+interface Binding {
+  readonly binding: number;
+  readonly name: string;
+  readonly kind: BindingKind;
+}
+
+function bindingsOf(code: string): Binding[] {
+  const pattern = /@group\(0\)\s*@binding\((\d+)\)\s*var<([^>]+)>\s*(\w+)\s*:/g;
+  return [...code.matchAll(pattern)]
+    .map(([, binding, access, name]) => ({ binding: Number(binding), name: name!, kind: kindOf(access!) }))
+    .sort((a, b) => a.binding - b.binding);
+}
+
+function kindOf(access: string): BindingKind {
+  if (access === 'uniform') return 'uniform';
+  return access.includes('read_write') ? 'write' : 'read';
+}
+
+function declaredBindings({ bindings, uniforms }: KernelDefinition): Binding[] {
+  const dims: Binding[] =
+    Object.keys(uniforms).length > 0 ? [{ binding: 0, name: 'dims', kind: 'uniform' }] : [];
+  return [
+    ...dims,
+    ...Object.entries(bindings).map(([name, kind], index) => ({ binding: index + 1, name, kind })),
+  ];
+}
+
+/** Fields of `struct Dims` as [name, type]. */
+function dimsOf(code: string): [string, string][] {
+  const body = /struct Dims \{([^}]*)\}/.exec(code)?.[1] ?? '';
+  return [...body.matchAll(/(\w+)\s*:\s*(\w+)/g)].map(([, name, type]) => [name!, type!]);
+}
+
+/** Names of the overrides without a default. */
+function overridesOf(code: string): string[] {
+  return [...code.matchAll(/override\s+(\w+)\s*:\s*\w+\s*;/g)].map(([, name]) => name!);
+}
+
+describe('declarations', () => {
+  test('every WGSL file is part of a kernel, and names differ', () => {
+    const used = new Set(definitions.flatMap(({ sources }) => sources));
+    const unused = Object.entries(files).filter(([, text]) => !used.has(text));
+    expect(unused.map(([path]) => path)).toEqual([]);
+    const names = definitions.map(({ name }) => name);
+    expect(names.length).toBe(new Set(names).size);
+    expect(names.length).toBeGreaterThan(40);
+  });
+
+  test.each(definitions)('$name binds and takes what its WGSL declares', (definition) => {
+    const code = codeOf(definition);
+    expect(bindingsOf(code)).toEqual(declaredBindings(definition));
+    expect(dimsOf(code)).toEqual(Object.entries(definition.uniforms));
+    expect(overridesOf(code).sort()).toEqual([...(definition.constants ?? [])].sort());
+    expect(code.match(/@compute[^{]*\bfn main\(/g)).toHaveLength(1);
+  });
+});
+
+describe('WebGPU without extras', () => {
+  const gpu = withGpu({ baseline: true });
+
+  test('every kernel that asks for no feature compiles, on at most 8 storage buffers', async () => {
+    const plain = definitions.filter(({ features = [] }) => features.length === 0);
+    const reports = plain.map(async ({ name, sources, bindings }) => {
+      const module = gpu().device.createShaderModule({ label: name, code: sources.join('\n') });
+      const { messages } = await module.getCompilationInfo();
+      const storage = Object.values(bindings).filter((kind) => kind !== 'uniform').length;
+      return [
+        ...messages.map(({ type, lineNum, message }) => `${name}: ${type} in line ${lineNum}: ${message}`),
+        ...(storage > 8 ? [`${name} binds ${storage} storage buffers`] : []),
+      ];
+    });
+    expect((await Promise.all(reports)).flat()).toEqual([]);
+  });
+
+  // Only creating a pipeline checks workgroup memory: the kernels that use most of it, at their largest.
+  test('the largest workgroup variants fit the default limits', async () => {
+    const variant = 'workgroup';
+    const format = { kind: 'q4', groupSize: 32, scales: 'f32' } as const;
+    const shape = {
+      format,
+      finish: 'gated',
+      hasNorm: true,
+      hasBias: true,
+      rows: 32768,
+      columns: 8192,
+    } as const;
+    await prepareAttend(gpu(), { headDim: 256, group: 8, variant });
+    await prepareAttendPrefill(gpu(), 256, { variant });
+    await prepareMatMul(gpu(), { kind: 'f32' }, { variant });
+    await prepareMatVec(gpu(), shape, { variant, rowsPerTeam: 4, lanes: 64 });
+  });
+});
+
+describe('WebGPU with subgroups', () => {
+  const gpu = withGpu();
+
+  test('every kernel that asks for subgroups compiles where there are any', async () => {
+    const kernels = definitions.filter(({ features }) => features?.includes('subgroups'));
+    expect(kernels.length).toBeGreaterThan(0);
+    const isOffered = gpu().traits.subgroups !== null;
+    for (const { name, sources } of isOffered ? kernels : []) {
+      const module = gpu().device.createShaderModule({ label: name, code: sources.join('\n') });
+      const { messages } = await module.getCompilationInfo();
+      expect(messages.map(({ message, lineNum }) => `${name}: line ${lineNum}: ${message}`)).toEqual([]);
+    }
+  });
+});
