@@ -136,7 +136,9 @@ test.describe
       expect(await chat.text(), 'nothing is written after the stop').toBe(stopped);
 
       await page.getByRole('button', { name: 'Regenerate answer' }).click();
-      expect((await chat.begun()).slice(0, 4)).toBe(stopped.slice(0, 4));
+      const anew = await chat.begun();
+      const shorter = Math.min(anew.length, stopped.length);
+      expect(anew.slice(0, shorter)).toBe(stopped.slice(0, shorter));
       await page.getByRole('button', { name: 'Stop' }).click();
       await expect(chat.answer).toHaveAttribute('data-state', 'stopped');
       await expect(chat.turns).toHaveCount(1);
