@@ -1,6 +1,7 @@
 import { playwright } from '@vitest/browser-playwright';
 import { defineConfig } from 'vitest/config';
 import { flagsAgainstHardware, hardwareGpuFlags, softwareGpuFlags } from './build/chromium-flags.ts';
+import { compactShaders } from './build/compact-wgsl.ts';
 import { injectPolicy, securityHeaders } from './build/csp.ts';
 import { serveModels } from './build/serve-models.ts';
 
@@ -17,7 +18,7 @@ export default defineConfig({
   base: './',
   plugins: [injectPolicy(), serveModels('public/models')],
   preview: { headers: { ...securityHeaders } },
-  worker: { format: 'es' },
+  worker: { format: 'es', plugins: () => [compactShaders()] },
   build: { target: 'es2023' },
   test: {
     env: { TEST_GPU: process.env.TEST_GPU ?? 'any' },

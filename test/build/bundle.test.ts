@@ -1,0 +1,52 @@
+/** What the built worker weighs, and the shaders in it. */
+import { gzipSync } from 'node:zlib';
+import { build, type Rolldown } from 'vite';
+import { beforeAll, describe, expect, test } from 'vitest';
+import { compactWgsl } from '../../build/compact-wgsl.ts';
+
+/** Splits the worker by who wrote what, only to weigh it. */
+const groups = [
+  { name: 'libraries', test: /node_modules/, priority: 2 },
+  { name: 'model', test: /\/src\/model\//, priority: 1 },
+];
+
+describe('the built worker', () => {
+  const chunks = new Map<string, string>();
+
+  beforeAll(async () => {
+    const result = await build({
+      logLevel: 'silent',
+      publicDir: false,
+      build: { write: false },
+      worker: { rolldownOptions: { output: { codeSplitting: { groups } } } },
+    });
+    const { output } = result as Rolldown.RolldownOutput;
+    for (const file of output) {
+      const name = /([\w-]+?)-[\w-]{8}\.js$/.exec(file.fileName)?.[1];
+      if (name && file.type === 'asset') chunks.set(name, String(file.source));
+    }
+  });
+
+  const gzipped = (...names: string[]): number =>
+    names.reduce((sum, name) => sum + gzipSync(chunks.get(name) ?? '', { level: 9 }).length, 0);
+
+  test('is made of the parts that are weighed', () => {
+    expect([...chunks.keys()].sort()).toEqual(['libraries', 'local-engine', 'model', 'worker']);
+    expect(chunks.get('local-engine')).toContain('@compute');
+    expect(chunks.get('local-engine')).not.toContain('Jinja');
+  });
+
+  test('engine and kernels stay within 60 kB, with the model layer within 68 kB (gzip)', () => {
+    const engine = gzipped('local-engine', 'worker');
+    console.log(
+      `gzipped: engine and kernels ${engine} B, model ${gzipped('model')} B, libraries ${gzipped('libraries')} B`,
+    );
+    expect(engine).toBeLessThan(60_000);
+    expect(engine + gzipped('model')).toBeLessThan(68_000);
+  });
+});
+
+test('a compact shader has no comments and no indentation, and every line of code', () => {
+  const text = '// what it does\nfn main() { // entry\n\n  let x = 1.0; // one\n}\n';
+  expect(compactWgsl(text)).toBe('fn main() {\nlet x = 1.0;\n}');
+});
