@@ -12,6 +12,13 @@ import { createTextEngine } from './text-engine.ts';
 
 /** @throws AppError for every fault of files, network, device or options, before or while loading. */
 export async function createLocalEngine(options: EngineOptions): Promise<Engine> {
+  options.onProgress?.({
+    stage: 'config',
+    loadedBytes: 0,
+    totalBytes: 0,
+    fromStorageBytes: 0,
+    bytesPerSecond: 0,
+  });
   const model = await openFiles(options);
   try {
     const { tokenizer, template } = createTextSide(model);
