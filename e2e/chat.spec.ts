@@ -112,6 +112,33 @@ test.describe
       expect((await page.evaluate(() => navigator.clipboard.readText())).trim()).toBe(code.trim());
     });
 
+    for (const scheme of ['light', 'dark'] as const) {
+      test(`the page is accessible and fits, ${scheme}`, async () => {
+        await page.emulateMedia({ colorScheme: scheme });
+        await expectAccessible(page);
+        await expectNoSidewaysScroll(page);
+        await screenshot(page, `chat-${scheme}`);
+
+        await page.getByRole('button', { name: 'Settings' }).click();
+        await expectAccessible(page);
+        await screenshot(page, `settings-${scheme}`);
+        await page.keyboard.press('Escape');
+
+        await chat.openModelDialog();
+        await page.getByRole('button', { name: 'Check what it takes' }).click();
+        await expect(page.getByRole('button', { name: 'Load', exact: true })).toBeVisible();
+        await expectAccessible(page);
+        await screenshot(page, `model-${scheme}`);
+        await page.keyboard.press('Escape');
+
+        await page.setViewportSize({ width: 390, height: 844 });
+        await expectAccessible(page);
+        await expectNoSidewaysScroll(page);
+        await screenshot(page, `chat-phone-${scheme}`);
+        await page.setViewportSize({ width: 1280, height: 800 });
+      });
+    }
+
     test('the system prompt counts, and a list is rendered as a list', async () => {
       await chat.newChat();
       await chat.set({ systemPrompt: 'You are terse.' });
@@ -163,33 +190,6 @@ test.describe
       expect(await answerTo(2, 2), 'another seed draws another').not.toBe(drawn);
       expect(drawn, 'a high temperature is not greedy').not.toBe(greedy);
     });
-
-    for (const scheme of ['light', 'dark'] as const) {
-      test(`the page is accessible and fits, ${scheme}`, async () => {
-        await page.emulateMedia({ colorScheme: scheme });
-        await expectAccessible(page);
-        await expectNoSidewaysScroll(page);
-        await screenshot(page, `chat-${scheme}`);
-
-        await page.getByRole('button', { name: 'Settings' }).click();
-        await expectAccessible(page);
-        await screenshot(page, `settings-${scheme}`);
-        await page.keyboard.press('Escape');
-
-        await chat.openModelDialog();
-        await page.getByRole('button', { name: 'Check what it takes' }).click();
-        await expect(page.getByRole('button', { name: 'Load', exact: true })).toBeVisible();
-        await expectAccessible(page);
-        await screenshot(page, `model-${scheme}`);
-        await page.keyboard.press('Escape');
-
-        await page.setViewportSize({ width: 390, height: 844 });
-        await expectAccessible(page);
-        await expectNoSidewaysScroll(page);
-        await screenshot(page, `chat-phone-${scheme}`);
-        await page.setViewportSize({ width: 1280, height: 800 });
-      });
-    }
   });
 
 async function expectAccessible(page: Page): Promise<void> {
