@@ -86,7 +86,8 @@ class EndlessSource extends MemorySource {
       return;
     }
     for (let at = begin; at < end; ) {
-      const piece = at < this.#header.length ? this.#header.slice(at, end) : this.#values.subarray(0, end - at);
+      const piece =
+        at < this.#header.length ? this.#header.slice(at, end) : this.#values.subarray(0, end - at);
       at += piece.length;
       yield piece;
     }
