@@ -2,7 +2,16 @@
 import type { Browser, Page, Route } from 'playwright/test';
 import { Chat } from './support/chat.ts';
 import { readGoldenTexts } from './support/golden.ts';
-import { endVisit, expect, openVisit, test } from './support/visit.ts';
+import { test as base, endVisit, expect, openVisit } from './support/visit.ts';
+
+/** `ownBrowser`: one for this test, since a browser survives one crash of its GPU process. */
+const test = base.extend<{ ownBrowser: Browser }>({
+  ownBrowser: async ({ playwright, launchOptions }, use) => {
+    const browser = await playwright.chromium.launch(launchOptions);
+    await use(browser);
+    await browser.close();
+  },
+});
 
 const golden = readGoldenTexts();
 
@@ -34,10 +43,8 @@ const losses = [
 ] as const;
 
 for (const { how, prepare, lose } of losses) {
-  test(`when ${how}, the answer goes on where it was`, async ({ playwright, launchOptions }) => {
-    // A browser survives one such crash: it has its own.
-    const browser = await playwright.chromium.launch(launchOptions);
-    const visit = await openVisit(browser);
+  test(`when ${how}, the answer goes on where it was`, async ({ ownBrowser }) => {
+    const visit = await openVisit(ownBrowser);
     const { page } = visit;
     await prepare(page);
     await page.goto('./');
@@ -46,7 +53,7 @@ for (const { how, prepare, lose } of losses) {
     await chat.set({ temperature: 0, longestAnswer: 24 });
     await chat.ask('Why is the sky blue?');
     await expect(chat.answerText).toContainText('answer to this');
-    await lose(page, browser);
+    await lose(page, ownBrowser);
     await expect(page.getByRole('status', { name: 'Recovering' })).toBeVisible();
     const text = await chat.finished();
     expect(text.length).toBeGreaterThan(60);
@@ -59,7 +66,6 @@ for (const { how, prepare, lose } of losses) {
     await chat.finished();
     expect(Number(await chat.figure('Reused from cache'))).toBeGreaterThanOrEqual(36);
     await endVisit(visit);
-    await browser.close();
   });
 }
 
