@@ -26,11 +26,11 @@ function filesUnder(folder: string, extensions: readonly string[]): SourceFile[]
 
 /** import … from, export … from, import '…', import('…') and new URL('…', import.meta.url). */
 const importPattern =
-  /^(?:import|export)\s(type\s)?[^;'"]*?from\s'([^']+)'|^import\s'([^']+)'|\b(?:import|new URL)\('([^']+)'/gm;
+  /^(?:import|export)\s(type\s)?[^;'"]*?from\s'([^']+)'|^import\s'([^']+)'|\bimport\('([^']+)'|\bnew URL\('(\.[^']+)'/gm;
 
 function importsOf({ path, text }: SourceFile): Import[] {
   return [...text.matchAll(importPattern)].map((match) => {
-    const target = (match[2] ?? match[3] ?? match[4])!.replace(/\?.*$/, '');
+    const target = (match[2] ?? match[3] ?? match[4] ?? match[5])!.replace(/\?.*$/, '');
     const to = target.startsWith('.') ? join(dirname(path), target) : target;
     return { from: path, to, isTypeOnly: match[1] !== undefined };
   });
@@ -47,12 +47,16 @@ const imports = shipped.flatMap(importsOf);
 const folderOf = (path: string): string => path.split('/').slice(0, 3).join('/');
 const commonToKernels = ['src/kernels/runtime', 'src/kernels/shared'];
 
+const libraries: Readonly<Record<string, readonly string[]>> = {
+  model: ['@huggingface/tokenizers', '@huggingface/jinja'],
+  ui: ['preact', 'preact/hooks', '@preact/signals', 'marked'],
+};
+
 /** Whether the layers allow it. */
 function isAllowed({ from, to }: Import): boolean {
-  const layer = from.split('/')[1];
+  const layer = from.split('/')[1]!;
   if (!to.startsWith('src/')) {
-    if (layer === 'model') return ['@huggingface/tokenizers', '@huggingface/jinja'].includes(to);
-    return layer === 'ui' && !to.startsWith('node:');
+    return libraries[layer]?.includes(to) ?? false;
   }
   if (isTest(to)) return false;
   if (isReference(to)) return isReference(from);

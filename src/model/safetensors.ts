@@ -6,7 +6,7 @@ import { findDuplicateKey } from './json-duplicates.ts';
 import { describeJson, isJsonObject, JsonFields } from './json-fields.ts';
 
 /** Bits of one element of each dtype the format knows. */
-export const dtypeBits = {
+const dtypeBits = {
   F4: 4,
   F6_E2M3: 6,
   F6_E3M2: 6,

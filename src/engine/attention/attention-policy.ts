@@ -1,5 +1,5 @@
 /** How one layer chooses what to attend to. A layer is the same list of operations under every policy; only these
- *  dispatches differ. A new policy is one file here and one case in `createAttentionPolicy`. */
+ *  dispatches differ. A new policy is a file here and a choice in `Network`. */
 import type { Arena } from '../../kernels/runtime/arena.ts';
 import type { Dispatch } from '../../kernels/runtime/dispatch.ts';
 import type { Tensor } from '../../kernels/runtime/tensor.ts';

@@ -55,12 +55,12 @@ export function defaultContext({ trainedContext, slidingWindow }: ModelConfig): 
 }
 
 /** Keys and values in f16 for every layer and KV head. */
-export function kvBytesPerToken({ layers, kvHeads, headDim }: ModelConfig): number {
+function kvBytesPerToken({ layers, kvHeads, headDim }: ModelConfig): number {
   return layers * 2 * kvHeads * headDim * 2;
 }
 
 /** Weights of the network, padding, scales and a tied head's second use not counted. */
-export function countParameters(manifest: WeightManifest): number {
+function countParameters(manifest: WeightManifest): number {
   const linears = [
     manifest.embedding,
     ...(manifest.head ? [manifest.head] : []),

@@ -212,7 +212,7 @@ class Planner {
   }
 }
 
-export function matricesOf(plan: WeightPlan): readonly MatrixPlan[] {
+function matricesOf(plan: WeightPlan): readonly MatrixPlan[] {
   return [
     plan.embedding,
     ...(plan.head ? [plan.head] : []),
@@ -220,7 +220,7 @@ export function matricesOf(plan: WeightPlan): readonly MatrixPlan[] {
   ];
 }
 
-export function vectorsOf(plan: WeightPlan): readonly VectorPlan[] {
+function vectorsOf(plan: WeightPlan): readonly VectorPlan[] {
   const perLayer = plan.layers.flatMap((layer) => [
     layer.attentionNorm,
     layer.qkvBias,

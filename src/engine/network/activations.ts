@@ -41,7 +41,7 @@ interface Widths {
   readonly query: number;
 }
 
-export function widthsOf(config: ModelConfig): Widths {
+function widthsOf(config: ModelConfig): Widths {
   const query = config.qHeads * config.headDim;
   return { query, qkv: query + 2 * config.kvHeads * config.headDim };
 }

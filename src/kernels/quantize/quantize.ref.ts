@@ -29,7 +29,7 @@ function quantsOf(values: readonly number[], scaleHalf: number, biasHalf: number
 }
 
 /** Nearest integer, ties to the even one. */
-export function roundHalfEven(value: number): number {
+function roundHalfEven(value: number): number {
   const below = Math.floor(value);
   const rest = value - below;
   if (rest !== 0.5) return Math.round(value);

@@ -33,19 +33,6 @@ export function rowStride(columns: number): number {
   return Math.ceil(columns / 32) * 32;
 }
 
-export function bitsPerWeight(format: MatrixFormat): number {
-  switch (format.kind) {
-    case 'q4':
-      return 4 + (format.scales === 'f16' ? 32 : 64) / format.groupSize;
-    case 'q8':
-      return 8 + (format.scales === 'f16' ? 32 : 64) / format.groupSize;
-    case 'f32':
-      return 32;
-    default:
-      return 16;
-  }
-}
-
 /** Bytes of packed weights in one row. */
 export function rowBytes(format: MatrixFormat, columns: number): number {
   const weightBits = format.kind === 'q4' ? 4 : format.kind === 'q8' ? 8 : format.kind === 'f32' ? 32 : 16;

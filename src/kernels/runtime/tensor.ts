@@ -17,7 +17,7 @@ export interface Tensor extends BufferSlice {
   readonly shape: readonly number[];
 }
 
-export function elementCount(shape: readonly number[]): number {
+function elementCount(shape: readonly number[]): number {
   return shape.reduce((product, size) => product * size, 1);
 }
 

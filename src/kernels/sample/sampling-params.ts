@@ -20,7 +20,7 @@ export interface SamplingChoices {
 export const samplingParamsBytes = 48;
 
 /** Most alternatives a record holds. */
-export const maxTopLogprobs = 20;
+const maxTopLogprobs = 20;
 
 /** Below this temperature the difference of neighbouring f32 logits already decides; smaller ones count as this. */
 const leastTemperature = 1e-6;

@@ -6,7 +6,7 @@ import { type FileStore, type StoreFile, writeText } from './file-store.ts';
 /** Bytes written between two journal entries: what a crash can cost. */
 const commitBytes = 16 * 2 ** 20;
 
-export function dataName(path: string): string {
+function dataName(path: string): string {
   return `${encodeURIComponent(path)}.data`;
 }
 
