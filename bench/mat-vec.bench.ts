@@ -16,6 +16,8 @@ export interface MatVecCase {
   readonly variant?: KernelVariant;
   readonly rowsPerTeam?: number;
   readonly lanes?: number;
+  /** Every product writes a vector of its own, so that the device may overlap them; otherwise each waits for the last. */
+  readonly isIndependent?: boolean;
 }
 
 /** A matrix of random words with small scales, made on the GPU. */
@@ -66,7 +68,7 @@ export async function benchMatVec(gpu: Gpu, spec: MatVecCase): Promise<{ ms: num
       matrix: makeMatrix(arena, fill, `matrix ${index}`, spec, index + 1),
       x,
       ...(spec.norm ? { norm: { gain, eps: 1e-5 } } : {}),
-      out,
+      out: spec.isIndependent ? arena.tensor(`out ${index}`, 'f32', [spec.rows]) : out,
     }),
   ).flat();
   const ms = await timeBySlope(gpu, dispatches);

@@ -51,7 +51,11 @@ describe(`mat-vec (seed ${runSeed})`, () => {
       for (const variant of ['workgroup', 'subgroup', 'serial'] as const) {
         if (variant === 'subgroup')
           expect(gpu().traits.subgroups, 'the test device offers subgroups').not.toBeNull();
-        for (const spec of cases) await check(random, format, variant, spec);
+        // compiling is what takes the time here: the first format runs every case, the others half of them
+        const some = cases.filter(
+          (_, index) => format === formats[0] || index % 2 === formats.indexOf(format) % 2,
+        );
+        for (const spec of some) await check(random, format, variant, spec);
       }
     });
   }

@@ -173,7 +173,7 @@ function smallestSubgroup(gpu: Gpu): number {
 /** Likewise: enough teams to fill the device come first, then inputs shared by more rows. */
 function chooseRowsPerTeam(shape: MatVecShape, variant: KernelVariant): number {
   const least = shape.finish === 'gated' ? 2 : 1;
-  if (variant === 'serial' || shape.rows >= 16384) return 4;
+  if (variant === 'serial' || shape.rows >= 16384 || shape.columns >= 8192) return 4;
   return Math.max(least, shape.rows >= 2048 ? 2 : 1);
 }
 
