@@ -10,7 +10,8 @@ export function scratchBytes(gpu: Gpu, config: ModelConfig, contextLength?: numb
   const context = contextLength ?? defaultContext(config);
   const prefill = Math.min(prefillRows(gpu, config), context) * prefillRowBytes(config);
   const ropeTables = context * config.headDim * 4;
-  const partials = 128 * config.qHeads * (config.headDim + 4) * 4;
+  // Attention aims at 512 splits of four query heads each; rounding up adds at most one per head.
+  const partials = (4 * 512 + config.qHeads) * (config.headDim + 8) * 4;
   const sampler = config.vocab * 16 + 2 ** 20;
   return prefill + ropeTables + partials + sampler;
 }

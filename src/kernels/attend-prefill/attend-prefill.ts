@@ -5,6 +5,7 @@ import { defineKernel, prepareKernel } from '../runtime/define-kernel.ts';
 import type { Dispatch } from '../runtime/dispatch.ts';
 import type { Gpu } from '../runtime/gpu.ts';
 import type { BufferSlice } from '../runtime/tensor.ts';
+import stepSource from '../shared/step.wgsl?raw';
 import common from './attend-prefill.wgsl?raw';
 import serial from './attend-prefill-serial.wgsl?raw';
 import workgroup from './attend-prefill-workgroup.wgsl?raw';
@@ -50,11 +51,15 @@ const rowsPerWorkgroup = { workgroup: 64, serial: 16 };
 export const definitions = {
   workgroup: defineKernel({
     name: 'attend-prefill-workgroup',
-    sources: [common, workgroup],
+    sources: [stepSource, common, workgroup],
     constants: ['slices'],
     ...interfaceOf,
   }),
-  serial: defineKernel({ name: 'attend-prefill-serial', sources: [common, serial], ...interfaceOf }),
+  serial: defineKernel({
+    name: 'attend-prefill-serial',
+    sources: [stepSource, common, serial],
+    ...interfaceOf,
+  }),
 };
 
 /** Prepares attention for one head size: even, at most 256. Scores are scaled by 1 / √headDim. */

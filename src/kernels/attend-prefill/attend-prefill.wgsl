@@ -11,8 +11,7 @@ struct Dims {
   capacity: u32,
   scale: f32, // includes log2(e): powers of two are taken instead of e
 }
-// position: of the chunk's first row, whose own key is already in the cache; rows: of this chunk.
-struct Step { position: u32, rows: u32, index: u32, flags: u32 }
+// step.position: of the chunk's first row, whose own key is already in the cache; step.rows: of this chunk.
 @group(0) @binding(0) var<uniform> dims: Dims;
 @group(0) @binding(1) var<uniform> step: Step;
 @group(0) @binding(2) var<storage, read> query: array<vec2f>;

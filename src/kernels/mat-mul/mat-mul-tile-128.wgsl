@@ -1,31 +1,6 @@
 // A workgroup makes 128 tokens × 128 rows, an invocation 8 × 8, in steps of 16 columns held in workgroup memory.
 // tile[side][k][quad]: four tokens (side 0) or rows (side 1) of column k; the exclusive or of quad with k / 4 · 2
 // spreads the transposed stores over all banks. The next step is read while one is computed.
-var<workgroup> tile: array<vec4f, 1024>;
-
-// Four columns of a token: zero beyond the matrix's columns.
-fn loadInput(token: u32, quad: u32) -> vec4f {
-  return first(max(dims.columns, 4u * quad) - 4u * quad, x[inputStart(token) + quad]);
-}
-
-fn loadWeights(row: u32, quad: u32) -> vec4f {
-  let inside = min(row, dims.rows - 1u);
-  return weights4(inside * dims.quads + quad, scaleOf(inside * groupsPerRow(dims.quads / 8u), quad / 8u));
-}
-
-// Four tokens or rows by four columns: one token or row per column of the result.
-fn loadBlock(side: u32, at: u32, quad: u32) -> mat4x4f {
-  if (side == 0u) {
-    return mat4x4f(loadInput(at, quad), loadInput(at + 1u, quad), loadInput(at + 2u, quad), loadInput(at + 3u, quad));
-  }
-  return mat4x4f(
-    loadWeights(at, quad),
-    loadWeights(at + 1u, quad),
-    loadWeights(at + 2u, quad),
-    loadWeights(at + 3u, quad),
-  );
-}
-
 @compute @workgroup_size(256)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
   let firstRow = group.x * 128u;

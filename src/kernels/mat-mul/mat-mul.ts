@@ -13,6 +13,7 @@ import decodeQ4 from './decode-q4.wgsl?raw';
 import decodeQ8 from './decode-q8.wgsl?raw';
 import common from './mat-mul.wgsl?raw';
 import serial from './mat-mul-serial.wgsl?raw';
+import tile from './mat-mul-tile.wgsl?raw';
 import tile64 from './mat-mul-tile-64.wgsl?raw';
 import tile128 from './mat-mul-tile-128.wgsl?raw';
 
@@ -61,18 +62,18 @@ const uniforms = {
 
 const decoders = { q4: decodeQ4, q8: decodeQ8, f16: decodeF16, bf16: decodeBf16, f32: decodeF32 };
 
-/** A parallel scheme: its source and the part of the result one workgroup makes. */
+/** A parallel scheme: its sources and the part of the result one workgroup makes. */
 const schemes = {
-  'tile-128': { source: tile128, tokens: 128, rows: 128 },
-  'tile-64': { source: tile64, tokens: 64, rows: 64 },
-  serial: { source: serial, tokens: 8, rows: 128 },
+  'tile-128': { sources: [tile, tile128], tokens: 128, rows: 128 },
+  'tile-64': { sources: [tile, tile64], tokens: 64, rows: 64 },
+  serial: { sources: [serial], tokens: 8, rows: 128 },
 };
 export type MatMulScheme = keyof typeof schemes;
 
 function define(kind: MatrixFormat['kind'], scheme: MatMulScheme) {
   return defineKernel({
     name: `mat-mul-${kind}-${scheme}`,
-    sources: [common, decoders[kind], schemes[scheme].source],
+    sources: [common, decoders[kind], ...schemes[scheme].sources],
     bindings,
     uniforms,
     constants: kind === 'q4' || kind === 'q8' ? ['groupShift', 'wideScales'] : [],
