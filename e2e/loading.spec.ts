@@ -45,6 +45,20 @@ test.describe('from the page’s own server', () => {
   });
 });
 
+test('a model that finds no room in the browser’s storage is loaded all the same, and the page says so', async ({
+  visit,
+}) => {
+  const { page } = visit;
+  const session = await page.context().newCDPSession(page);
+  await page.goto('about:blank');
+  const origin = new URL(test.info().project.use.baseURL!).origin;
+  await session.send('Storage.overrideQuotaForOrigin', { origin, quotaSize: 1_000_000 });
+  await page.goto('./');
+  const chat = new Chat(page);
+  await chat.ready();
+  await expect(page.getByRole('status', { name: 'Warnings' })).toContainText(/storage/i);
+});
+
 test.describe('from another host', () => {
   let server: ModelServer;
   test.beforeEach(async () => {

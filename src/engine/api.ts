@@ -30,7 +30,7 @@ export interface EngineOptions {
   /** Keep downloaded files in the browser's storage and find them there again; true unless told. */
   readonly useStorage?: boolean;
   readonly onProgress?: (progress: LoadProgress) => void;
-  /** Called when the device is lost and when the engine is back. */
+  /** Called when the device is lost, when the engine is back, and for faults that stop nothing. */
   readonly onStatus?: (status: EngineStatus) => void;
   readonly signal?: AbortSignal;
 }
@@ -50,6 +50,8 @@ export interface LoadProgress {
 export type EngineStatus =
   | { readonly kind: 'ready' }
   | { readonly kind: 'recovering'; readonly reason: string }
+  /** Downloads that cannot be kept, or a stored copy that could not be checked: loading goes on. */
+  | { readonly kind: 'warning'; readonly warning: { readonly code: string; readonly message: string } }
   | { readonly kind: 'failed'; readonly error: { readonly code: string; readonly message: string } };
 
 /** What loading would take on this device, known before any weight is downloaded. Bytes throughout. */

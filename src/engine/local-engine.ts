@@ -83,7 +83,7 @@ async function openFiles(options: EngineOptions): Promise<OpenedModel> {
     accessToken,
     useStorage,
     signal,
-    onWarning: (warning) => console.warn(warning.message),
+    onWarning: ({ code, message }) => options.onStatus?.({ kind: 'warning', warning: { code, message } }),
   });
   try {
     return await openModel(source, { signal });

@@ -1,6 +1,7 @@
 /** Opens the engine's worker and hands out the engine, or only the memory plan. */
 import { AppError } from '../../errors.ts';
 import type { Engine, EngineOptions, MemoryPlan } from '../api.ts';
+import { explicitReference } from '../source/reference.ts';
 import { Connection, type Notices } from './connection.ts';
 import type { FromWorker } from './protocol.ts';
 import { createRemoteEngine } from './remote-engine.ts';
@@ -11,7 +12,7 @@ const farewellMs = 1000;
 /** Loads a model in a dedicated worker.
  *  @throws AppError for whatever keeps it from loading; "aborted" when `options.signal` fires. */
 export async function createEngine(options: EngineOptions): Promise<Engine> {
-  const { onProgress, onStatus, signal, ...plain } = options;
+  const { onProgress, onStatus, signal, ...plain } = forWorker(options);
   const { connection, close } = openWorker({ onProgress, onStatus });
   try {
     return createRemoteEngine(connection, await connection.call('load', plain, signal), close);
@@ -24,13 +25,18 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
 /** What loading would take on this device; reads small files and weight headers only.
  *  @throws AppError for whatever keeps the model from being understood. */
 export async function planModel(options: EngineOptions): Promise<MemoryPlan> {
-  const { onProgress: _, onStatus: __, signal, ...plain } = options;
+  const { onProgress: _, onStatus: __, signal, ...plain } = forWorker(options);
   const { connection, close } = openWorker({});
   try {
     return await connection.call('plan', plain, signal);
   } finally {
     void close();
   }
+}
+
+/** Relative addresses mean the caller's page; in the worker they would mean the worker's script. */
+function forWorker(options: EngineOptions): EngineOptions {
+  return { ...options, model: explicitReference(options.model, globalThis.location?.href) };
 }
 
 interface OpenWorker {

@@ -38,7 +38,9 @@ export function ModelStatus() {
     case 'failed':
       return <FaultNotice fault={state.fault} adviceFor={loadAdvice} onRetry={() => void model.reload()} />;
     case 'ready':
-      return model.recovering.value === null ? null : (
+      return model.recovering.value === null ? (
+        <Warnings texts={model.warnings.value} />
+      ) : (
         <section class="status recovering" role="status" aria-label="Recovering">
           <p>
             <strong>Recovering.</strong> The graphics device went away ({model.recovering.value}). The engine
@@ -49,6 +51,20 @@ export function ModelStatus() {
     default:
       return state satisfies never;
   }
+}
+
+/** Loading went on, but something is not as it should be. */
+function Warnings(props: { readonly texts: readonly string[] }) {
+  if (props.texts.length === 0) return null;
+  return (
+    <section class="status" role="status" aria-label="Warnings">
+      {props.texts.map((text) => (
+        <p key={text} class="note">
+          {text}
+        </p>
+      ))}
+    </section>
+  );
 }
 
 function Loading(props: {

@@ -121,6 +121,22 @@ describe('the model session', () => {
     expect(session.state.value).toMatchObject({ kind: 'failed', fault: { code: 'aborted' } });
   });
 
+  test('warnings are kept, each once, until another model is loaded', async () => {
+    const { session, engines, engine } = setUp();
+    const loading = session.load(choice('a'));
+    await settled();
+    const full = { kind: 'warning', warning: { code: 'storage-full', message: 'no room' } } as const;
+    engines[0]!.options.onStatus?.(full);
+    engines[0]!.options.onStatus?.(full);
+    engines[0]!.resolve(engine('a'));
+    await loading;
+    expect(session.warnings.value).toEqual(['no room']);
+    expect(session.state.value.kind).toBe('ready');
+    void session.load(choice('b'));
+    await settled();
+    expect(session.warnings.value).toEqual([]);
+  });
+
   test('a lost device shows as recovering and passes; a final failure becomes the state', async () => {
     const { session, engines, disposed, engine } = setUp();
     const loading = session.load(choice('a'));

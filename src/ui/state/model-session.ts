@@ -26,6 +26,8 @@ export interface ModelSession {
   readonly state: ReadonlySignal<ModelState>;
   /** Why the engine is rebuilding itself after losing its device; null while all is well. */
   readonly recovering: ReadonlySignal<string | null>;
+  /** What went wrong while loading without stopping it, e.g. no room to keep the download; each text once. */
+  readonly warnings: ReadonlySignal<readonly string[]>;
   readonly memory: ReadonlySignal<MemoryUse | null>;
   /** Good sampling values of the chosen model, as far as the page knows any. */
   samplingDefaults(): SamplingSettings;
@@ -42,6 +44,7 @@ export interface ModelSession {
 export function createModelSession(door: EngineDoor): ModelSession {
   const state = signal<ModelState>({ kind: 'none' });
   const recovering = signal<string | null>(null);
+  const warnings = signal<readonly string[]>([]);
   const memory = signal<MemoryUse | null>(null);
   let loading = new AbortController();
   let engine: Engine | null = null;
@@ -61,6 +64,7 @@ export function createModelSession(door: EngineDoor): ModelSession {
     batch(() => {
       state.value = { kind: 'loading', choice, plan: null, progress: null };
       recovering.value = null;
+      warnings.value = [];
       memory.value = null;
     });
     const change = (next: ModelState) => {
@@ -90,6 +94,9 @@ export function createModelSession(door: EngineDoor): ModelSession {
           switch (status.kind) {
             case 'ready':
               recovering.value = null;
+              return;
+            case 'warning':
+              warnings.value = [...new Set([...warnings.value, status.warning.message])];
               return;
             case 'recovering':
               recovering.value = status.reason;
@@ -130,6 +137,7 @@ export function createModelSession(door: EngineDoor): ModelSession {
   return {
     state,
     recovering,
+    warnings,
     memory,
     load,
     refreshMemory,
