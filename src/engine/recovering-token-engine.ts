@@ -103,6 +103,7 @@ export class RecoveringTokenEngine implements TokenEngine {
         throw new AppError('aborted', 'The engine was disposed while it recovered.');
       }
       engine.setAttention(this.#attention);
+      this.#engine.dispose();
       this.#engine = engine;
       this.#watch(engine);
       this.#parts.onStatus({ kind: 'ready' });

@@ -89,15 +89,20 @@ export class KvCache {
   }
 
   /** Makes room for `tokens` in all. Returns whether buffers were replaced (dispatch lists are then stale).
-   *  @throws AppError "out-of-memory". */
+   *  @throws AppError "out-of-memory"; the cache is then empty, and its buffers gone. */
   async ensureCapacity(tokens: number): Promise<boolean> {
     const { plannedContext } = this.#shape;
     invariant(tokens <= plannedContext, `planned context is ${plannedContext} tokens, asked for ${tokens}`);
     if (tokens <= this.#capacity) return false;
     let capacity = Math.max(this.#capacity, Math.min(firstCapacity, plannedContext));
     while (capacity < tokens) capacity = Math.min(capacity * 2, plannedContext);
-    for (let index = 0; index < this.#shape.layers; index++) {
-      this.#layers[index] = await this.#grownLayer(index, capacity);
+    try {
+      for (let index = 0; index < this.#shape.layers; index++) {
+        this.#layers[index] = await this.#grownLayer(index, capacity);
+      }
+    } catch (error) {
+      this.dispose(); // some layers have grown and some have not: start anew, with what fits
+      throw error;
     }
     this.#capacity = capacity;
     return true;

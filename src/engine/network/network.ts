@@ -106,9 +106,15 @@ export class Network {
 
   /** Makes room for `tokens` in the cache; stale dispatch lists are rebuilt when next used. */
   async ensureCapacity(tokens: number): Promise<void> {
-    if (!(await this.cache.ensureCapacity(tokens))) return;
-    this.prefill.forgetLists();
-    this.#forgetDecoder();
+    let isStale = true;
+    try {
+      isStale = await this.cache.ensureCapacity(tokens);
+    } finally {
+      if (isStale) {
+        this.prefill.forgetLists();
+        this.#forgetDecoder();
+      }
+    }
   }
 
   setAttention(options: AttentionOptions): void {

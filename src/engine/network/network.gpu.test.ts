@@ -1,0 +1,117 @@
+/** What must not change an answer: where the cache stands, how it got there, how much was done at once. */
+import { afterEach, describe, expect, test } from 'vitest';
+import { greedyRequest, greedySampling } from '../../../test/support/golden.ts';
+import { openNetwork } from '../../../test/support/open-network.ts';
+import { MemorySource, readTinyModel } from '../../../test/support/test-files.ts';
+import { Random, runSeed } from '../../kernels/testing/random.ts';
+import { withGpu } from '../../kernels/testing/with-gpu.ts';
+import { GpuTokenEngine, type ResumableRequest } from '../gpu-token-engine.ts';
+import type { Network } from './network.ts';
+
+describe(`network (seed ${runSeed})`, () => {
+  const gpu = withGpu();
+  const random = new Random(runSeed);
+  const opened: Network[] = [];
+  afterEach(() => {
+    for (const network of opened.splice(0)) network.dispose();
+  });
+
+  async function open(context = 2048): Promise<{ network: Network; engine: GpuTokenEngine }> {
+    const source = new MemorySource(await readTinyModel('llama-mlx4-g32'));
+    const network = await openNetwork(gpu(), source, { context });
+    opened.push(network);
+    return { network, engine: new GpuTokenEngine(gpu(), network) };
+  }
+
+  const prompt = (length: number): number[] => Array.from({ length }, () => random.integer(0, 639));
+
+  async function answer(
+    engine: GpuTokenEngine,
+    request: ResumableRequest,
+  ): Promise<{ tokens: number[]; cached: number }> {
+    const tokens: number[] = [];
+    let cached = -1;
+    for await (const event of engine.generateTokens(request)) {
+      if (event.kind === 'token') tokens.push(event.token);
+      else cached = event.cachedTokens;
+    }
+    return { tokens, cached };
+  }
+
+  test('the cache grows in the middle of an answer, and the answer is the same', async () => {
+    const ids = prompt(1010);
+    const grown = await open();
+    expect(grown.network.cache.capacity).toBe(1024);
+    const { tokens } = await answer(grown.engine, greedyRequest(ids, 40));
+    expect(grown.network.cache.capacity).toBe(2048);
+    const large = await open();
+    await large.network.ensureCapacity(2048);
+    expect((await answer(large.engine, greedyRequest(ids, 40))).tokens).toEqual(tokens);
+  });
+
+  test('what is cached is reused: a follow-up, an edit and a repetition give what a fresh cache gives', async () => {
+    const { network, engine } = await open();
+    const first = prompt(90);
+    const { tokens } = await answer(engine, greedyRequest(first, 12));
+    const followUp = [...first, ...tokens, ...prompt(20)];
+    const edited = [...first.slice(0, 50), ...prompt(30)];
+    const requests = [
+      // the last token of an answer is not processed before a next one follows
+      { ids: followUp, cached: 90 + 11 },
+      { ids: edited, cached: 50 },
+      { ids: edited, cached: edited.length - 1 },
+    ];
+    for (const { ids, cached } of requests) {
+      const reused = await answer(engine, greedyRequest(ids, 12));
+      expect(reused.cached).toBe(cached);
+      const fresh = await open();
+      expect(reused.tokens).toEqual((await answer(fresh.engine, greedyRequest(ids, 12))).tokens);
+    }
+    expect(network.cache.length).toBe(edited.length + 11);
+  });
+
+  test('an answer that is stopped leaves a cache that the next one can use', async () => {
+    const { engine } = await open();
+    const ids = prompt(60);
+    const stop = new AbortController();
+    const seen: number[] = [];
+    for await (const event of engine.generateTokens({ ...greedyRequest(ids, 100), signal: stop.signal })) {
+      if (event.kind === 'token' && seen.push(event.token) === 5) stop.abort();
+    }
+    expect(seen.length).toBe(5);
+    const again = await answer(engine, greedyRequest([...ids, ...seen], 10));
+    expect(again.cached).toBe(60 + 4);
+    const fresh = await open();
+    const whole = await answer(fresh.engine, greedyRequest(ids, 15));
+    expect([...seen, ...again.tokens]).toEqual(whole.tokens);
+  });
+
+  test('a sampled answer taken up again in the middle goes on as it would have', async () => {
+    const sampling = { ...greedySampling, temperature: 1, topP: 0.9, repetitionPenalty: 1.1, seed: 42 };
+    const request = { ...greedyRequest(prompt(40), 24), sampling };
+    const whole = await answer((await open()).engine, request);
+    const half = whole.tokens.slice(0, 11);
+    const rest = await answer((await open()).engine, { ...request, answered: half });
+    expect([...half, ...rest.tokens]).toEqual(whole.tokens);
+  });
+
+  test('an end token ends the answer and is reported', async () => {
+    const { engine } = await open();
+    const ids = prompt(30);
+    const { tokens } = await answer(engine, greedyRequest(ids, 8));
+    const end = tokens[4]!;
+    const ended: boolean[] = [];
+    for await (const event of engine.generateTokens({ ...greedyRequest(ids, 8), endTokens: [end] })) {
+      if (event.kind === 'token') ended.push(event.isEnd);
+    }
+    expect(ended).toEqual(tokens.slice(0, tokens.indexOf(end) + 1).map((token) => token === end));
+  });
+
+  test('a step is at most seven dispatches a layer and eight more', async () => {
+    const { network } = await open();
+    const { layers } = network.config;
+    for (const kind of ['greedy', 'sampled'] as const) {
+      expect(network.decoder.stepList(kind).length).toBeLessThanOrEqual(7 * layers + 8);
+    }
+  });
+});
