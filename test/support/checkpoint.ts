@@ -40,6 +40,12 @@ export class Checkpoint {
         return Float64Array.from(new Uint16Array(bytes.buffer), floatFromHalf);
       case 'BF16':
         return Float64Array.from(new Uint16Array(bytes.buffer), floatFromBfloat);
+      case 'I8':
+        return Float64Array.from(new Int8Array(bytes.buffer));
+      case 'I32':
+        return Float64Array.from(new Int32Array(bytes.buffer));
+      case 'I64':
+        return Float64Array.from(new BigInt64Array(bytes.buffer), Number);
       default:
         throw new Error(`${name} is ${dtype}`);
     }

@@ -1,0 +1,91 @@
+/** What must hold of the reference on any data: the identities that the design rests on. */
+import { describe, expect, test } from 'vitest';
+import { Random, runSeed } from '../testing/random.ts';
+import { asymmetricPlanes, distanceOf, quantiseQuery } from './query-planes.ref.ts';
+import { signatureOf } from './signature-map.ref.ts';
+import { type HashScoring, hashStep } from './step.ref.ts';
+import { attendedTokens, selectTokens, type TokenBudget, tokenRanges } from './token-set.ref.ts';
+
+describe(`reference step (seed ${runSeed})`, () => {
+  test('the distance to asymmetric planes is the inner product of weights and signs', () => {
+    const random = new Random(runSeed);
+    for (let i = 0; i < 200; i++) {
+      const queryBits = random.integer(1, 4);
+      const bits = 32 * random.integer(1, 2);
+      const weights = quantiseQuery(random.normals(bits, random.next()), queryBits);
+      const key = random.normals(bits);
+      const product = weights.reduce((sum, weight, bit) => sum + (key[bit]! > 0 ? weight : -weight), 0);
+      const distance = distanceOf(asymmetricPlanes(weights, queryBits), () => signatureOf(key));
+      expect(product).toBe((2 ** queryBits - 1) * bits - 2 * distance);
+    }
+  });
+
+  test('query weights: odd, the largest value at the limit, zeros of either sign at 1', () => {
+    expect([...quantiseQuery([7.5, -7.5, 0, -0, 0.99, 1, -0.01], 4)]).toEqual([15, -15, 1, 1, 1, 3, -1]);
+    expect([...quantiseQuery([3, -1, 0], 1)]).toEqual([1, -1, 1]);
+    expect([...quantiseQuery([0, -0], 4)]).toEqual([1, 1]);
+  });
+
+  test('sink, list and window: no token twice, ascending, exactly as many as there are', () => {
+    const random = new Random(runSeed + 1);
+    for (let i = 0; i < 500; i++) {
+      const n = random.integer(1, 300);
+      const budget: TokenBudget = {
+        sink: random.integer(0, 200),
+        window: random.integer(1, 200),
+        most: { kind: 'fraction', numerator: random.integer(0, 4), denominator: random.integer(4, 64) },
+      };
+      const ranges = tokenRanges(n, budget);
+      const distances = Array.from({ length: n }, () => random.integer(0, 12));
+      const list = selectTokens(distances, ranges);
+      const set = attendedTokens(n, ranges, list);
+      expect(set).toEqual([...new Set(set)].sort((a, b) => a - b));
+      expect(set.length).toBe(ranges.sinkEnd + ranges.selected + n - ranges.windowBegin);
+      expect(set.at(-1)).toBe(n - 1);
+      expect(list.length).toBe(ranges.selected);
+      const isBetter = (a: number, b: number) => distances[a]! - distances[b]! || b - a;
+      const left = [...distances.keys()].filter(
+        (token) => token >= ranges.sinkEnd && token < ranges.windowBegin && !list.includes(token),
+      );
+      for (const token of left) for (const taken of list) expect(isBetter(taken, token)).toBeLessThan(0);
+    }
+  });
+
+  test.each([
+    { score: 'asymmetric', queryBits: 3, sharing: 'kv-head', lists: 'kv-head' },
+    { score: 'asymmetric', queryBits: 4, sharing: 'query-head', lists: 'query-head' },
+    { score: 'hamming', queryBits: 1, sharing: 'query-head', lists: 'kv-head' },
+    { score: 'hamming', queryBits: 1, sharing: 'query-head', lists: 'query-head' },
+  ] satisfies HashScoring[])(
+    '$score, maps per $sharing, lists per $lists: everything selected is dense',
+    (scoring) => {
+      const random = new Random(runSeed + 2);
+      const [qHeads, kvHeads, headDim, n] = [6, 2, 32, 40];
+      const stage = (heads: number, inputs: number, outputs: number) => ({
+        inputs,
+        outputs,
+        weight: random.normals(heads * inputs * outputs, 1 / Math.sqrt(inputs)),
+        bias: random.normals(heads * outputs, 0.1),
+      });
+      const mapOf = (heads: number) => [stage(heads, headDim, 21), stage(heads, 21, 64)];
+      const step = (count: number, tail: boolean) =>
+        hashStep({ ...input, budget: { sink: 3, window: 5, most: { kind: 'count', count } }, tail });
+      const input = {
+        ...{ scoring, qHeads, kvHeads, headDim },
+        queryMap: mapOf(qHeads),
+        keyMap: mapOf(scoring.sharing === 'kv-head' ? kvHeads : qHeads),
+        query: random.normals(qHeads * headDim),
+        keys: random.normals(kvHeads * n * headDim),
+        values: random.normals(kvHeads * n * headDim),
+      };
+      const all = step(n, true);
+      const lists = scoring.lists === 'kv-head' ? kvHeads : qHeads;
+      expect(all.lists).toEqual(
+        Array.from({ length: lists }, () => Array.from({ length: 32 }, (_, i) => 3 + i)),
+      );
+      expect(all.attended).toEqual(step(n, false).attended);
+      expect(step(7, true).attended).not.toEqual(step(7, false).attended);
+      expect(new Set(step(7, false).lists.map(String)).size).toBeGreaterThan(1);
+    },
+  );
+});
