@@ -23,7 +23,7 @@ const modes = Object.entries(scorings).map(([mode, scoring]) => ({
 }));
 const budgets = [64, 125].map((count) => ({
   count,
-  budget: { sink: 128, window: 128, most: { kind: 'count', count } } satisfies TokenBudget,
+  budget: { sink: 128, window: 128, count, share: 0 } satisfies TokenBudget,
 }));
 
 /** What rounding every operation of a map to f32 may change in each value, from the magnitudes it adds up. */
@@ -189,7 +189,7 @@ describe.each([5, 17])('layer %i', (layer) => {
       query: values('query'),
       keys: values('key'),
       values: values('value'),
-      budget: { sink: 128, window: 128, most: { kind: 'fraction', numerator: 1, denominator: 16 } },
+      budget: { sink: 128, window: 128, count: 0, share: 65536 / 16 },
       tail: false,
     });
     expect(lists).toEqual(rows(`${mode}.selected_125`, 125).map((list) => [...list]));

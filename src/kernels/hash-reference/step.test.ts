@@ -33,19 +33,20 @@ describe(`reference step (seed ${runSeed})`, () => {
       const budget: TokenBudget = {
         sink: random.integer(0, 200),
         window: random.integer(1, 200),
-        most: { kind: 'fraction', numerator: random.integer(0, 4), denominator: random.integer(4, 64) },
+        count: random.integer(0, 40),
+        share: random.integer(0, 65536),
       };
       const ranges = tokenRanges(n, budget);
       const distances = Array.from({ length: n }, () => random.integer(0, 12));
       const list = selectTokens(distances, ranges);
       const set = attendedTokens(n, ranges, list);
       expect(set).toEqual([...new Set(set)].sort((a, b) => a - b));
-      expect(set.length).toBe(ranges.sinkEnd + ranges.selected + n - ranges.windowBegin);
+      expect(set.length).toBe(ranges.sinkEnd + ranges.selected + n - ranges.windowStart);
       expect(set.at(-1)).toBe(n - 1);
       expect(list.length).toBe(ranges.selected);
       const isBetter = (a: number, b: number) => distances[a]! - distances[b]! || b - a;
       const left = [...distances.keys()].filter(
-        (token) => token >= ranges.sinkEnd && token < ranges.windowBegin && !list.includes(token),
+        (token) => token >= ranges.sinkEnd && token < ranges.windowStart && !list.includes(token),
       );
       for (const token of left) for (const taken of list) expect(isBetter(taken, token)).toBeLessThan(0);
     }
@@ -69,7 +70,7 @@ describe(`reference step (seed ${runSeed})`, () => {
       });
       const mapOf = (heads: number) => [stage(heads, headDim, 21), stage(heads, 21, 64)];
       const step = (count: number, tail: boolean) =>
-        hashStep({ ...input, budget: { sink: 3, window: 5, most: { kind: 'count', count } }, tail });
+        hashStep({ ...input, budget: { sink: 3, window: 5, count, share: 0 }, tail });
       const input = {
         ...{ scoring, qHeads, kvHeads, headDim },
         queryMap: mapOf(qHeads),
