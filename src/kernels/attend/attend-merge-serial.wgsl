@@ -1,8 +1,6 @@
 // The second half of decode attention without barriers: one invocation takes four dimensions of one query head over
 // all splits. Same formula and layouts as attend-merge.wgsl.
-struct Dims {
-  splits: u32,
-}
+// Dims and startOf come from merge-start.wgsl or merge-tail-serial.wgsl.
 override headDim: u32;
 
 const noScore = -3.0e38;
@@ -16,9 +14,10 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index
   let head = workgroup.x;
   let rowVectors = (headDim + 3u) / 4u;
   for (var vector = thread; vector < rowVectors; vector += 16u) {
-    var top = noScore;
-    var weight = 0.0;
-    var sum = vec4f(0.0);
+    let start = startOf(head, vector, thread);
+    var top = start.top;
+    var weight = start.weight;
+    var sum = start.sum;
     for (var split = 0u; split < dims.splits; split++) {
       let row = (head * dims.splits + split) * (rowVectors + 1u);
       let stats = partials[row + rowVectors];

@@ -2,9 +2,7 @@
 // One workgroup per query head. An invocation takes four dimensions of every `slices`-th split and reads four splits
 // before it uses any, so that most of a head is in flight at once; slices meet once in workgroup memory.
 // partials: f32 [qHeads, splits, rowVectors + 1, 4] as attend-split.wgsl leaves them; out: f32 [qHeads, headDim].
-struct Dims {
-  splits: u32,
-}
+// Dims and startOf come from merge-start.wgsl, or from merge-tail.wgsl where one more token has been made.
 override headDim: u32;
 
 const threads = 256u;
@@ -25,9 +23,10 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index
   let slices = threads / rowVectors;
   let vector = thread % rowVectors;
 
-  var top = noScore;
-  var weight = 0.0;
-  var sum = vec4f(0.0);
+  let start = startOf(head, vector, thread);
+  var top = start.top;
+  var weight = start.weight;
+  var sum = start.sum;
   for (var first = thread / rowVectors; first < dims.splits; first += 4u * slices) {
     let split = first + slices * vec4u(0u, 1u, 2u, 3u);
     let isSplit = split < vec4u(dims.splits);

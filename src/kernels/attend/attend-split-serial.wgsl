@@ -1,14 +1,11 @@
-// The first half of decode attention without barriers: one invocation takes one split of one KV head for up to four
+// The first half of decode attention without barriers: one invocation takes one split of one list for up to four
 // query heads of its group, one to a component of its vectors. Tile by tile: scores, one rescaling, then V; the sums
 // live in `partials` between tiles. Indexed reads are what costs on a CPU: a query word serves four tokens, a weight
 // four words. Same formula and layouts as attend-split.wgsl, for any even headDim (rows of partials are padded to a
 // multiple of 4).
-struct Dims {
-  capacity: u32,
-  splits: u32,
-}
 override headDim: u32;
-override group: u32; // query heads per KV head
+override group: u32; // query heads per list
+override listsPerKvHead: u32;
 
 const tile = 32u;
 const noScore = -3.0e38;
@@ -27,9 +24,9 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
     return;
   }
   let blocks = (group + 3u) / 4u;
-  let kvHead = id.y / blocks;
-  let firstHead = kvHead * group + id.y % blocks * 4u;
-  let heads = min(4u, (kvHead + 1u) * group - firstHead);
+  let list = id.y / blocks;
+  let firstHead = list * group + id.y % blocks * 4u;
+  let heads = min(4u, (list + 1u) * group - firstHead);
   let words = headDim / 2u;
   let rowFloats = (headDim + 3u) / 4u * 4u + 4u;
   let scale = 1.4426950408889634 / sqrt(f32(headDim));
@@ -57,8 +54,8 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
     var highest = top;
     for (var j = 0u; j < tokens; j += 4u) {
       let i = min(first + j + vec4u(0u, 1u, 2u, 3u), vec4u(end - 1u));
-      let tokenRow = kvHead * dims.capacity + vec4u(tokenAt(i.x), tokenAt(i.y), tokenAt(i.z), tokenAt(i.w));
-      let row = tokenRow * words;
+      let token = vec4u(tokenAt(list, i.x), tokenAt(list, i.y), tokenAt(list, i.z), tokenAt(list, i.w));
+      let row = (list / listsPerKvHead * dims.capacity + token) * words;
       var sum0 = vec4f(0.0);
       var sum1 = vec4f(0.0);
       var sum2 = vec4f(0.0);

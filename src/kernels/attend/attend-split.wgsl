@@ -2,8 +2,8 @@
 // tokens, left unnormalised for attend-merge ("flash decoding": Dao et al. 2023; online softmax: Milakov and
 // Gimelshein 2018, arXiv:1805.02867).
 //
-// One workgroup takes one split of one KV head, for four query heads of its group, so K and V rows are read once for
-// all four: a head is a component of every vector, and in a mat4x4f each column is a dimension.
+// One workgroup takes one split of one list of tokens, for four query heads of its group, so K and V rows are read once
+// for all four: a head is a component of every vector, and in a mat4x4f each column is a dimension.
 // A team of `lanes` invocations owns one token at a time: a lane holds the same `octets` octets of dimensions of the
 // queries, K row, V row and sums. A team reads the K and V rows of four tokens before it uses any (bytes in flight),
 // sums the dot products over its lanes and turns them into weights (weigh, from weigh-*.wgsl), and accumulates V
@@ -11,13 +11,11 @@
 //
 // query: f32 [qHeads, headDim]; keyCache, valueCache: f16 [kvHeads, capacity, headDim], eight halves to a vec4u;
 // partials: f32 [qHeads, splits, headDim + 4]: sums of weighted values, largest score, sum of weights, two unused.
-// headDim is a multiple of 8.
-struct Dims {
-  capacity: u32,
-  splits: u32,
-}
+// headDim is a multiple of 8. Dims, tokenCount and tokenAt come from token-range.wgsl or token-list.wgsl. A list of
+// tokens serves `group` query heads; where every query head has its own, several lists share a KV head.
 override headDim: u32;
-override group: u32;   // query heads per KV head
+override group: u32;   // query heads per list
+override listsPerKvHead: u32;
 override lanes: u32;   // a power of two, at least 4
 override octets: u32;  // of each row per lane, at most 8
 override threads: u32; // a multiple of lanes
@@ -72,9 +70,9 @@ fn scaled(sums: mat4x4f, factors: vec4f) -> mat4x4f {
 fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index) thread: u32) {
   let split = workgroup.x;
   let blocks = (group + 3u) / 4u;
-  let kvHead = workgroup.y / blocks;
-  let firstHead = kvHead * group + workgroup.y % blocks * 4u;
-  let heads = min(4u, (kvHead + 1u) * group - firstHead);
+  let list = workgroup.y / blocks;
+  let firstHead = list * group + workgroup.y % blocks * 4u;
+  let heads = min(4u, (list + 1u) * group - firstHead);
   let lane = thread % lanes;
   let team = thread / lanes;
   let teams = threads / lanes;
@@ -103,12 +101,13 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index
   var top = vec4f(noScore);
   var weight = vec4f(0.0);
   var sums: array<Octet, 8>;
-  let cacheRow = kvHead * dims.capacity;
+  let cacheRow = list / listsPerKvHead * dims.capacity;
   for (var first = start; first < end; first += tile) {
     let i = first + team + teams * vec4u(0u, 1u, 2u, 3u);
     let isToken = i < vec4u(end);
     let read = min(i, vec4u(end - 1u));
-    let row = (cacheRow + vec4u(tokenAt(read.x), tokenAt(read.y), tokenAt(read.z), tokenAt(read.w))) * rowOctets;
+    let token = vec4u(tokenAt(list, read.x), tokenAt(list, read.y), tokenAt(list, read.z), tokenAt(list, read.w));
+    let row = (cacheRow + token) * rowOctets;
     var key0: array<vec4u, 8>;
     var key1: array<vec4u, 8>;
     var key2: array<vec4u, 8>;

@@ -1,9 +1,14 @@
-// The attended set of dense attention: every token up to and including the current one.
+// The attended set of dense attention: every token up to and including the current one, for every list.
+struct Dims {
+  capacity: u32,
+  splits: u32,
+}
+
 fn tokenCount() -> u32 {
   return step.position + 1u;
 }
 
-// Cache row of the i-th attended token, i < tokenCount().
-fn tokenAt(i: u32) -> u32 {
+// The i-th attended token, i < tokenCount().
+fn tokenAt(list: u32, i: u32) -> u32 {
   return i;
 }

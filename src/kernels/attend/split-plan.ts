@@ -1,0 +1,81 @@
+/** How decode attention is split over workgroups; the partial results it leaves. */
+import { invariant } from '../../errors.ts';
+import type { Gpu, KernelVariant } from '../runtime/gpu.ts';
+
+export interface SplitShape {
+  readonly headDim: number;
+  /** Query heads that attend to the same tokens. */
+  readonly group: number;
+  readonly listsPerKvHead: number;
+}
+
+export interface SplitPlan {
+  readonly constants: Readonly<Record<string, number>>;
+  /** Tokens a split takes at a time. */
+  readonly tile: number;
+  readonly splitsPerWorkgroup: number;
+  /** Splits of all lists together that keep a device busy. */
+  readonly targetSplits: number;
+}
+
+/** Constants of the workgroup and subgroup variants; `serial` takes the first three. */
+export const teamConstants = ['headDim', 'group', 'listsPerKvHead', 'lanes', 'octets', 'threads'] as const;
+export const serialConstants = teamConstants.slice(0, 3);
+
+/** The variant asked for, or the fastest this device runs for this head size. */
+export function variantFor(gpu: Gpu, headDim: number, wanted: KernelVariant | undefined): KernelVariant {
+  invariant(headDim % 2 === 0 && headDim <= 256, `attend: headDim must be even, at most 256, got ${headDim}`);
+  if (wanted) return wanted;
+  return headDim % 8 === 0 ? gpu.chooseVariant(['workgroup', 'subgroup', 'serial']) : 'serial';
+}
+
+/** Shape of the f32 tensor of partial results: per query head and split, the weighted sums, then four numbers. */
+export function partialsShape(qHeads: number, splits: number, headDim: number): readonly number[] {
+  return [qHeads, splits, Math.ceil(headDim / 4) * 4 + 4];
+}
+
+export function partialBytes(qHeads: number, splits: number, headDim: number): number {
+  return partialsShape(qHeads, splits, headDim).reduce((product, size) => product * size, 4);
+}
+
+/** Workgroups a split needs for all query heads: a list's heads go four at a time. */
+export function headBlocks(qHeads: number, group: number): number {
+  return (qHeads / group) * Math.ceil(group / 4);
+}
+
+/** A number of splits that fills the device without making the merge long.
+ *  @param tokens the most that will be attended to */
+export function splitsFor(plan: SplitPlan, tokens: number, blocks: number): number {
+  const most = Math.min(plan.targetSplits / blocks, tokens / plan.tile);
+  return Math.ceil(most / plan.splitsPerWorkgroup) * plan.splitsPerWorkgroup;
+}
+
+export function planSplit(gpu: Gpu, variant: KernelVariant, shape: SplitShape): SplitPlan {
+  const { headDim } = shape;
+  if (variant === 'serial') {
+    return { constants: { ...shape }, tile: 32, splitsPerWorkgroup: 4, targetSplits: 48 };
+  }
+  invariant(headDim % 8 === 0, `attend ${variant}: headDim must be a multiple of 8, got ${headDim}`);
+  const rowOctets = headDim / 8;
+  const lanes = Math.min(Math.max(4, powerOfTwoFrom(rowOctets)), largestTeam(gpu, variant));
+  const octets = Math.ceil(rowOctets / lanes);
+  // Shuffles cost no workgroup memory: more teams share the work of meeting at the end.
+  const threads = Math.max(lanes, (variant === 'subgroup' ? 128 : 64) / powerOfTwoFrom(octets));
+  return {
+    constants: { ...shape, lanes, octets, threads },
+    tile: 4 * (threads / lanes),
+    splitsPerWorkgroup: 1,
+    targetSplits: 512,
+  };
+}
+
+/** Lanes that can add up their scores: the smallest subgroup the device may use, or any number through memory. */
+function largestTeam(gpu: Gpu, variant: 'workgroup' | 'subgroup'): number {
+  if (variant === 'workgroup') return 32;
+  invariant(gpu.traits.subgroups, 'attend: the subgroup variant needs the subgroups feature');
+  return Math.min(32, gpu.traits.subgroups.min);
+}
+
+function powerOfTwoFrom(count: number): number {
+  return 2 ** Math.ceil(Math.log2(count));
+}
