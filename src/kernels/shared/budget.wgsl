@@ -19,7 +19,7 @@ fn attendedSetOf(budget: Budget, n: u32) -> AttendedSet {
   let windowStart = n - min(budget.window, n);
   let sinkEnd = min(budget.sink, windowStart);
   // n · share in two halves, because it needs more than 32 bits.
-  let shared = (n >> 16u) * budget.share + (((n & 65535u) * budget.share) >> 16u);
-  let selected = min(max(budget.count, shared), windowStart - sinkEnd);
+  let wanted = (n >> 16u) * budget.share + (((n & 65535u) * budget.share) >> 16u);
+  let selected = min(max(budget.count, wanted), windowStart - sinkEnd);
   return AttendedSet(sinkEnd, windowStart, selected, sinkEnd + selected + n - windowStart);
 }
