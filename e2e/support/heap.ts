@@ -7,43 +7,55 @@ interface HeapUsage {
   readonly backingStorageSize: number;
 }
 
-/** Samples while `action` runs; returns the largest sum of all heaps in bytes, and how many samples saw a worker. */
-export async function peakHeap(
-  page: Page,
-  action: () => Promise<void>,
-): Promise<{ readonly bytes: number; readonly workerSamples: number }> {
+export interface PeakHeap {
+  /** Largest sum of all heaps. */
+  readonly bytes: number;
+  /** Figures that workers gave, and the longest wait between two. */
+  readonly workerSamples: number;
+  readonly longestGapMs: number;
+}
+
+/** Samples while `action` runs. */
+export async function peakHeap(page: Page, action: () => Promise<void>): Promise<PeakHeap> {
   const session = await page.context().newCDPSession(page);
   const workers = new Map<string, WorkerHeap>();
+  let isRunning = true;
+  let bytes = 0;
+  let workerSamples = 0;
+  let lastSample = 0;
+  let longestGapMs = 0;
   session.on('Target.attachedToTarget', ({ sessionId, targetInfo }) => {
     if (targetInfo.type === 'worker') workers.set(sessionId, new WorkerHeap(session, sessionId));
   });
   session.on('Target.detachedFromTarget', ({ sessionId }) => workers.delete(sessionId));
   session.on('Target.receivedMessageFromTarget', ({ sessionId, message }) => {
-    workers.get(sessionId)?.receive(message);
+    if (!workers.get(sessionId)?.receive(message)) return;
+    const now = performance.now();
+    if (workerSamples++ > 0) longestGapMs = Math.max(longestGapMs, now - lastSample);
+    lastSample = now;
   });
   await session.send('Target.setAutoAttach', {
     autoAttach: true,
     waitForDebuggerOnStart: false,
     flatten: false,
   });
-  let isRunning = true;
-  let bytes = 0;
-  let workerSamples = 0;
   const sampling = (async () => {
     while (isRunning) {
       const page = (await session.send('Runtime.getHeapUsage')) as HeapUsage;
       const ofWorkers = [...workers.values()].map((worker) => worker.latest);
       for (const worker of workers.values()) worker.ask();
-      if (ofWorkers.some((heap) => heap > 0)) workerSamples++;
       bytes = Math.max(bytes, sizeOf(page) + ofWorkers.reduce((sum, heap) => sum + heap, 0));
       await new Promise((resolve) => setTimeout(resolve, 25));
     }
   })();
-  await action();
-  isRunning = false;
-  await sampling;
+  try {
+    await action();
+  } finally {
+    isRunning = false;
+    await sampling;
+  }
   await session.detach();
-  return { bytes, workerSamples };
+  return { bytes, workerSamples, longestGapMs };
 }
 
 /** One worker's latest figure; answers come when the worker has a moment. */
@@ -66,11 +78,13 @@ class WorkerHeap {
     this.#session.send('Target.sendMessageToTarget', { sessionId: this.#id, message }).catch(() => undefined);
   }
 
-  receive(message: string): void {
+  /** Whether the message is a figure. */
+  receive(message: string): boolean {
     const { id, result } = JSON.parse(message) as { id?: number; result?: HeapUsage };
-    if (id === undefined || !result) return;
+    if (id === undefined || !result) return false;
     this.#answered = id;
     this.latest = sizeOf(result);
+    return true;
   }
 }
 

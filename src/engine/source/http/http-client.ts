@@ -1,5 +1,6 @@
 /** One HTTP request for bytes of a file, and what the answer's headers say. */
 import { AppError, throwIfAborted } from '../../../errors.ts';
+import { bodyChunks } from './body-chunks.ts';
 
 export interface NetworkPolicy {
   /** Failures in a row, without 1 MiB of progress between, before giving up. */
@@ -47,7 +48,7 @@ export interface Answer {
   readonly size: number | null;
   readonly etag: string | null;
   readonly headers: Headers;
-  /** The body's next chunk; null at its end.
+  /** The body's next chunk, valid until the one after it is asked for; null at its end.
    *  @throws TransientFailure when the connection is cut or silent. */
   next(): Promise<Uint8Array<ArrayBuffer> | null>;
   /** Ends the request; needed unless `next` has answered null or thrown. */
@@ -88,7 +89,7 @@ export async function request(
     );
   }
   // The body of a 416 is an error page, not bytes of the file.
-  const reader = status === 416 ? undefined : response.body?.getReader();
+  const read = status === 416 || !response.body ? async () => null : bodyChunks(response.body);
   return {
     begin: place.begin,
     isWhole: status === 200,
@@ -97,12 +98,7 @@ export async function request(
     headers: response.headers,
     async next() {
       try {
-        const chunk = await within(
-          client.policy.idleTimeoutMs,
-          reader?.read() ?? Promise.resolve(endOfBody),
-          cancel,
-        );
-        return chunk.done ? null : chunk.value;
+        return await within(client.policy.idleTimeoutMs, read(), cancel);
       } catch (cause) {
         throw failureOf(cause, signal);
       }
@@ -128,8 +124,6 @@ export function shownUrl(url: string): string {
   const { origin, pathname } = new URL(url);
   return origin + pathname;
 }
-
-const endOfBody = { done: true, value: undefined } as const;
 
 async function send(
   client: HttpClient,
