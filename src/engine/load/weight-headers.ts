@@ -1,6 +1,11 @@
 /** The headers of all weight files of a model, checked against each other. */
 import { AppError } from '../../errors.ts';
-import { parseSafetensorsHeader, safetensorsDataBegin, type TensorEntry } from '../../model/safetensors.ts';
+import {
+  parseSafetensorsHeader,
+  type SafetensorsHeader,
+  safetensorsDataBegin,
+  type TensorEntry,
+} from '../../model/safetensors.ts';
 import { checkIndex, parseSafetensorsIndex, type SafetensorsIndex } from '../../model/safetensors-index.ts';
 import type { ModelSource } from '../source/model-source.ts';
 import { readText } from './read-small.ts';
@@ -61,8 +66,20 @@ async function readHeader(
       { details: { file } },
     );
   }
-  const facts = { file, fileSize: stat.size };
-  const first = await readBytes(source, file, 0, Math.min(stat.size, firstReadBytes), signal);
+  const { entries } = await readSafetensorsHeader(source, file, stat.size, signal);
+  return { file, size: stat.size, entries };
+}
+
+/** Reads as much of a file as its header takes.
+ *  @throws AppError "file-malformed" naming file and tensor, and what the source throws. */
+export async function readSafetensorsHeader(
+  source: ModelSource,
+  file: string,
+  fileSize: number,
+  signal: AbortSignal | undefined,
+): Promise<SafetensorsHeader> {
+  const facts = { file, fileSize };
+  const first = await readBytes(source, file, 0, Math.min(fileSize, firstReadBytes), signal);
   const dataBegin = safetensorsDataBegin(first, facts);
   let header = first;
   if (dataBegin > first.length) {
@@ -70,7 +87,7 @@ async function readHeader(
     header.set(first);
     header.set(await readBytes(source, file, first.length, dataBegin, signal), first.length);
   }
-  return { file, size: stat.size, entries: parseSafetensorsHeader(header, facts).entries };
+  return parseSafetensorsHeader(header, facts);
 }
 
 async function readBytes(
