@@ -8,6 +8,9 @@ import { serveModels } from './build/serve-models.ts';
 /** GPU tests: every kernel, the engine's GPU parts and the golden comparisons. They run in Chromium and in Node. */
 const gpuTests = ['src/kernels/**/*.test.ts', 'src/engine/**/*.gpu.test.ts', 'test/golden/**/*.test.ts'];
 
+/** GPU tests that need Node itself. */
+const dawnTests = ['src/**/*.dawn.test.ts'];
+
 /** Set by `npm test`; unset, Debian's Chromium. */
 const chromiumPath = process.env.CHROMIUM_PATH ?? '/usr/bin/chromium';
 
@@ -30,12 +33,12 @@ export default defineConfig({
         test: {
           name: 'node',
           include: ['src/**/*.test.ts', 'test/**/*.test.ts'],
-          exclude: gpuTests,
+          exclude: [...gpuTests, ...dawnTests],
         },
       },
       {
         extends: true,
-        test: { name: 'dawn', include: gpuTests, pool: 'forks', fileParallelism: false },
+        test: { name: 'dawn', include: [...gpuTests, ...dawnTests], pool: 'forks', fileParallelism: false },
       },
       {
         extends: true,

@@ -7,7 +7,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { requireChromium } from './find-chromium.mjs';
+import { requireChromium, softwareVulkan } from './find-chromium.mjs';
 
 const parts = {
   check: () => {
@@ -15,7 +15,11 @@ const parts = {
     command('style', 'npx', ['biome', 'ci', '.']);
   },
   node: () => vitest('node'),
-  gpu: () => vitest('gpu'),
+  gpu: () => {
+    vitest('gpu');
+    // what needs Node itself runs there on the browser's SwiftShader
+    vitest('dawn', ['.dawn.test.ts'], softwareVulkan(browser.CHROMIUM_PATH));
+  },
   e2e: async () => {
     if (command('build', 'npx', ['vite', 'build', '--logLevel', 'warn'])) await playwright();
   },
@@ -58,10 +62,10 @@ function command(what, program, args) {
   return isFine;
 }
 
-function vitest(project) {
+function vitest(project, filters = [], env = {}) {
   const file = join(reports, `${project}.json`);
-  const args = ['vitest', 'run', '--project', project, '--reporter=default', '--reporter=json'];
-  const isFine = spawn('npx', [...args, `--outputFile.json=${file}`]);
+  const args = ['vitest', 'run', '--project', project, ...filters, '--reporter=default', '--reporter=json'];
+  const isFine = spawn('npx', [...args, `--outputFile.json=${file}`], env);
   const report = read(file);
   // a file that does not load, or a skipped test, is a failure too: nothing here may be skipped
   count(isFine, report?.numPassedTests ?? 0, report ? report.numTotalTests - report.numPassedTests : 0);
