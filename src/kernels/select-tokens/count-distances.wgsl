@@ -17,6 +17,13 @@ fn countOne(distance: u32) {
   }
 }
 
+fn countFour(distance: vec4u) {
+  countOne(distance.x);
+  countOne(distance.y);
+  countOne(distance.z);
+  countOne(distance.w);
+}
+
 @compute @workgroup_size(lanes)
 fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index) lane: u32) {
   let attended = attendedSetOf(budget, step.position + 1u);
@@ -25,12 +32,16 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index
   }
   let list = workgroup.y;
   let chunk = chunkAt(attended, workgroup.x);
-  for (var quad = chunk.begin + lane; quad < chunk.end; quad += lanes) {
-    let distance = distancesAt(attended, list, quad);
-    countOne(distance.x);
-    countOne(distance.y);
-    countOne(distance.z);
-    countOne(distance.w);
+  // Four quads are read before any is counted: bytes in flight.
+  for (var quad = chunk.begin + lane; quad < chunk.end; quad += 4u * lanes) {
+    let first = distancesAt(attended, list, quad, chunk.end);
+    let second = distancesAt(attended, list, quad + lanes, chunk.end);
+    let third = distancesAt(attended, list, quad + 2u * lanes, chunk.end);
+    let fourth = distancesAt(attended, list, quad + 3u * lanes, chunk.end);
+    countFour(first);
+    countFour(second);
+    countFour(third);
+    countFour(fourth);
   }
   workgroupBarrier();
 
@@ -41,7 +52,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index
   for (var bin = first; bin < end; bin++) {
     own += atomicLoad(&histogram[bin]);
   }
-  var count = sumThrough(lane, vec2u(own, 0u)).x - own;
+  var count = sumThrough(lane, vec2u(own, 0u)).through.x - own;
   for (var bin = first; bin < end; bin++) {
     count += atomicLoad(&histogram[bin]);
     counts[(list * bins + bin) * dims.chunks + workgroup.x] = count;

@@ -48,8 +48,9 @@ fn quadAt(head: u32, quad: u32) -> Quad {
   return Quad(vec4u(first.xz, second.xz), vec4u(first.yw, second.yw));
 }
 
-// Of the quad's tokens; noDistance for those that are no candidates.
-fn distancesAt(attended: AttendedSet, list: u32, quad: u32) -> vec4u {
+// Of the tokens of a quad; noDistance for those that are no candidates, and from quad `end` on.
+fn distancesAt(attended: AttendedSet, list: u32, wanted: u32, end: u32) -> vec4u {
+  let quad = min(wanted, end - 1u);
   let head = list * headsPerList / dims.listsPerHead;
   var signature = quadAt(head, quad);
   var distance = vec4u(0u);
@@ -65,6 +66,7 @@ fn distancesAt(attended: AttendedSet, list: u32, quad: u32) -> vec4u {
     distance += differing << vec4u(plane * doubling);
   }
   let token = 4u * quad + vec4u(0u, 1u, 2u, 3u);
-  let isCandidate = (token >= vec4u(attended.sinkEnd)) & (token < vec4u(attended.windowStart));
+  let last = select(attended.windowStart, 0u, wanted >= end);
+  let isCandidate = (token >= vec4u(attended.sinkEnd)) & (token < vec4u(last));
   return select(vec4u(noDistance), distance, isCandidate);
 }

@@ -22,6 +22,18 @@ fn nibble(bits: vec4<bool>) -> u32 {
   return (values.x | values.y) | (values.z | values.w);
 }
 
+// Quad i of the tile.
+fn markQuad(i: u32, distance: vec4u, threshold: u32) {
+  let belowBits = nibble(distance < vec4u(threshold));
+  let tieBits = nibble(distance == vec4u(threshold));
+  if (belowBits != 0u) {
+    atomicOr(&below[i / 8u], belowBits << (i % 8u * 4u));
+  }
+  if (tieBits != 0u) {
+    atomicOr(&ties[i / 8u], tieBits << (i % 8u * 4u));
+  }
+}
+
 // Marks the tokens of the tile that begins at quad `first`.
 fn mark(lane: u32, attended: AttendedSet, listIndex: u32, first: u32, end: u32, threshold: u32) {
   for (var word = lane; word < tileWords; word += lanes) {
@@ -29,16 +41,15 @@ fn mark(lane: u32, attended: AttendedSet, listIndex: u32, first: u32, end: u32, 
     atomicStore(&ties[word], 0u);
   }
   workgroupBarrier();
-  for (var i = lane; i < min(tileQuads, end - first); i += lanes) {
-    let distance = distancesAt(attended, listIndex, first + i);
-    let belowBits = nibble(distance < vec4u(threshold));
-    let tieBits = nibble(distance == vec4u(threshold));
-    if (belowBits != 0u) {
-      atomicOr(&below[i / 8u], belowBits << (i % 8u * 4u));
-    }
-    if (tieBits != 0u) {
-      atomicOr(&ties[i / 8u], tieBits << (i % 8u * 4u));
-    }
+  for (var i = lane; i < min(tileQuads, end - first); i += 4u * lanes) {
+    let distance0 = distancesAt(attended, listIndex, first + i, end);
+    let distance1 = distancesAt(attended, listIndex, first + i + lanes, end);
+    let distance2 = distancesAt(attended, listIndex, first + i + 2u * lanes, end);
+    let distance3 = distancesAt(attended, listIndex, first + i + 3u * lanes, end);
+    markQuad(i, distance0, threshold);
+    markQuad(i + lanes, distance1, threshold);
+    markQuad(i + 2u * lanes, distance2, threshold);
+    markQuad(i + 3u * lanes, distance3, threshold);
   }
   workgroupBarrier();
 }
@@ -61,8 +72,9 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index
     for (var word = lane * run; word < (lane + 1u) * run; word++) {
       own += countOneBits(vec2u(atomicLoad(&below[word]), atomicLoad(&ties[word])));
     }
-    var before = seen + sumThrough(lane, own) - own;
-    seen += laneSums[lanes - 1u];
+    let sums = sumThrough(lane, own);
+    var before = seen + sums.through - own;
+    seen += sums.all;
     for (var word = lane * run; word < (lane + 1u) * run; word++) {
       let belowBits = atomicLoad(&below[word]);
       let tieBits = atomicLoad(&ties[word]);

@@ -1,20 +1,25 @@
-// Running sums over the lanes of a workgroup.
-var<workgroup> laneSums: array<vec2u, lanes>;
+// Running sums over the lanes of a workgroup. Two copies, read and written in turn, take one barrier per step.
+var<workgroup> laneSums: array<vec2u, 2u * lanes>;
 
-// Σ of `own` over this lane and those before it; all lanes must call it. Afterwards laneSums[lanes - 1] is the total,
-// until the next call.
-fn sumThrough(lane: u32, own: vec2u) -> vec2u {
+struct Sums {
+  through: vec2u, // of this lane and those before it
+  all: vec2u,     // of all lanes
+}
+
+// All lanes must call it.
+fn sumThrough(lane: u32, own: vec2u) -> Sums {
   var sum = own;
-  workgroupBarrier();
+  var copy = 0u;
+  workgroupBarrier(); // until all have read what an earlier call left
   laneSums[lane] = sum;
   for (var reach = 1u; reach < lanes; reach *= 2u) {
     workgroupBarrier();
     if (lane >= reach) {
-      sum += laneSums[lane - reach];
+      sum += laneSums[copy + lane - reach];
     }
-    workgroupBarrier();
-    laneSums[lane] = sum;
+    copy = lanes - copy;
+    laneSums[copy + lane] = sum;
   }
   workgroupBarrier();
-  return sum;
+  return Sums(sum, laneSums[copy + lanes - 1u]);
 }
