@@ -1,10 +1,19 @@
 /** What must hold of the reference on any data: the identities that the design rests on. */
 import { describe, expect, test } from 'vitest';
-import { Random, runSeed } from '../testing/random.ts';
-import { asymmetricPlanes, distanceOf, quantiseQuery } from './query-planes.ref.ts';
-import { signatureOf } from './signature-map.ref.ts';
-import { type HashScoring, hashStep } from './step.ref.ts';
-import { attendedTokens, selectTokens, type TokenBudget, tokenRanges } from './token-set.ref.ts';
+import {
+  asymmetricPlanes,
+  distanceOf,
+  quantiseQuery,
+} from '../../src/kernels/hash-reference/query-planes.ref.ts';
+import { signatureOf } from '../../src/kernels/hash-reference/signature-map.ref.ts';
+import { type HashScoring, hashStep } from '../../src/kernels/hash-reference/step.ref.ts';
+import {
+  attendedTokens,
+  selectTokens,
+  type TokenBudget,
+  tokenRanges,
+} from '../../src/kernels/hash-reference/token-set.ref.ts';
+import { Random, runSeed } from '../../src/kernels/testing/random.ts';
 
 describe(`reference step (seed ${runSeed})`, () => {
   test('the distance to asymmetric planes is the inner product of weights and signs', () => {

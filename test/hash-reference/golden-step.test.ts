@@ -1,12 +1,28 @@
 /** The reference against an independent program's step: each stage from the golden inputs of that stage. */
 import { beforeAll, describe, expect, test } from 'vitest';
-import { Checkpoint } from '../../../test/support/checkpoint.ts';
-import { readTestFile } from '../../../test/support/test-files.ts';
-import { dotBound, expectClose, unitF32 } from '../testing/expect-close.ts';
-import { asymmetricPlanes, hammingPlanes, type QueryPlanes, quantiseQuery } from './query-planes.ref.ts';
-import { applyMap, type MapStage, signatureOf } from './signature-map.ref.ts';
-import { attendSets, type HashScoring, type HashShape, hashStep, tokenDistances } from './step.ref.ts';
-import { attendedTokens, selectTokens, type TokenBudget, tokenRanges } from './token-set.ref.ts';
+import {
+  asymmetricPlanes,
+  hammingPlanes,
+  type QueryPlanes,
+  quantiseQuery,
+} from '../../src/kernels/hash-reference/query-planes.ref.ts';
+import { applyMap, type MapStage, signatureOf } from '../../src/kernels/hash-reference/signature-map.ref.ts';
+import {
+  attendSets,
+  type HashScoring,
+  type HashShape,
+  hashStep,
+  tokenDistances,
+} from '../../src/kernels/hash-reference/step.ref.ts';
+import {
+  attendedTokens,
+  selectTokens,
+  type TokenBudget,
+  tokenRanges,
+} from '../../src/kernels/hash-reference/token-set.ref.ts';
+import { dotBound, expectClose, unitF32 } from '../../src/kernels/testing/expect-close.ts';
+import { Checkpoint } from '../support/checkpoint.ts';
+import { readTestFile } from '../support/test-files.ts';
 
 const folder = 'golden/SmolLM2-135M-Instruct-4bit';
 const [qHeads, kvHeads, headDim, bits, n, group] = [9, 3, 64, 32, 2000, 3];
