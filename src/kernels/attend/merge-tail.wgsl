@@ -1,0 +1,62 @@
+// What a merge starts from with the tail: one more token that stands for the candidates left out, with their mean key,
+// their mean value and weight log(count): score = q · mean key / sqrt(headDim) + log(count).
+// query: f32 [qHeads, headDim]; tailSums: f32 [lists, slots, 2, headDim], of tail-sums.wgsl.
+struct Dims {
+  splits: u32,
+  slots: u32,
+  group: u32, // query heads per list
+}
+
+@group(0) @binding(3) var<uniform> step: Step;
+@group(0) @binding(4) var<uniform> budget: Budget;
+@group(0) @binding(5) var<storage, read> query: array<vec4f>;
+@group(0) @binding(6) var<storage, read> tailSums: array<vec4f>;
+
+struct Merged {
+  top: f32,    // largest score
+  weight: f32, // sum of weights relative to it
+  sum: vec4f,  // weighted values, four dimensions
+}
+
+var<workgroup> sliceKey: array<vec4f, threads>;
+var<workgroup> products: array<f32, 64>;
+
+// The first slice of invocations starts with the token, the others with nothing.
+fn startOf(head: u32, vector: u32, thread: u32) -> Merged {
+  let nothing = Merged(noScore, 0.0, vec4f(0.0));
+  let attended = attendedSetOf(budget, step.position + 1u);
+  let leftOut = f32(attended.windowStart - attended.sinkEnd - attended.selected);
+  if (leftOut == 0.0) {
+    return nothing;
+  }
+  let rowVectors = headDim / 4u;
+  let slices = threads / rowVectors;
+  let list = head / dims.group;
+  var key = vec4f(0.0);
+  var value = vec4f(0.0);
+  for (var slot = thread / rowVectors; slot < dims.slots; slot += slices) {
+    let row = (list * dims.slots + slot) * 2u * rowVectors + vector;
+    key += tailSums[row];
+    value += tailSums[row + rowVectors];
+  }
+  sliceKey[thread] = key;
+  sliceSum[thread] = value;
+  workgroupBarrier();
+  if (thread < rowVectors) {
+    for (var slice = 1u; slice < slices; slice++) {
+      key += sliceKey[slice * rowVectors + vector];
+      value += sliceSum[slice * rowVectors + vector];
+    }
+    products[thread] = dot(query[head * rowVectors + vector], key);
+  }
+  workgroupBarrier();
+  if (thread >= rowVectors) {
+    return nothing;
+  }
+  var product = 0.0;
+  for (var i = 0u; i < rowVectors; i++) {
+    product += products[i];
+  }
+  let scale = 1.4426950408889634 / sqrt(f32(headDim));
+  return Merged(product * scale / leftOut + log2(leftOut), 1.0, value / leftOut);
+}

@@ -1,0 +1,27 @@
+// The attended set of sparse attention: the first tokens, those listed, and the last, all in ascending order.
+// tokenLists: u32 [lists, listCapacity], ascending, as many as the budget gives.
+struct Dims {
+  capacity: u32,
+  splits: u32,
+  listCapacity: u32,
+}
+
+@group(0) @binding(6) var<uniform> budget: Budget;
+@group(0) @binding(7) var<storage, read> tokenLists: array<u32>;
+
+fn tokenCount() -> u32 {
+  return attendedSetOf(budget, step.position + 1u).count;
+}
+
+// The i-th attended token, i < tokenCount().
+fn tokenAt(list: u32, i: u32) -> u32 {
+  let n = step.position + 1u;
+  let attended = attendedSetOf(budget, n);
+  if (i < attended.sinkEnd) {
+    return i;
+  }
+  if (i < attended.sinkEnd + attended.selected) {
+    return tokenLists[list * dims.listCapacity + i - attended.sinkEnd];
+  }
+  return n - (attended.count - i);
+}
