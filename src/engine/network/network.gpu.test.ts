@@ -6,6 +6,7 @@ import { MemorySource, readTinyModel } from '../../../test/support/test-files.ts
 import { Random, runSeed } from '../../kernels/testing/random.ts';
 import { withGpu } from '../../kernels/testing/with-gpu.ts';
 import { GpuTokenEngine, type ResumableRequest } from '../gpu-token-engine.ts';
+import { KvCache } from './kv-cache.ts';
 import type { Network } from './network.ts';
 
 describe(`network (seed ${runSeed})`, () => {
@@ -105,6 +106,19 @@ describe(`network (seed ${runSeed})`, () => {
       if (event.kind === 'token') ended.push(event.isEnd);
     }
     expect(ended).toEqual(tokens.slice(0, tokens.indexOf(end) + 1).map((token) => token === end));
+  });
+
+  test('a cache that the device has no room for is a typed error, and a smaller one works afterwards', async () => {
+    const shape = { layers: 2, kvHeads: 8, headDim: 256, plannedContext: 1e9 };
+    const cache = await KvCache.create(gpu(), shape);
+    cache.append([1, 2, 3]);
+    const refused = cache.ensureCapacity(1e9);
+    await expect(refused).rejects.toMatchObject({ code: 'out-of-memory' });
+    await expect(refused).rejects.toThrow(/KV cache of layer 0 for 1000000000 tokens.*refused.*MiB/s);
+    expect(cache.length).toBe(0);
+    expect(await cache.ensureCapacity(10)).toBe(true);
+    cache.append([1, 2, 3]);
+    cache.dispose();
   });
 
   test('a step is at most seven dispatches a layer and eight more', async () => {
