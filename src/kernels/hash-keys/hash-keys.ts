@@ -1,0 +1,117 @@
+/** Signatures of a range of cached keys: a chunk of the prompt, or what a switch to sparse attention finds missing.
+ *  See hash-keys.wgsl. */
+import { invariant } from '../../errors.ts';
+import type { Arena } from '../runtime/arena.ts';
+import { defineKernel, prepareKernel } from '../runtime/define-kernel.ts';
+import { type Dispatch, gridOf } from '../runtime/dispatch.ts';
+import { expectBytes } from '../runtime/expect-bytes.ts';
+import type { Gpu } from '../runtime/gpu.ts';
+import type { BufferSlice } from '../runtime/tensor.ts';
+import { checkSignatureMap, packWidths, type SignatureMap } from '../shared/signature-map.ts';
+import mapSource from '../shared/signature-map.wgsl?raw';
+import mapSerialSource from '../shared/signature-map-serial.wgsl?raw';
+import stepSource from '../shared/step.wgsl?raw';
+import source from './hash-keys.wgsl?raw';
+import serialSource from './hash-keys-serial.wgsl?raw';
+import keyMapsSource from './key-maps.wgsl?raw';
+
+export interface HashKeysShape {
+  /** Widest input or output among the maps to be run. */
+  readonly width: number;
+  /** The fastest this device runs, unless told. */
+  readonly variant?: HashKeysVariant;
+}
+
+export interface HashKeysArgs {
+  readonly label: string;
+  /** Uniform `Step`: tokens step.position … + step.rows − 1 are hashed, those beyond the capacity left out. */
+  readonly step: BufferSlice;
+  /** Packed f16 [kvHeads, capacity, headDim] */
+  readonly keyCache: BufferSlice;
+  /** Heads: kvHeads, or qHeads where every query head has signatures of its own. */
+  readonly keyMap: SignatureMap;
+  /** u32 [keyMap.heads, capacity, words] */
+  readonly signatures: BufferSlice;
+  /** Rows dispatched: the most that step.rows will say. */
+  readonly rows: number;
+  readonly kvHeads: number;
+  readonly headDim: number;
+  readonly capacity: number;
+}
+
+export type HashKeys = (arena: Arena, args: HashKeysArgs) => Dispatch;
+export type HashKeysVariant = 'workgroup' | 'serial';
+
+const bindings = {
+  step: 'uniform',
+  widths: 'uniform',
+  keyCache: 'read',
+  keyWeights: 'read',
+  keyBiases: 'read',
+  signatures: 'write',
+} as const;
+const uniforms = {
+  signatureHeads: 'u32',
+  signaturesPerKey: 'u32',
+  headDim: 'u32',
+  bits: 'u32',
+  capacity: 'u32',
+} as const;
+
+export const hashKeysKernels = {
+  workgroup: defineKernel({
+    name: 'hash-keys',
+    sources: [stepSource, mapSource, keyMapsSource, source],
+    bindings,
+    uniforms,
+    constants: ['width'],
+  }),
+  serial: defineKernel({
+    name: 'hash-keys-serial',
+    sources: [stepSource, mapSource, mapSerialSource, keyMapsSource, serialSource],
+    bindings,
+    uniforms,
+  }),
+};
+
+export async function prepareHashKeys(gpu: Gpu, shape: HashKeysShape): Promise<HashKeys> {
+  const variant = shape.variant ?? gpu.chooseVariant(['serial']);
+  const width = Math.max(32, 2 ** Math.ceil(Math.log2(shape.width)));
+  invariant(width <= 256, `hash-keys: maps are at most 256 wide, got ${shape.width}`);
+  const kernel = await prepareKernel(gpu, hashKeysKernels[variant], variant === 'serial' ? {} : { width });
+  const tokensPerWorkgroup = variant === 'serial' ? 1 : 4096 / width;
+  return (arena, args) => {
+    const { label, keyMap, rows, kvHeads, headDim, capacity } = args;
+    checkSignatureMap(`${label}: key map`, keyMap, headDim);
+    const widest = Math.max(...keyMap.widths);
+    invariant(widest <= width, `${label}: prepared for maps up to ${width} wide, got ${widest}`);
+    invariant(
+      keyMap.heads % kvHeads === 0,
+      `${label}: key maps must be a multiple of ${kvHeads}, got ${keyMap.heads}`,
+    );
+    const bits = keyMap.widths.at(-1)!;
+    expectBytes(`${label}: keyCache`, args.keyCache, kvHeads * capacity * headDim * 2);
+    expectBytes(`${label}: signatures`, args.signatures, (keyMap.heads * capacity * bits) / 8);
+    const [x, y] = gridOf(Math.ceil(rows / tokensPerWorkgroup));
+    return kernel.dispatch(arena, {
+      label,
+      bindings: {
+        step: args.step,
+        widths: { buffer: arena.uniform(`${label}.widths`, packWidths([], keyMap.widths)) },
+        keyCache: args.keyCache,
+        keyWeights: keyMap.weights,
+        keyBiases: keyMap.biases,
+        signatures: args.signatures,
+      },
+      uniforms: {
+        signatureHeads: keyMap.heads,
+        signaturesPerKey: keyMap.heads / kvHeads,
+        headDim,
+        bits,
+        capacity,
+      },
+      workgroups: [x, y ?? 1, keyMap.heads],
+      bytes: kvHeads * rows * headDim * 2 + (keyMap.heads * rows * bits) / 8,
+    });
+  };
+}
