@@ -7,6 +7,7 @@ import { type Ceiling, measureCeiling } from './ceiling.ts';
 import { benchDecode, type DecodeTiming } from './decode.bench.ts';
 import { benchEngine, type EngineTiming } from './engine.bench.ts';
 import { benchMatVec, type MatVecCase } from './mat-vec.bench.ts';
+import { benchSelectTokens, type SelectTokensCase } from './select-tokens.bench.ts';
 import { createSyntheticNetwork, llama8b } from './synthetic-model.ts';
 
 export interface BenchOptions {
@@ -63,6 +64,14 @@ const attendCases: readonly AttendCase[] = [
   { context: 1024, kvHeads: 3, group: 3, headDim: 64, layers: 60 },
 ];
 
+const selectTokensCases: readonly SelectTokensCase[] = [
+  { context: 1048576, kvHeads: 8, layers: 8 },
+  { context: 131072, kvHeads: 8, layers: 32 },
+  { context: 32768, kvHeads: 8, layers: 32 },
+  { context: 8192, kvHeads: 8, layers: 32 },
+  { context: 4096, kvHeads: 3, layers: 30 },
+];
+
 export async function runBench(options: BenchOptions): Promise<BenchReport> {
   const { gpu, log } = options;
   const parts = options.parts ?? ['kernels', 'decode8b', 'engine'];
@@ -90,6 +99,13 @@ export async function runBench(options: BenchOptions): Promise<BenchReport> {
       const { ms, bytes, splits } = await benchAttend(gpu, isCpu ? { ...spec, layers: 2 } : spec);
       const heads = `${spec.kvHeads * spec.group}/${spec.kvHeads} × ${spec.headDim}`;
       record(`attend ${heads}, ${spec.context} tokens, ${splits} splits`, ms, bytes);
+    }
+    for (const spec of isCpu ? selectTokensCases.slice(4) : selectTokensCases) {
+      const { ms, countMs, listMs, bytes, chunks } = await benchSelectTokens(gpu, spec);
+      const name = `select-tokens ${spec.kvHeads} lists, ${spec.context} tokens, ${chunks} chunks`;
+      record(name, ms, bytes);
+      record(`${name}, counting alone`, countMs, bytes);
+      record(`${name}, listing alone`, listMs, bytes);
     }
   }
   const decode8b = parts.includes('decode8b') && !isCpu ? await decodeOf8b(options, ceiling) : [];

@@ -2,9 +2,12 @@
 import { describe, expect, test } from 'vitest';
 import { prepareAttend } from './attend/attend.ts';
 import { prepareAttendPrefill } from './attend-prefill/attend-prefill.ts';
+import { prepareHashKeys } from './hash-keys/hash-keys.ts';
+import { prepareHashQuery } from './hash-query/hash-query.ts';
 import { prepareMatMul } from './mat-mul/mat-mul.ts';
 import { prepareMatVec } from './mat-vec/mat-vec.ts';
 import type { BindingKind, KernelDefinition } from './runtime/define-kernel.ts';
+import { prepareSelectTokens } from './select-tokens/select-tokens.ts';
 import { withGpu } from './testing/with-gpu.ts';
 
 const modules = import.meta.glob(['./*/*.ts', '!./*/*.test.ts', '!./testing/*', '!./runtime/*'], {
@@ -113,8 +116,13 @@ describe('WebGPU without extras', () => {
     } as const;
     await prepareAttend(gpu(), { headDim: 256, group: 8, variant });
     await prepareAttendPrefill(gpu(), 256, { variant });
+    const score = { kind: 'asymmetric', queryBits: 4, summed: 8 } as const;
+    await prepareHashQuery(gpu(), { score, qHeads: 8, width: 256, variant });
+    await prepareHashKeys(gpu(), { width: 256, variant });
     await prepareMatMul(gpu(), { kind: 'f32' }, { variant });
     await prepareMatVec(gpu(), shape, { variant, rowsPerTeam: 4, lanes: 64 });
+    const bits = { planes: 5, words: 2, weights: 'doubling', signatures: 'shared' } as const;
+    await prepareSelectTokens(gpu(), { ...bits, variant });
   });
 });
 

@@ -10,6 +10,7 @@ struct Dims {
 }
 const tileWords = 256u;
 const tileQuads = tileWords * 8u;
+override run = tileWords / lanes; // consecutive words that a lane clears, adds up and lists
 
 @group(0) @binding(0) var<uniform> dims: Dims;
 @group(0) @binding(6) var<storage, read_write> list: array<u32>;
@@ -36,7 +37,7 @@ fn markQuad(i: u32, distance: vec4u, threshold: u32) {
 
 // Marks the tokens of the tile that begins at quad `first`.
 fn mark(lane: u32, attended: AttendedSet, listIndex: u32, first: u32, end: u32, threshold: u32) {
-  for (var word = lane; word < tileWords; word += lanes) {
+  for (var word = lane * run; word < (lane + 1u) * run; word++) {
     atomicStore(&below[word], 0u);
     atomicStore(&ties[word], 0u);
   }
@@ -64,7 +65,6 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index
   let chunk = chunkAt(attended, workgroup.x);
   let share = shareOf(lane, listIndex, workgroup.x, attended.selected);
   let base = listIndex * dims.listCapacity + share.place;
-  let run = tileWords / lanes;
   var seen = vec2u(0u); // tokens below the threshold and ties in earlier tiles
   for (var first = chunk.begin; first < chunk.end; first += tileQuads) {
     mark(lane, attended, listIndex, first, chunk.end, share.threshold);

@@ -1,0 +1,68 @@
+/** Selecting tokens by signature, both dispatches, over as many layers as a long context's memory allows. */
+import { Arena } from '../src/kernels/runtime/arena.ts';
+import type { Dispatch } from '../src/kernels/runtime/dispatch.ts';
+import type { Gpu } from '../src/kernels/runtime/gpu.ts';
+import { prepareSelectTokens, type SelectTokensVariant } from '../src/kernels/select-tokens/select-tokens.ts';
+import { prepareFill } from './ceiling.ts';
+import { timeBySlope } from './timing.ts';
+
+export interface SelectTokensCase {
+  readonly context: number;
+  readonly kvHeads: number;
+  /** Different signatures, planes and lists, so that the caches hold none of them where there are enough. */
+  readonly layers: number;
+  readonly variant?: SelectTokensVariant;
+  readonly chunks?: number;
+}
+
+/** Milliseconds per layer for 1/32 of the context by 32-bit signatures and four query planes, of each dispatch alone
+ *  too; bytes of signatures per layer, which both dispatches read. */
+export async function benchSelectTokens(
+  gpu: Gpu,
+  spec: SelectTokensCase,
+): Promise<{ ms: number; countMs: number; listMs: number; bytes: number; chunks: number }> {
+  const { context, kvHeads, layers } = spec;
+  const arena = new Arena(gpu);
+  const fill = await prepareFill(gpu);
+  const select = await prepareSelectTokens(gpu, {
+    planes: 4,
+    words: 1,
+    weights: 'doubling',
+    signatures: 'shared',
+    ...(spec.variant ? { variant: spec.variant } : {}),
+  });
+  const chunks = spec.chunks ?? select.chunksFor(context, kvHeads);
+  const listCapacity = Math.ceil(context / 32);
+  const step = { buffer: arena.uniform('step', Uint32Array.of(context - 1, 1, 0, 0).buffer) };
+  const budget = { buffer: arena.uniform('budget', Uint32Array.of(128, 128, 0, 65536 / 32).buffer) };
+  const counts = arena.tensor('counts', 'u32', select.countsShape(kvHeads, chunks));
+  const counting: Dispatch[] = [];
+  const listing: Dispatch[] = [];
+  for (let layer = 0; layer < layers; layer++) {
+    const signatures = arena.tensor(`signatures ${layer}`, 'u32', [kvHeads, context]);
+    const queryPlanes = arena.tensor(`planes ${layer}`, 'u32', [kvHeads, 4]);
+    fill(signatures.buffer, layer);
+    fill(queryPlanes.buffer, layer + 1000);
+    const args = {
+      label: `layer ${layer}`,
+      step,
+      budget,
+      queryPlanes,
+      signatures,
+      counts,
+      lists: kvHeads,
+      listsPerHead: 1,
+      capacity: context,
+      chunks,
+    };
+    const list = arena.tensor(`list ${layer}`, 'u32', [kvHeads, listCapacity]);
+    counting.push(select.count(arena, args));
+    listing.push(select.list(arena, { ...args, list, listCapacity }));
+  }
+  const both = counting.flatMap((count, layer) => [count, listing[layer]!]);
+  const ms = (await timeBySlope(gpu, both)) / layers;
+  const countMs = (await timeBySlope(gpu, counting)) / layers;
+  const listMs = (await timeBySlope(gpu, listing)) / layers;
+  arena.dispose();
+  return { ms, countMs, listMs, bytes: kvHeads * context * 4, chunks };
+}
