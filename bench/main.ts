@@ -6,6 +6,7 @@ import { type AttendCase, benchAttend } from './attend.bench.ts';
 import { type Ceiling, measureCeiling } from './ceiling.ts';
 import { benchDecode, type DecodeTiming } from './decode.bench.ts';
 import { benchEngine, type EngineTiming } from './engine.bench.ts';
+import { benchHashQuery, type HashQueryCase } from './hash-query.bench.ts';
 import { benchMatVec, type MatVecCase } from './mat-vec.bench.ts';
 import { benchSelectTokens, type SelectTokensCase } from './select-tokens.bench.ts';
 import { createSyntheticNetwork, llama8b } from './synthetic-model.ts';
@@ -72,6 +73,13 @@ const selectTokensCases: readonly SelectTokensCase[] = [
   { context: 4096, kvHeads: 3, layers: 30 },
 ];
 
+/** The published maps at the 8B shape, then the default model's. Layers enough that no cache holds their maps. */
+const hashQueryCases: readonly HashQueryCase[] = [
+  { kvHeads: 8, group: 4, widths: [128, 128, 128, 32], layers: 32, context: 32768, score: 'asymmetric' },
+  { kvHeads: 8, group: 4, widths: [128, 128, 128, 32], layers: 32, context: 32768, score: 'hamming' },
+  { kvHeads: 3, group: 3, widths: [64, 64, 32], layers: 30, context: 2048, score: 'asymmetric' },
+];
+
 export async function runBench(options: BenchOptions): Promise<BenchReport> {
   const { gpu, log } = options;
   const parts = options.parts ?? ['kernels', 'decode8b', 'engine'];
@@ -106,6 +114,12 @@ export async function runBench(options: BenchOptions): Promise<BenchReport> {
       record(name, ms, bytes);
       record(`${name}, counting alone`, countMs, bytes);
       record(`${name}, listing alone`, listMs, bytes);
+    }
+    for (const spec of isCpu ? hashQueryCases.slice(2) : hashQueryCases) {
+      const { ms, bytes, bulkMs } = await benchHashQuery(gpu, isCpu ? { ...spec, layers: 2 } : spec);
+      const heads = `${spec.kvHeads * spec.group}/${spec.kvHeads} heads`;
+      record(`hash-query ${heads}, ${spec.widths.join(' → ')}, ${spec.score}`, ms, bytes);
+      log(`hash-keys of ${spec.context} tokens of one layer, likewise: ${bulkMs.toFixed(3)} ms`);
     }
   }
   const decode8b = parts.includes('decode8b') && !isCpu ? await decodeOf8b(options, ceiling) : [];

@@ -63,14 +63,32 @@ fn runMaps(kind: u32, heads: u32, firstHead: u32, count: u32, thread: u32) -> u3
     for (var tile = 0u; tile < quads; tile += tileQuads) {
       let team = thread / mapLanes;
       let lane = thread % mapLanes;
-      for (var half = 0u; half < 2u; half++) {
-        let slot = half * (tileQuads / 2u) + team;
-        let quad = min(tile + slot, quads - 1u);
-        let map = quad / mapQuads;
-        let row = min(4u * (quad % mapQuads) + vec4u(0u, 1u, 2u, 3u), vec4u(outputs - 1u));
-        let at = weightBegin + ((firstHead + map) * outputs + row) * octets;
-        parts[slot * mapLanes + lane] = rowParts(kind, at, octets, lane, source + map * width / 4u);
+      let slot = vec2u(team, team + tileQuads / 2u);
+      let quad = min(tile + slot, vec2u(quads - 1u));
+      let map = quad / mapQuads;
+      let row = 4u * (quad % mapQuads);
+      let head = weightBegin + (firstHead + map) * outputs * octets;
+      let input = source + map * width / 4u;
+      var part0 = vec4f(0.0);
+      var part1 = vec4f(0.0);
+      let at0 = head.x + min(row.x + vec4u(0u, 1u, 2u, 3u), vec4u(outputs - 1u)) * octets;
+      let at1 = head.y + min(row.y + vec4u(0u, 1u, 2u, 3u), vec4u(outputs - 1u)) * octets;
+      for (var octet = lane; octet < octets; octet += mapLanes) {
+        // All reads first: eight are in flight.
+        let a0 = weightAt(kind, at0.x + octet);
+        let a1 = weightAt(kind, at0.y + octet);
+        let a2 = weightAt(kind, at0.z + octet);
+        let a3 = weightAt(kind, at0.w + octet);
+        let b0 = weightAt(kind, at1.x + octet);
+        let b1 = weightAt(kind, at1.y + octet);
+        let b2 = weightAt(kind, at1.z + octet);
+        let b3 = weightAt(kind, at1.w + octet);
+        let x = input + 2u * octet;
+        part0 = addOctet(part0, a0, a1, a2, a3, activations[x.x], activations[x.x + 1u]);
+        part1 = addOctet(part1, b0, b1, b2, b3, activations[x.y], activations[x.y + 1u]);
       }
+      parts[slot.x * mapLanes + lane] = part0;
+      parts[slot.y * mapLanes + lane] = part1;
       workgroupBarrier();
       if (thread < tileQuads && tile + thread < quads) {
         let map = (tile + thread) / mapQuads;
@@ -93,18 +111,4 @@ fn runMaps(kind: u32, heads: u32, firstHead: u32, count: u32, thread: u32) -> u3
     source = to;
   }
   return source;
-}
-
-// A lane's share of four rows.
-fn rowParts(kind: u32, at: vec4u, octets: u32, lane: u32, input: u32) -> vec4f {
-  var part = vec4f(0.0);
-  for (var octet = lane; octet < octets; octet += mapLanes) {
-    part = addOctet(
-      part,
-      weightAt(kind, at.x + octet), weightAt(kind, at.y + octet),
-      weightAt(kind, at.z + octet), weightAt(kind, at.w + octet),
-      activations[input + 2u * octet], activations[input + 2u * octet + 1u],
-    );
-  }
-  return part;
 }
