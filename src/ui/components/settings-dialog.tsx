@@ -35,7 +35,7 @@ export function SettingsDialog({ onClose }: { readonly onClose: () => void }) {
       </section>
       <section>
         <h3>Sampling</h3>
-        <p class="hint">Empty fields take the model’s own values.</p>
+        <p class="hint">Empty fields take the value shown in them, or the model’s own.</p>
         <SamplingFields
           sampling={settings.value.sampling}
           defaults={model.samplingDefaults()}
