@@ -12,11 +12,14 @@ import stepSource from '../shared/step.wgsl?raw';
 import { type AttendMerge, prepareMerge } from './attend-merge.ts';
 import splitSource from './attend-split.wgsl?raw';
 import serialSource from './attend-split-serial.wgsl?raw';
+import splitMain from './split-main.wgsl?raw';
+import splitMainSerial from './split-main-serial.wgsl?raw';
 import {
   headBlocks,
   partialBytes,
   partialsShape,
   planSplit,
+  type SplitPlan,
   serialConstants,
   splitsFor,
   teamConstants,
@@ -69,7 +72,8 @@ export interface AttendListed {
   splitsFor(tokens: number, kvHeads: number): number;
 }
 
-const bindings = {
+/** Bindings and uniforms of a split over lists. */
+export const listedBindings = {
   step: 'uniform',
   query: 'read',
   keyCache: 'read',
@@ -78,30 +82,35 @@ const bindings = {
   budget: 'uniform',
   tokenLists: 'read',
 } as const;
-const uniforms = { capacity: 'u32', splits: 'u32', listCapacity: 'u32' } as const;
+export const listedUniforms = {
+  capacity: 'u32',
+  splits: 'u32',
+  listCapacity: 'u32',
+  kvHeads: 'u32',
+  slots: 'u32',
+  blocks: 'u32',
+} as const;
 const setSources = [stepSource, budgetSource, tokenList];
+const declared = { bindings: listedBindings, uniforms: listedUniforms };
 
 export const listedKernels = {
   workgroup: defineKernel({
     name: 'attend-listed-workgroup',
-    sources: [...setSources, weighWorkgroup, splitSource],
-    bindings,
-    uniforms,
+    sources: [...setSources, weighWorkgroup, splitSource, splitMain],
+    ...declared,
     constants: teamConstants,
   }),
   subgroup: defineKernel({
     name: 'attend-listed-subgroup',
-    sources: ['enable subgroups;', ...setSources, weighSubgroup, splitSource],
-    bindings,
-    uniforms,
+    sources: ['enable subgroups;', ...setSources, weighSubgroup, splitSource, splitMain],
+    ...declared,
     constants: teamConstants,
     features: ['subgroups'],
   }),
   serial: defineKernel({
     name: 'attend-listed-serial',
-    sources: [...setSources, serialSource],
-    bindings,
-    uniforms,
+    sources: [...setSources, serialSource, splitMainSerial],
+    ...declared,
     constants: serialConstants,
   }),
 };
@@ -109,11 +118,9 @@ export const listedKernels = {
 export async function prepareAttendListed(gpu: Gpu, shape: AttendListedShape): Promise<AttendListed> {
   const { headDim, group } = shape;
   const variant = variantFor(gpu, headDim, shape.variant);
-  const listsPerKvHead = shape.lists === 'kv-head' ? 1 : group;
-  const listGroup = group / listsPerKvHead;
-  const plan = planSplit(gpu, variant, { headDim, group: listGroup, listsPerKvHead });
+  const layout = planLists(gpu, variant, shape);
   const [splitter, merge] = await Promise.all([
-    prepareKernel(gpu, listedKernels[variant], plan.constants),
+    prepareKernel(gpu, listedKernels[variant], layout.plan.constants),
     prepareMerge(gpu, variant, { headDim, group }),
   ]);
 
@@ -121,9 +128,47 @@ export async function prepareAttendListed(gpu: Gpu, shape: AttendListedShape): P
     variant,
     merge,
     partialsShape: (kvHeads, splits) => partialsShape(kvHeads * group, splits, headDim),
-    splitsFor: (tokens, kvHeads) => splitsFor(plan, tokens, headBlocks(kvHeads * group, listGroup)),
+    splitsFor: layout.splitsFor,
 
     split(arena, args) {
+      const { label, capacity, splits, listCapacity, kvHeads } = args;
+      layout.check(args);
+      return splitter.dispatch(arena, {
+        label,
+        bindings: args,
+        uniforms: { capacity, splits, listCapacity, kvHeads, slots: 0, blocks: 0 },
+        workgroups: [layout.workgroupsFor(splits), layout.rowsFor(kvHeads)],
+      });
+    },
+  };
+}
+
+/** How lists are laid out over query heads and workgroups. */
+export interface ListsLayout {
+  readonly plan: SplitPlan;
+  readonly listsPerKvHead: number;
+  splitsFor(tokens: number, kvHeads: number): number;
+  /** Workgroups along x for the splits. */
+  workgroupsFor(splits: number): number;
+  /** Workgroups along y: four query heads of a list each. */
+  rowsFor(kvHeads: number): number;
+  /** Refuses buffers that are too small. */
+  check(args: AttendListedArgs): void;
+}
+
+export function planLists(gpu: Gpu, variant: KernelVariant, shape: AttendListedShape): ListsLayout {
+  const { headDim, group } = shape;
+  const listsPerKvHead = shape.lists === 'kv-head' ? 1 : group;
+  const listGroup = group / listsPerKvHead;
+  const plan = planSplit(gpu, variant, { headDim, group: listGroup, listsPerKvHead });
+  const rowsFor = (kvHeads: number): number => headBlocks(kvHeads * group, listGroup);
+  return {
+    plan,
+    listsPerKvHead,
+    rowsFor,
+    splitsFor: (tokens, kvHeads) => splitsFor(plan, tokens, rowsFor(kvHeads)),
+    workgroupsFor: (splits) => Math.ceil(splits / plan.splitsPerWorkgroup),
+    check(args) {
       const { label, kvHeads, capacity, listCapacity, splits } = args;
       const qHeads = kvHeads * group;
       const cacheBytes = kvHeads * capacity * headDim * 2;
@@ -133,12 +178,6 @@ export async function prepareAttendListed(gpu: Gpu, shape: AttendListedShape): P
       expectBytes(`${label}: valueCache`, args.valueCache, cacheBytes);
       expectBytes(`${label}: tokenLists`, args.tokenLists, kvHeads * listsPerKvHead * listCapacity * 4);
       expectBytes(`${label}: partials`, args.partials, partialBytes(qHeads, splits, headDim));
-      return splitter.dispatch(arena, {
-        label,
-        bindings: args,
-        uniforms: { capacity, splits, listCapacity },
-        workgroups: [Math.ceil(splits / plan.splitsPerWorkgroup), headBlocks(qHeads, listGroup)],
-      });
     },
   };
 }

@@ -17,15 +17,10 @@ const noScore = -3.0e38;
 @group(0) @binding(4) var<storage, read> valueCache: array<u32>;
 @group(0) @binding(5) var<storage, read_write> partials: array<f32>;
 
-@compute @workgroup_size(4)
-fn main(@builtin(global_invocation_id) id: vec3u) {
-  let split = id.x;
-  if (split >= dims.splits) {
-    return;
-  }
+fn attendSplit(split: u32, headBlock: u32) {
   let blocks = (group + 3u) / 4u;
-  let list = id.y / blocks;
-  let firstHead = list * group + id.y % blocks * 4u;
+  let list = headBlock / blocks;
+  let firstHead = list * group + headBlock % blocks * 4u;
   let heads = min(4u, (list + 1u) * group - firstHead);
   let words = headDim / 2u;
   let rowFloats = (headDim + 3u) / 4u * 4u + 4u;

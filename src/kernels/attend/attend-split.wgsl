@@ -11,8 +11,9 @@
 //
 // query: f32 [qHeads, headDim]; keyCache, valueCache: f16 [kvHeads, capacity, headDim], eight halves to a vec4u;
 // partials: f32 [qHeads, splits, headDim + 4]: sums of weighted values, largest score, sum of weights, two unused.
-// headDim is a multiple of 8. Dims, tokenCount and tokenAt come from token-range.wgsl or token-list.wgsl. A list of
-// tokens serves `group` query heads; where every query head has its own, several lists share a KV head.
+// headDim is a multiple of 8. Dims, tokenCount and tokenAt come from token-range.wgsl or token-list.wgsl, main from
+// split-main.wgsl or split-tail-main.wgsl. A list of tokens serves `group` query heads; where every query head has its
+// own, several lists share a KV head.
 override headDim: u32;
 override group: u32;   // query heads per list
 override listsPerKvHead: u32;
@@ -66,12 +67,10 @@ fn scaled(sums: mat4x4f, factors: vec4f) -> mat4x4f {
   return mat4x4f(sums[0] * factors, sums[1] * factors, sums[2] * factors, sums[3] * factors);
 }
 
-@compute @workgroup_size(threads)
-fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index) thread: u32) {
-  let split = workgroup.x;
+fn attendSplit(split: u32, headBlock: u32, thread: u32) {
   let blocks = (group + 3u) / 4u;
-  let list = workgroup.y / blocks;
-  let firstHead = list * group + workgroup.y % blocks * 4u;
+  let list = headBlock / blocks;
+  let firstHead = list * group + headBlock % blocks * 4u;
   let heads = min(4u, (list + 1u) * group - firstHead);
   let lane = thread % lanes;
   let team = thread / lanes;

@@ -5,38 +5,38 @@ import type { Arena } from '../runtime/arena.ts';
 import { defineKernel, prepareKernel } from '../runtime/define-kernel.ts';
 import type { Dispatch } from '../runtime/dispatch.ts';
 import { expectBytes } from '../runtime/expect-bytes.ts';
-import type { Gpu } from '../runtime/gpu.ts';
+import type { Gpu, KernelVariant } from '../runtime/gpu.ts';
 import { type BufferSlice, byteLengthOf } from '../runtime/tensor.ts';
 import budgetSource from '../shared/budget.wgsl?raw';
 import stepSource from '../shared/step.wgsl?raw';
 import { blockSumsShape } from '../shared/token-blocks.ts';
 import blocksSource from '../shared/token-blocks.wgsl?raw';
-import type { AttendListedShape } from './attend-listed.ts';
+import {
+  type AttendListedArgs,
+  type AttendListedShape,
+  listedBindings,
+  listedUniforms,
+  planLists,
+} from './attend-listed.ts';
 import mergeSource from './attend-merge.wgsl?raw';
 import mergeSerialSource from './attend-merge-serial.wgsl?raw';
+import splitSource from './attend-split.wgsl?raw';
+import serialSource from './attend-split-serial.wgsl?raw';
 import mergeTail from './merge-tail.wgsl?raw';
 import mergeTailSerial from './merge-tail-serial.wgsl?raw';
-import { partialBytes, variantFor } from './split-plan.ts';
+import { partialBytes, partialsShape, serialConstants, teamConstants, variantFor } from './split-plan.ts';
+import splitTailMain from './split-tail-main.wgsl?raw';
+import splitTailMainSerial from './split-tail-main-serial.wgsl?raw';
 import sumsSource from './tail-sums.wgsl?raw';
+import tokenList from './token-list.wgsl?raw';
+import weighSubgroup from './weigh-subgroup.wgsl?raw';
+import weighWorkgroup from './weigh-workgroup.wgsl?raw';
 
-export interface TailSumsArgs {
-  readonly label: string;
-  /** Uniform `Step`: the current token stands at step.position. */
-  readonly step: BufferSlice;
-  /** Uniform `Budget`. */
-  readonly budget: BufferSlice;
-  /** Packed f16 [kvHeads, capacity, headDim]. */
-  readonly keyCache: BufferSlice;
-  readonly valueCache: BufferSlice;
-  /** u32 [lists, listCapacity] */
-  readonly tokenLists: BufferSlice;
+export interface SplitTailArgs extends AttendListedArgs {
   /** f32 of `blockSumsShape`: right for the tokens before the current one, which is added. */
   readonly blockSums: BufferSlice;
-  /** f32 [lists, slots, 2, headDim], written. */
+  /** f32 of `tailSumsShape`, written. */
   readonly tailSums: BufferSlice;
-  readonly kvHeads: number;
-  readonly capacity: number;
-  readonly listCapacity: number;
   readonly slots: number;
 }
 
@@ -56,39 +56,49 @@ export interface MergeTailArgs {
   readonly slots: number;
 }
 
+/** Two dispatches, as without a tail. */
 export interface AttendTail {
-  /** Adds the current token to the sums of its block, and sums what every list leaves out. Once a step: run again at
-   *  the same position, it adds the token again. */
-  sums(arena: Arena, args: TailSumsArgs): Dispatch;
+  readonly variant: KernelVariant;
+  /** In place of `AttendListed.split`: besides, adds the current token to the sums of its block and sums what every
+   *  list leaves out. Once a step: run again at the same position, it adds the token again. */
+  split(arena: Arena, args: SplitTailArgs): Dispatch;
   /** In place of `AttendListed.merge`. */
   merge(arena: Arena, args: MergeTailArgs): Dispatch;
-  /** Shape of the f32 tensor between the two dispatches. */
+  /** Shapes of the f32 tensors between the two dispatches. */
+  partialsShape(kvHeads: number, splits: number): readonly number[];
   tailSumsShape(kvHeads: number, slots: number): readonly number[];
+  /** As `AttendListed.splitsFor`. */
+  splitsFor(tokens: number, kvHeads: number): number;
   /** Runs of blocks that are summed side by side. */
   slotsFor(capacity: number): number;
 }
 
-export const tailSumsKernel = defineKernel({
-  name: 'attend-tail-sums',
-  sources: [stepSource, budgetSource, blocksSource, sumsSource],
-  bindings: {
-    step: 'uniform',
-    budget: 'uniform',
-    keyCache: 'read',
-    valueCache: 'read',
-    tokenLists: 'read',
-    blockSums: 'write',
-    tailSums: 'write',
-  },
-  uniforms: {
-    capacity: 'u32',
-    listCapacity: 'u32',
-    blocks: 'u32',
-    slots: 'u32',
-    headDim: 'u32',
-    listsPerKvHead: 'u32',
-  },
-});
+const split = {
+  bindings: { ...listedBindings, blockSums: 'write', tailSums: 'write' },
+  uniforms: listedUniforms,
+} as const;
+const setSources = [stepSource, budgetSource, tokenList, blocksSource, sumsSource];
+export const splitTailKernels = {
+  workgroup: defineKernel({
+    name: 'attend-tail-workgroup',
+    sources: [...setSources, weighWorkgroup, splitSource, splitTailMain],
+    ...split,
+    constants: teamConstants,
+  }),
+  subgroup: defineKernel({
+    name: 'attend-tail-subgroup',
+    sources: ['enable subgroups;', ...setSources, weighSubgroup, splitSource, splitTailMain],
+    ...split,
+    constants: teamConstants,
+    features: ['subgroups'],
+  }),
+  serial: defineKernel({
+    name: 'attend-tail-serial',
+    sources: [...setSources, serialSource, splitTailMainSerial],
+    ...split,
+    constants: serialConstants,
+  }),
+};
 
 const merge = {
   bindings: {
@@ -115,34 +125,36 @@ export const mergeTailSerialKernel = defineKernel({
 
 export async function prepareAttendTail(gpu: Gpu, shape: AttendListedShape): Promise<AttendTail> {
   const { headDim, group } = shape;
-  const isSerial = variantFor(gpu, headDim, shape.variant) === 'serial';
-  invariant(isSerial || headDim % 8 === 0, `attend tail: headDim must be a multiple of 8, got ${headDim}`);
-  const listsPerKvHead = shape.lists === 'kv-head' ? 1 : group;
-  const [summer, merger] = await Promise.all([
-    prepareKernel(gpu, tailSumsKernel),
+  const variant = variantFor(gpu, headDim, shape.variant);
+  const isSerial = variant === 'serial';
+  const layout = planLists(gpu, variant, shape);
+  const { listsPerKvHead } = layout;
+  const [splitter, merger] = await Promise.all([
+    prepareKernel(gpu, splitTailKernels[variant], layout.plan.constants),
     prepareKernel(gpu, isSerial ? mergeTailSerialKernel : mergeTailKernel, { headDim }),
   ]);
   const tailBytes = (kvHeads: number, slots: number): number =>
     kvHeads * listsPerKvHead * slots * 2 * headDim * 4;
 
   return {
+    variant,
+    partialsShape: (kvHeads, splits) => partialsShape(kvHeads * group, splits, headDim),
     tailSumsShape: (kvHeads, slots) => [kvHeads * listsPerKvHead, slots, 2, headDim],
+    splitsFor: layout.splitsFor,
     slotsFor: (capacity) => Math.min(blockSumsShape(1, capacity, headDim)[1]!, isSerial ? 8 : 64),
 
-    sums(arena, args) {
-      const { label, kvHeads, capacity, listCapacity, slots } = args;
+    split(arena, args) {
+      const { label, capacity, splits, listCapacity, kvHeads, slots } = args;
       const sumsShape = blockSumsShape(kvHeads, capacity, headDim);
-      const cacheBytes = kvHeads * capacity * headDim * 2;
-      expectBytes(`${label}: keyCache`, args.keyCache, cacheBytes);
-      expectBytes(`${label}: valueCache`, args.valueCache, cacheBytes);
-      expectBytes(`${label}: tokenLists`, args.tokenLists, kvHeads * listsPerKvHead * listCapacity * 4);
+      layout.check(args);
+      invariant(slots >= 1, `${label}: at least one slot, got ${slots}`);
       expectBytes(`${label}: blockSums`, args.blockSums, byteLengthOf('f32', sumsShape));
       expectBytes(`${label}: tailSums`, args.tailSums, tailBytes(kvHeads, slots));
-      return summer.dispatch(arena, {
+      return splitter.dispatch(arena, {
         label,
         bindings: args,
-        uniforms: { capacity, listCapacity, blocks: sumsShape[1]!, slots, headDim, listsPerKvHead },
-        workgroups: [slots, kvHeads, Math.ceil(headDim / 64)],
+        uniforms: { capacity, splits, listCapacity, kvHeads, slots, blocks: sumsShape[1]! },
+        workgroups: [layout.workgroupsFor(splits) + slots, layout.rowsFor(kvHeads)],
       });
     },
 

@@ -11,6 +11,8 @@ import stepSource from '../shared/step.wgsl?raw';
 import { type AttendMerge, prepareMerge } from './attend-merge.ts';
 import splitSource from './attend-split.wgsl?raw';
 import serialSource from './attend-split-serial.wgsl?raw';
+import splitMain from './split-main.wgsl?raw';
+import splitMainSerial from './split-main-serial.wgsl?raw';
 import {
   headBlocks,
   partialBytes,
@@ -72,14 +74,14 @@ const uniforms = { capacity: 'u32', splits: 'u32' } as const;
 export const splitKernels = {
   workgroup: defineKernel({
     name: 'attend-split-workgroup',
-    sources: [stepSource, tokenRange, weighWorkgroup, splitSource],
+    sources: [stepSource, tokenRange, weighWorkgroup, splitSource, splitMain],
     bindings,
     uniforms,
     constants: teamConstants,
   }),
   subgroup: defineKernel({
     name: 'attend-split-subgroup',
-    sources: ['enable subgroups;', stepSource, tokenRange, weighSubgroup, splitSource],
+    sources: ['enable subgroups;', stepSource, tokenRange, weighSubgroup, splitSource, splitMain],
     bindings,
     uniforms,
     constants: teamConstants,
@@ -87,7 +89,7 @@ export const splitKernels = {
   }),
   serial: defineKernel({
     name: 'attend-split-serial',
-    sources: [stepSource, tokenRange, serialSource],
+    sources: [stepSource, tokenRange, serialSource, splitMainSerial],
     bindings,
     uniforms,
     constants: serialConstants,

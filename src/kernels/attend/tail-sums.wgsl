@@ -2,37 +2,14 @@
 // A block's sum over all its tokens is kept from step to step; the rows attended to are subtracted inside the block,
 // before blocks are added, because one sum over a long context would cancel. The current token is added to its block
 // here, and a block in which nothing is left out is passed over, so that its rounding does not count.
-// One invocation takes two dimensions of one KV head, in one of `slots` runs of blocks, for all lists of that head:
-// nobody else touches its part of blockSums.
-// keyCache, valueCache: f16 [kvHeads, capacity, headDim] as words; tokenLists: u32 [lists, listCapacity];
+// One call takes two dimensions of one KV head, in one of `slots` runs of blocks, for all lists of that head: nobody else
+// touches its part of blockSums. rowAt comes with main: a word of the cache, counted from its start, of K and of V.
 // blockSums: f32 [kvHeads, blocks, 2, headDim]; tailSums: f32 [lists, slots, 2, headDim].
-struct Dims {
-  capacity: u32,
-  listCapacity: u32,
-  blocks: u32,
-  slots: u32,
-  headDim: u32,
-  listsPerKvHead: u32,
-}
+@group(0) @binding(8) var<storage, read_write> blockSums: array<vec2f>;
+@group(0) @binding(9) var<storage, read_write> tailSums: array<vec2f>;
 
-@group(0) @binding(0) var<uniform> dims: Dims;
-@group(0) @binding(1) var<uniform> step: Step;
-@group(0) @binding(2) var<uniform> budget: Budget;
-@group(0) @binding(3) var<storage, read> keyCache: array<u32>;
-@group(0) @binding(4) var<storage, read> valueCache: array<u32>;
-@group(0) @binding(5) var<storage, read> tokenLists: array<u32>;
-@group(0) @binding(6) var<storage, read_write> blockSums: array<vec2f>;
-@group(0) @binding(7) var<storage, read_write> tailSums: array<vec2f>;
-
-@compute @workgroup_size(32)
-fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index) lane: u32) {
-  let words = dims.headDim / 2u;
-  let word = workgroup.z * 32u + lane;
-  if (word >= words) {
-    return;
-  }
-  let slot = workgroup.x;
-  let kvHead = workgroup.y;
+fn sumTail(slot: u32, kvHead: u32, word: u32) {
+  let words = headDim / 2u;
   let newestBlock = step.position / blockTokens;
   let perSlot = newestBlock / dims.slots + 1u;
   let firstBlock = slot * perSlot;
@@ -52,8 +29,8 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index
     blockSums[at + words] = sums.value;
   }
 
-  for (var i = 0u; i < dims.listsPerKvHead; i++) {
-    let list = kvHead * dims.listsPerKvHead + i;
+  for (var i = 0u; i < listsPerKvHead; i++) {
+    let list = kvHead * listsPerKvHead + i;
     var tail = RowPair();
     for (var block = firstBlock; block < endBlock; block++) {
       let at = sumsWord + block * 2u * words;
@@ -69,7 +46,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index
 
 // What is left of a block's sums without the rows that are attended to.
 fn leftOutOf(list: u32, block: u32, cacheWord: u32, sums: RowPair) -> RowPair {
-  let words = dims.headDim / 2u;
+  let words = headDim / 2u;
   let n = step.position + 1u;
   let attended = attendedSetOf(budget, n);
   let start = block * blockTokens;
@@ -107,10 +84,6 @@ fn leftOutOf(list: u32, block: u32, cacheWord: u32, sums: RowPair) -> RowPair {
     rows.value += row0.value + row1.value * weight.y + row2.value * weight.z + row3.value * weight.w;
   }
   return RowPair(sums.key - rows.key, sums.value - rows.value);
-}
-
-fn rowAt(word: u32) -> RowPair {
-  return RowPair(unpack2x16float(keyCache[word]), unpack2x16float(valueCache[word]));
 }
 
 // How many entries of an ascending list are smaller than `token`.

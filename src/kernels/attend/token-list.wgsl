@@ -4,6 +4,9 @@ struct Dims {
   capacity: u32,
   splits: u32,
   listCapacity: u32,
+  kvHeads: u32,
+  slots: u32,  // of the tail, see tail-sums.wgsl; 0 without one
+  blocks: u32, // of the tail's sums; 0 without one
 }
 
 @group(0) @binding(6) var<uniform> budget: Budget;

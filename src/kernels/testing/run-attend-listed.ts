@@ -74,7 +74,7 @@ export async function runAttendListed(gpu: Gpu, problem: ListedProblem): Promise
   ];
   submitDispatches(gpu, [
     ...withoutTail,
-    tail.sums(arena, { label: 'tail sums', ...common }),
+    tail.split(arena, { label: 'split with tail', ...common }),
     tail.merge(arena, { label: 'merge with tail', ...common, out: outWithTail }),
   ]);
   const result = {
