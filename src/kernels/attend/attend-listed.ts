@@ -173,6 +173,7 @@ export function planLists(gpu: Gpu, variant: KernelVariant, shape: AttendListedS
       const qHeads = kvHeads * group;
       const cacheBytes = kvHeads * capacity * headDim * 2;
       invariant(splits >= 1, `${label}: at least one split, got ${splits}`);
+      invariant(listCapacity >= 1, `${label}: lists of at least one token, got ${listCapacity}`);
       expectBytes(`${label}: query`, args.query, qHeads * headDim * 4);
       expectBytes(`${label}: keyCache`, args.keyCache, cacheBytes);
       expectBytes(`${label}: valueCache`, args.valueCache, cacheBytes);

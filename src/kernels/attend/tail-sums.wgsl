@@ -44,59 +44,53 @@ fn sumTail(slot: u32, kvHead: u32, word: u32) {
   }
 }
 
-// What is left of a block's sums without the rows that are attended to.
+// What is left of a block's sums without the rows that are attended to: those from one attended index to another.
+// Eight rows are read before any is used.
 fn leftOutOf(list: u32, block: u32, cacheWord: u32, sums: RowPair) -> RowPair {
   let words = headDim / 2u;
-  let n = step.position + 1u;
-  let attended = attendedSetOf(budget, n);
   let start = block * blockTokens;
-  let end = min(start + blockTokens, n);
-  let listed = list * dims.listCapacity;
-  let firstListed = listedBefore(listed, attended.selected, start);
-  let endListed = listedBefore(listed, attended.selected, end);
-  let sinkEnd = clamp(attended.sinkEnd, start, end);
-  let windowStart = clamp(attended.windowStart, start, end);
-  if (endListed - firstListed == windowStart - sinkEnd) {
+  let end = min(start + blockTokens, step.position + 1u);
+  let bounds = attendedBefore(list, vec2u(start, end));
+  if (bounds.y - bounds.x == end - start) {
     return RowPair();
   }
-
-  var rows = RowPair();
-  for (var token = start; token < sinkEnd; token++) {
-    let row = rowAt(cacheWord + token * words);
-    rows.key += row.key;
-    rows.value += row.value;
+  var key = vec2f(0.0);
+  var value = vec2f(0.0);
+  for (var i = bounds.x; i < bounds.y; i += 8u) {
+    let near = i + vec4u(0u, 1u, 2u, 3u);
+    let far = near + 4u;
+    let last = bounds.y - 1u;
+    let row0 = rowAt(cacheWord + tokenAt(list, near.x) * words);
+    let row1 = rowAt(cacheWord + tokenAt(list, min(near.y, last)) * words);
+    let row2 = rowAt(cacheWord + tokenAt(list, min(near.z, last)) * words);
+    let row3 = rowAt(cacheWord + tokenAt(list, min(near.w, last)) * words);
+    let row4 = rowAt(cacheWord + tokenAt(list, min(far.x, last)) * words);
+    let row5 = rowAt(cacheWord + tokenAt(list, min(far.y, last)) * words);
+    let row6 = rowAt(cacheWord + tokenAt(list, min(far.z, last)) * words);
+    let row7 = rowAt(cacheWord + tokenAt(list, min(far.w, last)) * words);
+    let w = select(vec4f(0.0), vec4f(1.0), near <= vec4u(last));
+    let v = select(vec4f(0.0), vec4f(1.0), far <= vec4u(last));
+    key += row0.key + row1.key * w.y + row2.key * w.z + row3.key * w.w
+      + row4.key * v.x + row5.key * v.y + row6.key * v.z + row7.key * v.w;
+    value += row0.value + row1.value * w.y + row2.value * w.z + row3.value * w.w
+      + row4.value * v.x + row5.value * v.y + row6.value * v.z + row7.value * v.w;
   }
-  for (var token = windowStart; token < end; token++) {
-    let row = rowAt(cacheWord + token * words);
-    rows.key += row.key;
-    rows.value += row.value;
-  }
-  for (var i = firstListed; i < endListed; i += 4u) {
-    let next = i + vec4u(0u, 1u, 2u, 3u);
-    let entry = listed + min(next, vec4u(endListed - 1u));
-    let at = cacheWord + words * vec4u(tokenLists[entry.x], tokenLists[entry.y], tokenLists[entry.z], tokenLists[entry.w]);
-    let weight = select(vec4f(0.0), vec4f(1.0), next < vec4u(endListed));
-    let row0 = rowAt(at.x);
-    let row1 = rowAt(at.y);
-    let row2 = rowAt(at.z);
-    let row3 = rowAt(at.w);
-    rows.key += row0.key + row1.key * weight.y + row2.key * weight.z + row3.key * weight.w;
-    rows.value += row0.value + row1.value * weight.y + row2.value * weight.z + row3.value * weight.w;
-  }
-  return RowPair(sums.key - rows.key, sums.value - rows.value);
+  return RowPair(sums.key - key, sums.value - value);
 }
 
-// How many entries of an ascending list are smaller than `token`.
-fn listedBefore(listed: u32, count: u32, token: u32) -> u32 {
-  var low = 0u;
-  var high = count;
-  while (low < high) {
+// How many of the attended tokens come before each of two.
+fn attendedBefore(list: u32, token: vec2u) -> vec2u {
+  let attended = attendedSetOf(budget, step.position + 1u);
+  let entries = list * dims.listCapacity;
+  var low = vec2u(0u);
+  var high = vec2u(attended.selected);
+  while (any(low < high)) {
     let middle = (low + high) / 2u;
-    if (tokenLists[listed + middle] < token) {
-      low = middle + 1u;
-    } else {
-      high = middle;
-    }
+    let entry = vec2u(tokenLists[entries + middle.x], tokenLists[entries + middle.y]);
+    let isBefore = (entry < token) & (low < high);
+    low = select(low, middle + 1u, isBefore);
+    high = select(middle, high, isBefore);
   }
-  return low;
+  let window = max(token, vec2u(attended.windowStart)) - attended.windowStart;
+  return min(token, vec2u(attended.sinkEnd)) + low + window;
 }

@@ -16,15 +16,12 @@ fn tokenCount() -> u32 {
   return attendedSetOf(budget, step.position + 1u).count;
 }
 
-// The i-th attended token, i < tokenCount().
+// The i-th attended token, i < tokenCount(). Reads the list in any case: without a branch, several reads overlap.
 fn tokenAt(list: u32, i: u32) -> u32 {
   let n = step.position + 1u;
   let attended = attendedSetOf(budget, n);
-  if (i < attended.sinkEnd) {
-    return i;
-  }
-  if (i < attended.sinkEnd + attended.selected) {
-    return tokenLists[list * dims.listCapacity + i - attended.sinkEnd];
-  }
-  return n - (attended.count - i);
+  let endListed = attended.sinkEnd + attended.selected;
+  let entry = min(max(i, attended.sinkEnd) - attended.sinkEnd, dims.listCapacity - 1u);
+  let listed = tokenLists[list * dims.listCapacity + entry];
+  return select(select(n - (attended.count - i), listed, i < endListed), i, i < attended.sinkEnd);
 }
