@@ -177,7 +177,7 @@ describe(`hash-query (seed ${runSeed})`, () => {
               expect(level, `unit ${unit}, element ${bit} = ${sum.values[bit]}`).toBe(levels[bit]);
             }
           }
-          expect(compared, 'nearly all levels are certain').toBeGreaterThan(0.9 * units * bits);
+          expect(compared, 'most levels are certain').toBeGreaterThan(0.8 * units * bits);
         }
 
         const gotSignatures = await readU32(gpu(), signatures);
@@ -200,7 +200,7 @@ describe(`hash-query (seed ${runSeed})`, () => {
                 values[bit]! > 0 ? 1 : 0,
               );
             }
-            expect(compared, 'nearly all bits are certain').toBeGreaterThanOrEqual(bits - 3);
+            expect(compared, 'most bits are certain').toBeGreaterThan(0.8 * bits);
           }
         }
         arena.dispose();
