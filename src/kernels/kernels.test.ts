@@ -1,6 +1,7 @@
 /** Every kernel's declaration against its WGSL, and every kernel within WebGPU's default limits. */
 import { describe, expect, test } from 'vitest';
 import { prepareAttend } from './attend/attend.ts';
+import { prepareAttendTail } from './attend/attend-tail.ts';
 import { prepareAttendPrefill } from './attend-prefill/attend-prefill.ts';
 import { prepareHashKeys } from './hash-keys/hash-keys.ts';
 import { prepareHashQuery } from './hash-query/hash-query.ts';
@@ -115,6 +116,7 @@ describe('WebGPU without extras', () => {
       columns: 8192,
     } as const;
     await prepareAttend(gpu(), { headDim: 256, group: 8, variant });
+    await prepareAttendTail(gpu(), { headDim: 256, group: 8, lists: 'kv-head', variant });
     await prepareAttendPrefill(gpu(), 256, { variant });
     const score = { kind: 'asymmetric', queryBits: 4, summed: 8 } as const;
     await prepareHashQuery(gpu(), { score, qHeads: 8, width: 256, variant });
