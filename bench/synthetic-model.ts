@@ -1,4 +1,6 @@
 /** A network of any shape with random weights made on the GPU: times without a checkpoint. */
+
+import { untrainedHashMaps } from '../src/engine/attention/model-hash-maps.ts';
 import type { GpuWeights, LayerWeights } from '../src/engine/load/gpu-weights.ts';
 import { Network } from '../src/engine/network/network.ts';
 import { Arena } from '../src/kernels/runtime/arena.ts';
@@ -34,7 +36,14 @@ export async function createSyntheticNetwork(
   plannedContext: number,
 ): Promise<Network> {
   const weights = await randomWeights(gpu, config);
-  return Network.create({ gpu, config, weights, rope: config.rope, plannedContext });
+  return Network.create({
+    gpu,
+    config,
+    weights,
+    rope: config.rope,
+    plannedContext,
+    openHashMaps: () => untrainedHashMaps(gpu, config),
+  });
 }
 
 async function randomWeights(gpu: Gpu, config: ModelConfig): Promise<GpuWeights> {

@@ -13,7 +13,28 @@ export type ModelReference =
 export type WeightsOption = 'q4' | 'q8' | 'f16' | 'stored';
 
 /** Chosen per engine, changeable between and inside generations; every policy fills the same interface. */
-export type AttentionOptions = { readonly mode: 'dense' };
+export type AttentionOptions = { readonly mode: 'dense' } | HashAttentionOptions;
+
+/** HashAttention (arXiv:2412.14468): learned signatures pick the tokens to attend to. Uses the maps in the model's
+ *  hash_attention.safetensors, or random projections where it has none. */
+export interface HashAttentionOptions {
+  readonly mode: 'hash';
+  /** How a query is compared with signatures; as the maps were trained unless told. */
+  readonly score?: 'asymmetric' | 'hamming';
+  /** One list of tokens for all query heads of a KV head, or, as published, one for each; 'kv-head' unless told. */
+  readonly lists?: 'kv-head' | 'query-head';
+  /** Tokens selected besides sink and window: a fraction of the context (1/16 unless told) or a number. */
+  readonly budget?: { readonly fraction: number } | { readonly tokens: number };
+  /** First and last tokens that are always attended to; 128 each unless told. */
+  readonly sink?: number;
+  readonly window?: number;
+  /** The unselected tokens enter as one more, their mean; on unless told when layer 0 is dense. */
+  readonly tail?: boolean;
+  /** Layers that attend to everything; layer 0 unless told. */
+  readonly denseLayers?: readonly number[];
+  /** Contexts of fewer tokens are attended to densely; 1024 unless told. */
+  readonly denseBelow?: number;
+}
 
 export interface EngineOptions {
   readonly model: ModelReference;

@@ -11,6 +11,12 @@ import type { TokenEngine, TokenEvent, TokenRequest } from './token-engine.ts';
 /** Batches kept in flight, so that the GPU never waits for the read-back. */
 const batchesInFlight = 2;
 
+/** Steps submitted together, and how many tokens each attends to. */
+interface Batch {
+  readonly records: Promise<ResultRecord[]>;
+  readonly attended: (contextTokens: number) => number;
+}
+
 /** A request taken up again after a lost device: `answered` was produced before. */
 export interface ResumableRequest extends TokenRequest {
   readonly answered?: readonly number[];
@@ -72,7 +78,7 @@ export class GpuTokenEngine implements TokenEngine {
     const kind = network.startSampling(request.sampling, request.prompt, answered, request.topLogprobs);
 
     const cachedTokens = Math.min(network.cache.commonPrefix(context), context.length - 1);
-    network.cache.truncate(cachedTokens);
+    network.truncate(cachedTokens);
     await network.ensureCapacity(context.length);
     const totalTokens = context.length;
     yield { kind: 'prefill', doneTokens: cachedTokens, totalTokens, cachedTokens };
@@ -97,8 +103,11 @@ export class GpuTokenEngine implements TokenEngine {
     const network = this.#network;
     const { signal } = start;
     const endTokens = new Set(request.endTokens);
-    const pending: Promise<ResultRecord[]>[] = [
-      network.submitFirst(kind, start.lastRow, start.contextTokens, start.index),
+    const pending: Batch[] = [
+      {
+        records: network.submitFirst(kind, start.lastRow, start.contextTokens, start.index),
+        attended: (contextTokens) => contextTokens, // the prompt is read densely
+      },
     ];
     let submitted = start.index + 1;
     let produced = start.index;
@@ -109,11 +118,13 @@ export class GpuTokenEngine implements TokenEngine {
       while (pending.length > 0) {
         while (pending.length < batchesInFlight && submitted < request.maxTokens && !signal.aborted) {
           const count = Math.min(this.#sizer.size, request.maxTokens - submitted);
-          await network.ensureCapacity(start.contextTokens - start.index + submitted - 1 + count);
-          pending.push(network.submitSteps(kind, submitted, count));
+          await network.prepareSteps(start.contextTokens - start.index + submitted - 1, count);
+          const records = network.submitSteps(kind, submitted, count);
+          pending.push({ records, attended: network.attendedCounter() });
           submitted += count;
         }
-        const records = await pending.shift()!;
+        const { records: arriving, attended } = pending.shift()!;
+        const records = await arriving;
         this.#sizer.finished(records.length);
         for (const record of records) {
           if (signal.aborted) return;
@@ -128,14 +139,14 @@ export class GpuTokenEngine implements TokenEngine {
             isEnd,
             ...(request.topLogprobs === null ? {} : { logprob: logprobOf(record) }),
             contextTokens,
-            attendedTokens: network.attendedTokens(contextTokens - 1),
+            attendedTokens: attended(contextTokens - 1),
           };
           if (isEnd) return;
         }
       }
     } finally {
       // steps already submitted still write behind the end of the cache: let them finish before the next request
-      await Promise.allSettled(pending);
+      await Promise.allSettled(pending.map(({ records }) => records));
     }
   }
 

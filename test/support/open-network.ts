@@ -1,5 +1,6 @@
 /** A model of the repository on a test's device: files → weights → network, as the engine does it. */
 import type { WeightsOption } from '../../src/engine/api.ts';
+import { loadModelHashMaps } from '../../src/engine/attention/model-hash-maps.ts';
 import { loadWeights } from '../../src/engine/load/load-weights.ts';
 import { openModel } from '../../src/engine/load/open-model.ts';
 import type { WeightsChoice } from '../../src/engine/load/weight-formats.ts';
@@ -28,5 +29,12 @@ export async function openNetwork(
   });
   const weights = await loadWeights(gpu, source, plan);
   const plannedContext = options.context ?? Math.min(config.trainedContext, 8192);
-  return Network.create({ gpu, config, weights, rope: config.rope, plannedContext });
+  return Network.create({
+    gpu,
+    config,
+    weights,
+    rope: config.rope,
+    plannedContext,
+    openHashMaps: () => loadModelHashMaps(gpu, source, config),
+  });
 }

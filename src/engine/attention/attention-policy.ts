@@ -19,7 +19,7 @@ export interface AttentionLayer {
 }
 
 export interface AttentionPolicy {
-  readonly name: 'dense';
+  readonly name: 'dense' | 'hash';
   /** The dispatches from rotated query to attended values. */
   attend(arena: Arena, layer: AttentionLayer): readonly Dispatch[];
   /** Tokens attended per KV head when the context holds `contextTokens`. */

@@ -10,9 +10,12 @@ import { packHistory, packLogitBias, packSamplingParams } from '../../kernels/sa
 import type { ModelConfig } from '../../model/config.ts';
 import type { RopeConfig } from '../../model/rope-config.ts';
 import { ropeTable } from '../../model/rope-table.ts';
-import type { AttentionOptions, MemoryUse } from '../api.ts';
+import type { AttentionOptions, HashAttentionOptions, MemoryUse } from '../api.ts';
 import type { AttentionPolicy } from '../attention/attention-policy.ts';
 import { denseAttention } from '../attention/dense.ts';
+import type { HashAttention } from '../attention/hash-attention.ts';
+import { hashChoices } from '../attention/hash-choices.ts';
+import { centreOnKeys, type ModelHashMaps } from '../attention/model-hash-maps.ts';
 import type { GpuWeights } from '../load/gpu-weights.ts';
 import { allocating } from '../memory/allocating.ts';
 import type { TokenSampling } from '../token-engine.ts';
@@ -23,6 +26,9 @@ import { type NetworkKernels, prepareNetworkKernels } from './network-kernels.ts
 import { Prefill } from './prefill.ts';
 import { ringSlots, TokenReadback } from './token-readback.ts';
 
+/** HashAttention is imported when it is first wanted: most pages start without it. */
+type HashModule = typeof import('../attention/hash-attention.ts');
+
 export interface NetworkOptions {
   readonly gpu: Gpu;
   readonly config: ModelConfig;
@@ -30,6 +36,8 @@ export interface NetworkOptions {
   /** The model's own, or the one extended beyond its training. */
   readonly rope: RopeConfig;
   readonly plannedContext: number;
+  /** Gives the signature maps when HashAttention is first wanted. */
+  readonly openHashMaps: () => Promise<ModelHashMaps>;
 }
 
 export class Network {
@@ -47,6 +55,13 @@ export class Network {
   readonly #sampling: SamplerBuffers;
   readonly #readback: TokenReadback;
   #policies: readonly AttentionPolicy[] = [];
+  readonly #openHashMaps: () => Promise<ModelHashMaps>;
+  #hashMaps: ModelHashMaps | undefined;
+  /** What `setAttention` asked for; it holds from the next steps prepared. */
+  #wanted: AttentionOptions = { mode: 'dense' };
+  #hash: HashAttention | undefined;
+  /** Whether the steps prepared last use HashAttention. */
+  #isSparse = false;
   #decoder: Decoder | undefined;
   #stepArena: Arena;
 
@@ -92,6 +107,7 @@ export class Network {
     this.config = config;
     this.weights = weights;
     this.plannedContext = options.plannedContext;
+    this.#openHashMaps = options.openHashMaps;
     this.#arena = parts.arena;
     this.#stepArena = new Arena(gpu);
     this.act = parts.act;
@@ -117,15 +133,60 @@ export class Network {
     }
   }
 
+  /** Holds from the next steps prepared. */
   setAttention(options: AttentionOptions): void {
-    invariant(options.mode === 'dense', `unknown attention mode ${options.mode}`);
+    this.#wanted = options;
+    this.#hash?.dispose();
+    this.#hash = undefined;
     this.#forgetDecoder();
   }
 
-  /** Tokens attended per KV head and step, averaged over the layers. */
-  attendedTokens(contextTokens: number): number {
-    const counts = this.#policies.map((policy) => policy.attendedTokens(contextTokens));
-    return Math.round(counts.reduce((sum, count) => sum + count, 0) / Math.max(1, counts.length));
+  /** Cuts the cache, and what follows from it, back to `tokens`. */
+  truncate(tokens: number): void {
+    this.cache.truncate(tokens);
+    this.#hash?.truncate(tokens);
+  }
+
+  /** Makes everything ready for `count` steps, the first of them at `position`: room in the cache, and, where they attend
+   *  sparsely, signatures of all tokens before.
+   *  @throws AppError "out-of-memory"; "invalid-request" for attention options; what reading signature maps throws. */
+  async prepareSteps(position: number, count: number): Promise<void> {
+    await this.ensureCapacity(position + count);
+    const wanted = this.#wanted;
+    const isSparse =
+      wanted.mode === 'hash' && (await this.#hashFor(wanted)).choices.denseBelow <= position + 1;
+    let isStale = isSparse !== this.#isSparse;
+    this.#isSparse = isSparse;
+    if (isSparse && this.#hash) {
+      isStale = (await this.#hash.catchUp(position)) || isStale;
+      this.#hash.advance(position + count);
+    }
+    if (isStale) this.#forgetDecoder();
+  }
+
+  async #hashFor(options: HashAttentionOptions): Promise<HashAttention> {
+    if (this.#hash) return this.#hash;
+    const gpu = this.#gpu;
+    const { config, cache } = this;
+    if (!this.#hashMaps) {
+      const opened = await this.#openHashMaps();
+      if (opened.untrained) await centreOnKeys(gpu, config, opened.untrained, cache, cache.length);
+      this.#hashMaps = opened;
+    }
+    const { maps, facts } = this.#hashMaps;
+    const choices = hashChoices(options, facts, config.layers);
+    const { HashAttention }: HashModule = await import('../attention/hash-attention.ts');
+    this.#hash = await HashAttention.create({ gpu, config, maps, choices, cache });
+    return this.#hash;
+  }
+
+  /** Tokens that the steps prepared last attend to per KV head, averaged over the layers, by tokens in the context. */
+  attendedCounter(): (contextTokens: number) => number {
+    const { policies } = this;
+    return (contextTokens) => {
+      const counts = policies.map((policy) => policy.attendedTokens(contextTokens));
+      return Math.round(counts.reduce((sum, count) => sum + count, 0) / counts.length);
+    };
   }
 
   /** Writes a request's sampling choices to the GPU; returns which list they need. */
@@ -175,7 +236,11 @@ export class Network {
       this.#attend.partialsShape(kvHeads, splits),
     );
     const dense = denseAttention({ attend: this.#attend, partials, kvHeads, splits });
-    this.#policies = Array.from({ length: layers }, () => dense);
+    const sparse = this.#isSparse ? this.#hash : undefined;
+    const hashed = sparse?.policy(this.#stepArena);
+    this.#policies = Array.from({ length: layers }, (_, index) =>
+      hashed && !sparse?.choices.denseLayers.has(index) ? hashed : dense,
+    );
     this.#decoder = new Decoder({
       gpu: this.#gpu,
       kernels: this.kernels,
@@ -198,8 +263,8 @@ export class Network {
 
   memory(): MemoryUse {
     return {
-      weightBytes: this.weights.byteLength,
-      kvCacheBytes: this.cache.byteLength,
+      weightBytes: this.weights.byteLength + (this.#hashMaps?.maps.byteLength ?? 0),
+      kvCacheBytes: this.cache.byteLength + (this.#hash?.byteLength ?? 0),
       scratchBytes: this.#arena.byteLength + this.#stepArena.byteLength + this.prefill.byteLength,
     };
   }
@@ -208,6 +273,8 @@ export class Network {
     this.#forgetDecoder();
     this.#readback.dispose();
     this.prefill.dispose();
+    this.#hash?.dispose();
+    this.#hashMaps?.maps.dispose();
     this.cache.dispose();
     this.#arena.dispose();
     this.weights.dispose();

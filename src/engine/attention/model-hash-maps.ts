@@ -1,0 +1,68 @@
+/** The signature maps of a model: those beside its weights, or random projections where there are none. */
+import type { Gpu } from '../../kernels/runtime/gpu.ts';
+import { readBytes } from '../../kernels/runtime/readback.ts';
+import { floatFromHalf } from '../../kernels/shared/half.ts';
+import type { ModelConfig } from '../../model/config.ts';
+import type { GpuHashMaps } from '../load/gpu-hash-maps.ts';
+import { loadHashMaps, openHashMaps } from '../load/load-hash-maps.ts';
+import {
+  centringTokens,
+  createUntrainedHashMaps,
+  type UntrainedHashMaps,
+} from '../load/untrained-hash-maps.ts';
+import type { KvCache } from '../network/kv-cache.ts';
+import type { ModelSource } from '../source/model-source.ts';
+import type { MapFacts } from './hash-choices.ts';
+
+export interface ModelHashMaps {
+  readonly maps: GpuHashMaps;
+  readonly facts: MapFacts;
+  /** Random projections, to be centred on the first keys before anything is hashed; null where maps were trained. */
+  readonly untrained: UntrainedHashMaps | null;
+}
+
+/** @throws AppError whatever reading and checking the file throws. */
+export async function loadModelHashMaps(
+  gpu: Gpu,
+  source: ModelSource,
+  config: ModelConfig,
+): Promise<ModelHashMaps> {
+  try {
+    const trained = await openHashMaps(source, config);
+    if (trained) return { maps: await loadHashMaps(gpu, source, trained), facts: trained, untrained: null };
+  } finally {
+    source.close();
+  }
+  return untrainedHashMaps(gpu, config);
+}
+
+export async function untrainedHashMaps(gpu: Gpu, config: ModelConfig): Promise<ModelHashMaps> {
+  const untrained = await createUntrainedHashMaps(gpu, config, { bits: 32, seed: 1 });
+  const facts = { score: 'asymmetric', queryBits: 4, sharing: 'kv-head' } as const;
+  return { maps: untrained, facts, untrained };
+}
+
+/** Sets the key biases of random projections from the mean of the first cached keys, once. */
+export async function centreOnKeys(
+  gpu: Gpu,
+  config: ModelConfig,
+  untrained: UntrainedHashMaps,
+  cache: KvCache,
+  tokens: number,
+): Promise<void> {
+  const { kvHeads, headDim } = config;
+  const count = Math.min(tokens, centringTokens);
+  const bytes = count * headDim * 2;
+  for (let layer = 0; layer < config.layers; layer++) {
+    const means = new Float32Array(kvHeads * headDim);
+    const { buffer } = cache.layer(layer).key;
+    for (let head = 0; head < kvHeads; head++) {
+      const offset = head * cache.capacity * headDim * 2;
+      const halves = new Uint16Array(await readBytes(gpu, { buffer, offset }, Math.ceil(bytes / 4) * 4));
+      for (let i = 0; i < count * headDim; i++) {
+        means[head * headDim + (i % headDim)]! += floatFromHalf(halves[i]!) / count;
+      }
+    }
+    untrained.centre(layer, means);
+  }
+}
