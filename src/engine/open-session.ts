@@ -3,7 +3,6 @@ import { AppError } from '../errors.ts';
 import { type Gpu, openGpu } from '../kernels/runtime/gpu.ts';
 import { extendContext } from '../model/rope-config.ts';
 import type { DeviceSummary, EngineOptions, LoadProgress, MemoryPlan } from './api.ts';
-import { loadModelHashMaps } from './attention/model-hash-maps.ts';
 import { GpuTokenEngine } from './gpu-token-engine.ts';
 import { loadWeights } from './load/load-weights.ts';
 import { planMemory } from './load/memory-plan.ts';
@@ -69,7 +68,10 @@ export async function openSession(
       weights,
       rope,
       plannedContext: contextLength,
-      openHashMaps: () => loadModelHashMaps(gpu, model.source, model.config),
+      openHashMaps: async () => {
+        const { loadModelHashMaps } = await import('./attention/model-hash-maps.ts');
+        return loadModelHashMaps(gpu, model.source, model.config);
+      },
     });
     return new GpuTokenEngine(gpu, network);
   } catch (error) {

@@ -14,8 +14,7 @@ import type { AttentionOptions, HashAttentionOptions, MemoryUse } from '../api.t
 import type { AttentionPolicy } from '../attention/attention-policy.ts';
 import { denseAttention } from '../attention/dense.ts';
 import type { HashAttention } from '../attention/hash-attention.ts';
-import { hashChoices } from '../attention/hash-choices.ts';
-import { centreOnKeys, type ModelHashMaps } from '../attention/model-hash-maps.ts';
+import type { ModelHashMaps } from '../attention/model-hash-maps.ts';
 import type { GpuWeights } from '../load/gpu-weights.ts';
 import { allocating } from '../memory/allocating.ts';
 import type { TokenSampling } from '../token-engine.ts';
@@ -25,9 +24,6 @@ import { KvCache } from './kv-cache.ts';
 import { type NetworkKernels, prepareNetworkKernels } from './network-kernels.ts';
 import { Prefill } from './prefill.ts';
 import { ringSlots, TokenReadback } from './token-readback.ts';
-
-/** HashAttention is imported when it is first wanted: most pages start without it. */
-type HashModule = typeof import('../attention/hash-attention.ts');
 
 export interface NetworkOptions {
   readonly gpu: Gpu;
@@ -166,17 +162,10 @@ export class Network {
 
   async #hashFor(options: HashAttentionOptions): Promise<HashAttention> {
     if (this.#hash) return this.#hash;
-    const gpu = this.#gpu;
-    const { config, cache } = this;
-    if (!this.#hashMaps) {
-      const opened = await this.#openHashMaps();
-      if (opened.untrained) await centreOnKeys(gpu, config, opened.untrained, cache, cache.length);
-      this.#hashMaps = opened;
-    }
-    const { maps, facts } = this.#hashMaps;
-    const choices = hashChoices(options, facts, config.layers);
-    const { HashAttention }: HashModule = await import('../attention/hash-attention.ts');
-    this.#hash = await HashAttention.create({ gpu, config, maps, choices, cache });
+    const { openHashAttention, openMaps } = await import('../attention/open-hash-attention.ts');
+    const parts = { gpu: this.#gpu, config: this.config, cache: this.cache };
+    this.#hashMaps ??= await openMaps(this.#openHashMaps, parts);
+    this.#hash = await openHashAttention({ ...parts, maps: this.#hashMaps, options });
     return this.#hash;
   }
 
