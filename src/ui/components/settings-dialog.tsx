@@ -1,6 +1,7 @@
 import { useId } from 'preact/hooks';
 import { useApp } from '../state/app-state.ts';
 import type { Settings, Theme } from '../state/settings.ts';
+import { AttentionFields } from './attention-fields.tsx';
 import { Modal } from './modal.tsx';
 import { SamplingFields } from './sampling-fields.tsx';
 import { StoredModels } from './stored-models.tsx';
@@ -11,7 +12,7 @@ const themes: readonly (readonly [Theme, string])[] = [
   ['dark', 'Dark'],
 ];
 
-/** Settings for all conversations; kept in this browser. They apply from the next answer on. */
+/** Settings for all conversations; kept in this browser. Attention holds from the next token on, the rest from the next answer. */
 export function SettingsDialog({ onClose }: { readonly onClose: () => void }) {
   const { model, settings } = useApp();
   const promptId = useId();
@@ -43,8 +44,10 @@ export function SettingsDialog({ onClose }: { readonly onClose: () => void }) {
         />
       </section>
       <section>
-        <h3>Attention</h3>
-        <p>Dense: every token attends to all tokens before it.</p>
+        <AttentionFields
+          attention={settings.value.attention}
+          onChange={(attention) => change({ attention })}
+        />
       </section>
       <section>
         <fieldset class="choices">

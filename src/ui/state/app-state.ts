@@ -1,8 +1,9 @@
 /** Everything the page's components share, made once by main and handed down by context. */
-import { effect, type ReadonlySignal, type Signal, signal } from '@preact/signals';
+import { computed, effect, type ReadonlySignal, type Signal, signal } from '@preact/signals';
 import { createContext } from 'preact';
 import { useContext } from 'preact/hooks';
 import type { StoredModel } from '../../engine/index.ts';
+import { attentionOptions } from './attention-settings.ts';
 import { type ChatSession, createChatSession } from './chat-session.ts';
 import { createFrameQueue } from './frame-queue.ts';
 import { emptyDraft, type ModelDraft } from './model-choice.ts';
@@ -38,7 +39,12 @@ export interface AppState {
 export function createAppState(door: EngineDoor, storage: ModelStorage, config: PageConfig): AppState {
   const settings = persistedSignal('pivotal.settings', parseSettings);
   const announcement = signal('');
-  const model = createModelSession(door);
+  // Its own step: changes of other settings leave its value, and so the engine, alone.
+  const attention = computed(() => settings.value.attention);
+  const model = createModelSession(
+    door,
+    computed(() => attentionOptions(attention.value)),
+  );
   const chat = createChatSession({
     completions: () => {
       const state = model.state.peek();

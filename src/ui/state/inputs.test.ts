@@ -1,12 +1,13 @@
 import { describe, expect, test } from 'vitest';
 import { AppError } from '../../engine/index.ts';
+import { attentionOptions, defaultAttention, parseAttention } from './attention-settings.ts';
 import { answerAdvice, faultFrom, loadAdvice } from './fault.ts';
 import { formatBytes, formatDuration, formatParameters, formatRate } from './format.ts';
 import { choiceFromDraft, emptyDraft } from './model-choice.ts';
+import { parseTyped } from './number-range.ts';
 import { parsePageConfig } from './page-config.ts';
 import {
   defaultSettings,
-  parseSampling,
   parseSettings,
   samplingFields,
   toRequestFields,
@@ -117,20 +118,21 @@ describe('settings', () => {
   const field = (name: string) => samplingFields.find((candidate) => candidate.name === name)!;
 
   test('empty means the model decides; what is not allowed is refused', () => {
-    expect(parseSampling(field('temperature'), '  ')).toBe(null);
-    expect(parseSampling(field('temperature'), '0')).toBe(0);
-    expect(parseSampling(field('temperature'), '0.7')).toBe(0.7);
-    expect(parseSampling(field('temperature'), '-1')).toBe(undefined);
-    expect(parseSampling(field('topP'), '1.01')).toBe(undefined);
-    expect(parseSampling(field('topK'), '2.5')).toBe(undefined);
-    expect(parseSampling(field('seed'), 'abc')).toBe(undefined);
-    expect(parseSampling(field('seed'), '4294967296')).toBe(undefined);
+    expect(parseTyped(field('temperature'), '  ')).toBe(null);
+    expect(parseTyped(field('temperature'), '0')).toBe(0);
+    expect(parseTyped(field('temperature'), '0.7')).toBe(0.7);
+    expect(parseTyped(field('temperature'), '-1')).toBe(undefined);
+    expect(parseTyped(field('topP'), '1.01')).toBe(undefined);
+    expect(parseTyped(field('topK'), '2.5')).toBe(undefined);
+    expect(parseTyped(field('seed'), 'abc')).toBe(undefined);
+    expect(parseTyped(field('seed'), '4294967296')).toBe(undefined);
   });
 
   test('what was stored comes back; anything else becomes the default', () => {
     const settings = {
       systemPrompt: 's',
       sampling: { ...defaultSettings.sampling, topP: 0.9, seed: 1 },
+      attention: { mode: 'sparse' as const, selectedOneIn: 64, sink: 0, window: 7, denseBelow: null },
       theme: 'dark' as const,
     };
     expect(parseSettings(JSON.parse(JSON.stringify(settings)))).toEqual(settings);
@@ -150,6 +152,33 @@ describe('settings', () => {
       temperature: 0,
       min_p: 0.1,
     });
+  });
+});
+
+describe('attention settings', () => {
+  test('dense asks for nothing else; sparse names every number, standard ones where fields are empty', () => {
+    expect(attentionOptions({ ...defaultAttention, sink: 3 })).toEqual({ mode: 'dense' });
+    expect(attentionOptions({ ...defaultAttention, mode: 'sparse' })).toEqual({
+      mode: 'hash',
+      budget: { fraction: 1 / 16 },
+      sink: 128,
+      window: 128,
+      denseBelow: 1024,
+    });
+    expect(
+      attentionOptions({ mode: 'sparse', selectedOneIn: 64, sink: 0, window: 5, denseBelow: 0 }),
+    ).toEqual({ mode: 'hash', budget: { fraction: 1 / 64 }, sink: 0, window: 5, denseBelow: 0 });
+  });
+
+  test.each([
+    { mode: 'hash' },
+    { selectedOneIn: 5 },
+    { selectedOneIn: '8' },
+    { sink: -1 },
+    { window: 0 },
+    { denseBelow: 1.5 },
+  ])('%j is not used', (stored) => {
+    expect(parseAttention(stored)).toEqual(defaultAttention);
   });
 });
 

@@ -1,5 +1,12 @@
+import { signal } from '@preact/signals';
 import { describe, expect, test } from 'vitest';
-import { AppError, type Engine, type EngineOptions, type MemoryPlan } from '../../engine/index.ts';
+import {
+  AppError,
+  type AttentionOptions,
+  type Engine,
+  type EngineOptions,
+  type MemoryPlan,
+} from '../../engine/index.ts';
 import type { ModelChoice } from './model-choice.ts';
 import { createModelSession } from './model-session.ts';
 import { unsetSampling } from './settings.ts';
@@ -19,22 +26,31 @@ interface Pending {
 function setUp(problems: readonly string[] = []) {
   const engines: Pending[] = [];
   const disposed: string[] = [];
-  const session = createModelSession({
-    planModel: async () => ({ problems }) as unknown as MemoryPlan,
-    createEngine: (options) =>
-      new Promise((resolve, reject) => {
-        engines.push({ options, resolve, reject });
-      }),
-  });
+  const attention = signal<AttentionOptions>({ mode: 'dense' });
+  const applied: string[] = [];
+  const session = createModelSession(
+    {
+      planModel: async () => ({ problems }) as unknown as MemoryPlan,
+      createEngine: (options) =>
+        new Promise((resolve, reject) => {
+          engines.push({ options, resolve, reject });
+        }),
+    },
+    attention,
+  );
   const engine = (name: string) =>
     ({
       model: { name },
+      setAttention: async ({ mode }: AttentionOptions) => {
+        applied.push(`${name} ${mode}`);
+        if (name === 'refusing') throw new AppError('invalid-request', `not ${mode}`);
+      },
       memory: async () => ({ weightBytes: 1, kvCacheBytes: 2, scratchBytes: 3 }),
       dispose: async () => {
         disposed.push(name);
       },
     }) as unknown as Engine;
-  return { session, engines, disposed, engine };
+  return { session, attention, applied, engines, disposed, engine };
 }
 
 const settled = () => new Promise<void>((resolve) => setTimeout(resolve, 0));
@@ -155,5 +171,35 @@ describe('the model session', () => {
       fault: { code: 'device-lost', message: 'gave up' },
     });
     expect(disposed).toEqual(['a']);
+  });
+
+  test('attention is set when a model becomes ready and at every change, never while none is', async () => {
+    const { session, attention, applied, engines, engine } = setUp();
+    const loading = session.load(choice('a'));
+    await settled();
+    attention.value = { mode: 'hash' };
+    expect(applied).toEqual([]);
+    engines[0]!.resolve(engine('a'));
+    await loading;
+    expect(applied).toEqual(['a hash']);
+    attention.value = { mode: 'dense' };
+    expect(applied).toEqual(['a hash', 'a dense']);
+    const next = session.load(choice('b'));
+    await settled();
+    engines[1]!.resolve(engine('b'));
+    await next;
+    expect(applied).toEqual(['a hash', 'a dense', 'b dense']);
+  });
+
+  test('attention that an engine refuses is a warning; the model stays', async () => {
+    const { session, attention, engines, engine } = setUp();
+    const loading = session.load(choice('refusing'));
+    await settled();
+    engines[0]!.resolve(engine('refusing'));
+    await loading;
+    attention.value = { mode: 'hash' };
+    await settled();
+    expect(session.warnings.value).toEqual(['not dense', 'not hash']);
+    expect(session.state.value.kind).toBe('ready');
   });
 });

@@ -1,6 +1,13 @@
 /** The one loaded model: loading it, losing it, replacing it. Knows nothing of the conversation. */
-import { batch, type ReadonlySignal, signal } from '@preact/signals';
-import type { Engine, EngineOptions, LoadProgress, MemoryPlan, MemoryUse } from '../../engine/index.ts';
+import { batch, effect, type ReadonlySignal, signal } from '@preact/signals';
+import type {
+  AttentionOptions,
+  Engine,
+  EngineOptions,
+  LoadProgress,
+  MemoryPlan,
+  MemoryUse,
+} from '../../engine/index.ts';
 import { type Fault, faultFrom } from './fault.ts';
 import type { ModelChoice } from './model-choice.ts';
 import { type SamplingSettings, unsetSampling } from './settings.ts';
@@ -26,7 +33,7 @@ export interface ModelSession {
   readonly state: ReadonlySignal<ModelState>;
   /** Why the engine is rebuilding itself after losing its device; null while all is well. */
   readonly recovering: ReadonlySignal<string | null>;
-  /** What went wrong while loading without stopping it, e.g. no room to keep the download; each text once. */
+  /** What went wrong without stopping anything, e.g. no room to keep the download; each text once. */
   readonly warnings: ReadonlySignal<readonly string[]>;
   readonly memory: ReadonlySignal<MemoryUse | null>;
   /** Good sampling values of the chosen model, as far as the page knows any. */
@@ -41,13 +48,30 @@ export interface ModelSession {
   refreshMemory(): Promise<void>;
 }
 
-export function createModelSession(door: EngineDoor): ModelSession {
+/** attention: what the loaded model uses, from the moment it is ready and at every change. */
+export function createModelSession(
+  door: EngineDoor,
+  attention: ReadonlySignal<AttentionOptions>,
+): ModelSession {
   const state = signal<ModelState>({ kind: 'none' });
   const recovering = signal<string | null>(null);
   const warnings = signal<readonly string[]>([]);
   const memory = signal<MemoryUse | null>(null);
   let loading = new AbortController();
   let engine: Engine | null = null;
+
+  effect(() => {
+    const current = state.value;
+    const options = attention.value;
+    if (current.kind !== 'ready') return;
+    current.engine.setAttention(options).catch((error: unknown) => {
+      if (state.peek() === current) warn(faultFrom(error).message);
+    });
+  });
+
+  function warn(message: string): void {
+    warnings.value = [...new Set([...warnings.value, message])];
+  }
 
   /** Frees the engine in use, if any; one that is broken already has nothing left to free. */
   async function dispose(): Promise<void> {
@@ -96,7 +120,7 @@ export function createModelSession(door: EngineDoor): ModelSession {
               recovering.value = null;
               return;
             case 'warning':
-              warnings.value = [...new Set([...warnings.value, status.warning.message])];
+              warn(status.warning.message);
               return;
             case 'recovering':
               recovering.value = status.reason;

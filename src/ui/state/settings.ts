@@ -1,5 +1,7 @@
-/** What a person sets once for all conversations: system prompt, sampling, appearance. */
+/** What a person sets once for all conversations: system prompt, sampling, attention, appearance. */
 import type { ChatCompletionRequest } from '../../engine/index.ts';
+import { type AttentionSettings, defaultAttention, parseAttention } from './attention-settings.ts';
+import { isAllowed, type NumberRange } from './number-range.ts';
 
 export type Theme = 'system' | 'light' | 'dark';
 
@@ -19,18 +21,14 @@ export interface SamplingSettings {
 export interface Settings {
   readonly systemPrompt: string;
   readonly sampling: SamplingSettings;
+  readonly attention: AttentionSettings;
   readonly theme: Theme;
 }
 
 export type SamplingName = keyof SamplingSettings;
 
-export interface SamplingField {
+export interface SamplingField extends NumberRange {
   readonly name: SamplingName;
-  readonly label: string;
-  readonly hint: string;
-  readonly min: number;
-  readonly max: number;
-  readonly step: number;
 }
 
 /** Every sampling setting with the values it may take; integers where `step` is 1. */
@@ -80,19 +78,12 @@ export const unsetSampling: SamplingSettings = {
   maxTokens: null,
 };
 
-export const defaultSettings: Settings = { systemPrompt: '', sampling: unsetSampling, theme: 'system' };
-
-/** What a person typed as a setting's value: null when left empty, undefined when it is not allowed. */
-export function parseSampling(field: SamplingField, typed: string): number | null | undefined {
-  if (typed.trim() === '') return null;
-  const value = Number(typed);
-  return isAllowed(field, value) ? value : undefined;
-}
-
-function isAllowed(field: SamplingField, value: unknown): value is number {
-  if (typeof value !== 'number' || !Number.isFinite(value)) return false;
-  return value >= field.min && value <= field.max && (field.step !== 1 || Number.isInteger(value));
-}
+export const defaultSettings: Settings = {
+  systemPrompt: '',
+  sampling: unsetSampling,
+  attention: defaultAttention,
+  theme: 'system',
+};
 
 /** Settings from stored JSON of any shape or age: what cannot be used falls back to the default. */
 export function parseSettings(stored: unknown): Settings {
@@ -100,6 +91,7 @@ export function parseSettings(stored: unknown): Settings {
   return {
     systemPrompt: typeof record.systemPrompt === 'string' ? record.systemPrompt : '',
     sampling: parseSamplingSettings(record.sampling),
+    attention: parseAttention(record.attention),
     theme: record.theme === 'light' || record.theme === 'dark' ? record.theme : 'system',
   };
 }
