@@ -27,8 +27,10 @@ describe.each(models)('HashAttention in %s', (name) => {
     for (const network of opened.splice(0)) network.dispose();
   });
 
-  async function open(): Promise<{ network: Network; engine: GpuTokenEngine; golden: TinyGolden }> {
-    const network = await openNetwork(gpu(), new MemorySource(await readTinyModel(name)), { context: 1024 });
+  async function open(
+    context = 1024,
+  ): Promise<{ network: Network; engine: GpuTokenEngine; golden: TinyGolden }> {
+    const network = await openNetwork(gpu(), new MemorySource(await readTinyModel(name)), { context });
     opened.push(network);
     const json = await readTestFile(`golden/tiny/${name}.json`);
     const golden = JSON.parse(new TextDecoder().decode(json!)) as TinyGolden;
@@ -99,6 +101,12 @@ describe.each(models)('HashAttention in %s', (name) => {
       const length = contextTokens - 1;
       expect(attendedTokens, `${length} tokens`).toBe(length < 50 ? length : 11);
     }
+  });
+
+  test('a planned context of any length will do', async () => {
+    const { engine, golden } = await open(163);
+    engine.setAttention(covering);
+    expectGolden(await answer(engine, golden.prompt_ids, 123), golden);
   });
 
   test('options that make no sense are refused by name', async () => {

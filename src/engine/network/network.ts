@@ -64,8 +64,10 @@ export class Network {
   static async create(options: NetworkOptions): Promise<Network> {
     const { gpu, config, weights, rope, plannedContext } = options;
     const arena = new Arena(gpu);
-    const table = ropeTable(rope, config.headDim, plannedContext);
-    const shape = [plannedContext, config.headDim / 2];
+    // kernels read signatures four tokens at a time
+    const room = Math.ceil(plannedContext / 4) * 4;
+    const table = ropeTable(rope, config.headDim, room);
+    const shape = [room, config.headDim / 2];
     const [ropeTensors, act] = await allocating(
       gpu,
       'activations and RoPE tables',
@@ -82,7 +84,7 @@ export class Network {
       prepareNetworkKernels(gpu, config, weights, ropeTensors),
       prepareAttend(gpu, { headDim: config.headDim, group: config.qHeads / config.kvHeads }),
       prepareSampler(gpu, { vocab: config.vocab, ringSlots }),
-      KvCache.create(gpu, { ...config, plannedContext }),
+      KvCache.create(gpu, { ...config, plannedContext: room }),
     ]);
     return new Network(options, { arena, act, kernels, attend, sampler, cache });
   }
