@@ -117,8 +117,9 @@ export class GpuTokenEngine implements TokenEngine {
     try {
       while (pending.length > 0) {
         while (pending.length < batchesInFlight && submitted < request.maxTokens && !signal.aborted) {
-          const count = Math.min(this.#sizer.size, request.maxTokens - submitted);
-          await network.prepareSteps(start.contextTokens - start.index + submitted - 1, count);
+          const most = Math.min(this.#sizer.size, request.maxTokens - submitted);
+          const position = start.contextTokens - start.index + submitted - 1;
+          const count = await network.prepareSteps(position, most);
           const records = network.submitSteps(kind, submitted, count);
           pending.push({ records, attended: network.attendedCounter() });
           submitted += count;

@@ -145,14 +145,17 @@ export class Network {
     this.#hash?.truncate(tokens);
   }
 
-  /** Makes everything ready for `count` steps, the first of them at `position`: room in the cache, and, where they attend
-   *  sparsely, signatures of all tokens before.
+  /** Makes everything ready for steps from `position` on: room in the cache, and, where they attend sparsely, signatures
+   *  of all tokens before. Returns how many of `most` steps may be submitted together: those on one side of the length
+   *  from which attention is sparse.
    *  @throws AppError "out-of-memory"; "invalid-request" for attention options; what reading signature maps throws. */
-  async prepareSteps(position: number, count: number): Promise<void> {
-    await this.ensureCapacity(position + count);
+  async prepareSteps(position: number, most: number): Promise<number> {
     const wanted = this.#wanted;
-    const isSparse =
-      wanted.mode === 'hash' && (await this.#hashFor(wanted)).choices.denseBelow <= position + 1;
+    const hash = wanted.mode === 'hash' ? await this.#hashFor(wanted) : undefined;
+    const denseSteps = hash ? Math.max(0, hash.choices.denseBelow - 1 - position) : most;
+    const isSparse = denseSteps === 0;
+    const count = isSparse ? most : Math.min(most, denseSteps);
+    await this.ensureCapacity(position + count);
     let isStale = isSparse !== this.#isSparse;
     this.#isSparse = isSparse;
     if (isSparse && this.#hash) {
@@ -160,6 +163,7 @@ export class Network {
       this.#hash.advance(position + count);
     }
     if (isStale) this.#forgetDecoder();
+    return count;
   }
 
   async #hashFor(options: HashAttentionOptions): Promise<HashAttention> {
