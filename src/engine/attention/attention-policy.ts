@@ -18,10 +18,30 @@ export interface AttentionLayer {
   readonly attended: Tensor;
 }
 
+/** The tokens attended to out of `contextTokens`: [0, sinkEnd), [windowStart, contextTokens) and `selected` of those
+ *  between, as kernels/shared/budget.wgsl counts them. */
+export interface AttendedSet {
+  readonly sinkEnd: number;
+  readonly windowStart: number;
+  readonly selected: number;
+}
+
+/** Where the tokens that a layer selected are to be read. */
+export interface SelectedTokens {
+  /** Run after the layer's `attend`, in the same step, they fill `tokenLists`; often there is nothing left to do. */
+  readonly dispatches: readonly Dispatch[];
+  /** u32 [lists, list capacity]: ascending; as many as `AttendedSet.selected` says. One list per KV head, or one per query
+   *  head. */
+  readonly tokenLists: Tensor;
+}
+
 export interface AttentionPolicy {
   readonly name: 'dense' | 'hash';
   /** The dispatches from rotated query to attended values. */
   attend(arena: Arena, layer: AttentionLayer): readonly Dispatch[];
   /** Tokens attended per KV head when the context holds `contextTokens`. */
   attendedTokens(contextTokens: number): number;
+  attendedSet(contextTokens: number): AttendedSet;
+  /** On request, for whoever looks into a step; absent where nothing is selected. */
+  selectedTokens?(arena: Arena, layer: AttentionLayer): SelectedTokens;
 }

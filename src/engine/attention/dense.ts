@@ -29,5 +29,6 @@ export function denseAttention({ attend, partials, kvHeads, splits }: DenseOptio
       attend.merge(arena, { label: `layer[${index}].attention`, partials, out: attended, kvHeads, splits }),
     ],
     attendedTokens: (contextTokens) => contextTokens,
+    attendedSet: () => ({ sinkEnd: 0, windowStart: 0, selected: 0 }),
   };
 }

@@ -97,6 +97,8 @@ export class HashAttention {
     return {
       name: 'hash',
       attendedTokens: (tokens) => attendedOf(choices, tokens).attended,
+      attendedSet: (tokens) => attendedOf(choices, tokens),
+      selectedTokens: () => ({ dispatches: [], tokenLists: list }),
       attend: (own, { index, step, query, cache: { key, value }, attended }) => {
         const label = (name: string): string => `layer[${index}].attention.${name}`;
         const { signatures, blockSums } = hashCache.layer(index);

@@ -1,6 +1,7 @@
 /** HashAttention's options, checked and complete. */
 import { AppError } from '../../errors.ts';
 import type { HashAttentionOptions } from '../api.ts';
+import type { AttendedSet } from './attention-policy.ts';
 
 export interface HashChoices {
   readonly score: 'asymmetric' | 'hamming';
@@ -55,13 +56,13 @@ export function hashChoices(options: HashAttentionOptions, facts: MapFacts, laye
   };
 }
 
-/** Tokens attended to of `n`, as kernels/shared/budget.wgsl counts them. */
-export function attendedOf(choices: HashChoices, n: number): { selected: number; attended: number } {
+/** Tokens attended to of `n`, and how many they are. */
+export function attendedOf(choices: HashChoices, n: number): AttendedSet & { readonly attended: number } {
   const windowStart = n - Math.min(choices.window, n);
   const sinkEnd = Math.min(choices.sink, windowStart);
   const wanted = Math.max(choices.count, Math.floor((n * choices.share) / shareUnit));
   const selected = Math.min(wanted, windowStart - sinkEnd);
-  return { selected, attended: sinkEnd + selected + n - windowStart };
+  return { sinkEnd, windowStart, selected, attended: sinkEnd + selected + n - windowStart };
 }
 
 function integer(name: string, value: number, least: number, most = 2 ** 31): number {
