@@ -1,13 +1,15 @@
 /** The default model against transformers on the same weights. On a CPU adapter a part of it, on a GPU all. */
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import type { AttentionOptions } from '../../src/engine/api.ts';
 import { GpuTokenEngine } from '../../src/engine/gpu-token-engine.ts';
 import type { Network } from '../../src/engine/network/network.ts';
-import { scorePrompt } from '../../src/engine/network/score.ts';
+import { scorePrompt, scoreSteps } from '../../src/engine/network/score.ts';
 import { withGpu } from '../../src/kernels/testing/with-gpu.ts';
+import { type ChatTemplate, parseChatTemplate } from '../../src/model/chat-template.ts';
 import { createTokenizer, type Tokenizer } from '../../src/model/tokenizer.ts';
 import { argMax, greedyRequest, negativeLogLikelihood } from '../support/golden.ts';
 import { openNetwork } from '../support/open-network.ts';
-import { MemorySource, readDefaultModel, readTestFile } from '../support/test-files.ts';
+import { MemorySource, readDefaultModel, readTestFile, readTestJson } from '../support/test-files.ts';
 
 /** An f16 cache alone moves logits by up to 0.03. */
 const logitBound = 0.05;
@@ -29,6 +31,14 @@ interface NeedleGolden {
   readonly answer: string;
 }
 
+/** A text of about 350 tokens with a fact in it, and a question after it. */
+interface ShortNeedle {
+  readonly prompt: string;
+  readonly question: string;
+  readonly needle: string;
+  readonly answer: string;
+}
+
 interface PerplexityGolden {
   readonly windows: readonly { context: number; window: number; nll_sum: number }[];
 }
@@ -40,6 +50,7 @@ describe('the default model', () => {
   let network: Network;
   let engine: GpuTokenEngine;
   let tokenizer: Tokenizer;
+  let template: ChatTemplate;
   let isWhole: boolean;
 
   beforeAll(async () => {
@@ -47,9 +58,12 @@ describe('the default model', () => {
     network = await openNetwork(gpu(), new MemorySource(files, () => 2 ** 20), { context: 8192 });
     engine = new GpuTokenEngine(gpu(), network);
     const json = (name: string): unknown => JSON.parse(new TextDecoder().decode(files.get(name)));
-    tokenizer = createTokenizer(json('tokenizer.json'), json('tokenizer_config.json'));
+    const tokenizerConfig = json('tokenizer_config.json');
+    tokenizer = createTokenizer(json('tokenizer.json'), tokenizerConfig);
+    template = parseChatTemplate({ tokenizerConfig, jinja: null })!;
     isWhole = !gpu().traits.isCpu;
   });
+  afterEach(() => network.setAttention({ mode: 'dense' }));
   afterAll(() => network?.dispose());
 
   async function golden<T>(name: string): Promise<T> {
@@ -61,7 +75,7 @@ describe('the default model', () => {
     const steps = isWhole ? 256 : 64;
     let compared = 0;
     for (const prompt of isWhole ? prompts : prompts.slice(0, 5)) {
-      network.cache.truncate(0);
+      network.truncate(0);
       const context = [...prompt.prompt_ids, ...prompt.tokens.slice(0, steps - 1)];
       const from = prompt.prompt_ids.length - 1;
       const { vocab } = network.config;
@@ -87,7 +101,7 @@ describe('the default model', () => {
     const prompts = await golden<GreedyGolden[]>('greedy.json');
     const steps = isWhole ? 256 : 32;
     for (const prompt of isWhole ? prompts : prompts.slice(0, 1)) {
-      network.cache.truncate(0);
+      network.truncate(0);
       const tokens = await generate(prompt.prompt_ids, steps);
       const tie = prompt.top1_top2_gap.slice(0, steps).findIndex((gap) => gap <= logitBound);
       const certain = tie < 0 ? steps : tie;
@@ -99,11 +113,40 @@ describe('the default model', () => {
   test('it finds the needle in a long prompt', { timeout: 1_200_000 }, async () => {
     const needles = await golden<NeedleGolden[]>('needles.json');
     for (const needle of isWhole ? needles : needles.slice(0, 1)) {
-      network.cache.truncate(0);
+      network.truncate(0);
       const tokens = await generate(needle.prompt_ids, needle.tokens.length);
       const text = tokenizer.decode(tokens, { skipSpecialTokens: false });
       expect(text, needle.name).toContain(needle.answer);
     }
+  });
+
+  test('16 looked-up tokens find a needle that sink and window alone leave behind', {
+    timeout: 600_000,
+  }, async () => {
+    const needle = await readTestJson<ShortNeedle>('needle-350.json');
+    const text = template.render([{ role: 'user', content: needle.prompt }]);
+    const prompt = tokenizer.encode(text, { addSpecialTokens: false });
+    const before = tokenizer.encode(text.slice(0, text.lastIndexOf(needle.question)), {
+      addSpecialTokens: false,
+    });
+    const [sink, window] = [16, 32];
+    const needleStart = text.indexOf(needle.needle);
+    const tokensBefore = (end: number) =>
+      tokenizer.encode(text.slice(0, end), { addSpecialTokens: false }).length;
+    expect(tokensBefore(needleStart)).toBeGreaterThan(sink);
+    expect(tokensBefore(needleStart + needle.needle.length)).toBeLessThan(before.length - window);
+
+    network.truncate(0);
+    for await (const _ of scorePrompt(gpu(), network, before, { from: before.length }));
+    const common = { mode: 'hash', sink, window, denseBelow: 0 } as const;
+    const answerUnder = async (options: AttentionOptions): Promise<string> => {
+      network.truncate(before.length);
+      network.setAttention(options);
+      return sparseAnswer(prompt.slice(before.length), 18);
+    };
+    expect(await answerUnder({ ...common, budget: { tokens: 16 } })).toContain(needle.answer);
+    expect(await answerUnder({ ...common, budget: { tokens: 0 } })).not.toContain(needle.answer);
+    if (isWhole) expect(await answerUnder({ mode: 'dense' })).toContain(needle.answer);
   });
 
   test('its perplexity is the reference perplexity', { timeout: 1_200_000 }, async () => {
@@ -111,7 +154,7 @@ describe('the default model', () => {
     const ids = tokenizer.encode(text, { addSpecialTokens: false });
     const { windows } = await golden<PerplexityGolden>('perplexity.json');
     for (const { context, window, nll_sum } of isWhole ? windows : windows.slice(0, 1)) {
-      network.cache.truncate(0);
+      network.truncate(0);
       const tokens = ids.slice(window * context, (window + 1) * context);
       const sum = await likelihoodSum(tokens);
       const where = `window ${window} of ${context}: expected ${nll_sum}, got ${sum}`;
@@ -125,6 +168,16 @@ describe('the default model', () => {
       if (event.kind === 'token') tokens.push(event.token);
     }
     return tokens;
+  }
+
+  /** Feeds the question one token at a time, as decode steps, then `count` greedy tokens. */
+  async function sparseAnswer(question: readonly number[], count: number): Promise<string> {
+    const answer: number[] = [];
+    for await (const { logits } of scoreSteps(network, question)) answer[0] = argMax(logits);
+    while (answer.length < count) {
+      for await (const { logits } of scoreSteps(network, answer.slice(-1))) answer.push(argMax(logits));
+    }
+    return tokenizer.decode(answer, { skipSpecialTokens: true });
   }
 
   async function likelihoodSum(tokens: readonly number[]): Promise<number> {

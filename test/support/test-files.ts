@@ -21,12 +21,23 @@ export async function readTestFile(
   return new Uint8Array(await response.arrayBuffer());
 }
 
-/** The default model of the repository, as a build serves it. */
+/** As above, parsed; the file must be there. */
+export async function readTestJson<T>(path: string): Promise<T> {
+  const bytes = await readTestFile(path);
+  if (!bytes) throw new Error(`test/data has no ${path}`);
+  return JSON.parse(new TextDecoder().decode(bytes)) as T;
+}
+
+/** Whether this run asks for a graphics card (`npm run test:gpu`), and so for the tests that only one can do. */
+export const wantsHardware: boolean =
+  (import.meta as unknown as { env?: Record<string, string> }).env?.TEST_GPU === 'hardware';
+
+/** The default model of the repository with its signature maps, as a build serves it. */
 export async function readDefaultModel(): Promise<Map<string, Uint8Array<ArrayBuffer>>> {
   const names = ['config.json', 'generation_config.json', 'tokenizer.json', 'tokenizer_config.json'];
   const shards = [1, 2, 3].map((shard) => `model-0000${shard}-of-00003.safetensors`);
   const files = new Map<string, Uint8Array<ArrayBuffer>>();
-  for (const name of [...names, 'model.safetensors.index.json', ...shards]) {
+  for (const name of [...names, 'model.safetensors.index.json', ...shards, 'hash_attention.safetensors']) {
     const bytes = await readTestFile(name, 'public/models/SmolLM2-135M-Instruct-4bit');
     if (!bytes) throw new Error(`the default model has no ${name}`);
     files.set(name, bytes);

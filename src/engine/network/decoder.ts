@@ -1,8 +1,9 @@
 /** The dispatch lists of a decode step for the cache and the attention policies as they are, and their replay. */
 import { invariant } from '../../errors.ts';
 import { Arena } from '../../kernels/runtime/arena.ts';
-import { type Dispatch, encodeDispatches } from '../../kernels/runtime/dispatch.ts';
+import { type Dispatch, encodeDispatches, submitDispatches } from '../../kernels/runtime/dispatch.ts';
 import type { Gpu } from '../../kernels/runtime/gpu.ts';
+import { readF32 } from '../../kernels/runtime/readback.ts';
 import type { Tensor } from '../../kernels/runtime/tensor.ts';
 import type { ResultRecord } from '../../kernels/sample/result-record.ts';
 import type { Sampler, SamplerBuffers } from '../../kernels/sample/sampler.ts';
@@ -25,6 +26,8 @@ export class Decoder {
   readonly #arena: Arena;
   /** From the last residual of a prefill to the first token. */
   readonly #firstToken: Record<SamplingKind, readonly Dispatch[]>;
+  /** From a token to the logits of the next. */
+  readonly #logits: readonly Dispatch[];
   /** From a token to the next. */
   readonly #nextToken: Record<SamplingKind, readonly Dispatch[]>;
 
@@ -39,6 +42,7 @@ export class Decoder {
     const head = logitsOf(input);
     const whole = decodeStep(input);
     this.#firstToken = { greedy: [...head, ...greedy], sampled: [...head, ...sampled] };
+    this.#logits = whole;
     this.#nextToken = { greedy: [...whole, ...greedy], sampled: [...whole, ...sampled] };
   }
 
@@ -80,6 +84,16 @@ export class Decoder {
     const list = this.#nextToken[kind];
     encodeDispatches(encoder, Array.from({ length: count }, () => list).flat());
     return readback.submit(encoder, sampling.results, index, count);
+  }
+
+  /** Processes one given token: its keys and values go to `position`, and nothing is chosen from its logits.
+   *  Returns f32 [vocab]. */
+  async logitsAfter(token: number, position: number): Promise<Float32Array> {
+    const { gpu, act, weights } = this.#parts;
+    gpu.device.queue.writeBuffer(act.token.buffer, 0, Uint32Array.of(token));
+    writeStep(gpu, act.step, { position, rows: 1, index: 0 });
+    submitDispatches(gpu, this.#logits);
+    return (await readF32(gpu, act.logits)).subarray(0, weights.head.rows);
   }
 
   dispose(): void {

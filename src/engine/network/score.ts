@@ -1,4 +1,4 @@
-/** Logits at every position of a prompt, for evaluation: perplexity, comparison with a reference. */
+/** Logits at every position of given tokens, for evaluation: perplexity, comparison with a reference. */
 
 import { invariant } from '../../errors.ts';
 import { Arena } from '../../kernels/runtime/arena.ts';
@@ -34,6 +34,18 @@ export async function* scorePrompt(
       const count = Math.min(rowsAtOnce, rows - row);
       yield { first: chunkStart + row, rows: count, logits: await logitsOfRows(gpu, network, row, count) };
     }
+  }
+}
+
+/** Appends `tokens` to the network's cache one at a time, each a decode step under the network's attention options, and
+ *  yields the logits after each. */
+export async function* scoreSteps(network: Network, tokens: readonly number[]): AsyncGenerator<ScoredRows> {
+  for (const token of tokens) {
+    const position = network.cache.length;
+    await network.prepareSteps(position, 1);
+    const logits = await network.decoder.logitsAfter(token, position);
+    network.cache.append([token]);
+    yield { first: position, rows: 1, logits };
   }
 }
 
