@@ -2,17 +2,11 @@
 import { readFile } from 'node:fs/promises';
 import type { Plugin } from 'vite';
 
-/** Meaning and lines of code stay; WGSL has no strings, so `//` always begins a comment, and a space beside
- *  these signs means nothing. */
+/** Meaning and lines of code stay; WGSL has no strings, so `//` always begins a comment. */
 export function compactWgsl(text: string): string {
   return text
     .split('\n')
-    .map((line) =>
-      line
-        .replace(/\/\/.*$/, '')
-        .replace(/ ?([,;:=(){}+*<>]) ?/g, '$1')
-        .trim(),
-    )
+    .map((line) => line.replace(/\/\/.*$/, '').trim())
     .filter((line) => line !== '')
     .join('\n');
 }

@@ -1,6 +1,5 @@
 /** The engine's public types: what a caller gives and gets. No implementation, no GPU types. */
 import type { ChatCompletions } from './chat/chat-types.ts';
-import type { Probe, ProbeOptions } from './probe/probe-types.ts';
 
 /** Where a model's files are. A string is a Hugging Face repo id ("owner/name") or a base URL (has "://" or starts with "/" or "."). */
 export type ModelReference =
@@ -13,19 +12,18 @@ export type ModelReference =
 /** What unquantised checkpoints become while loading; `stored` keeps F32, F16, BF16 exactly. MLX-quantised ones stay as they are. */
 export type WeightsOption = 'q4' | 'q8' | 'f16' | 'stored';
 
-/** Chosen per engine, changeable between and inside generations; every policy fills the same interface. */
-export type AttentionOptions = { readonly mode: 'dense' } | HashAttentionOptions;
+/** Chosen per engine, changeable between and inside generations; every policy fills the same interface. The sparse ones
+ *  attend to the first and last tokens and to a few between; HashAttention is the one to use, the others are there to
+ *  compare it with. */
+export type AttentionOptions = { readonly mode: 'dense' } | SparseAttentionOptions;
 
-/** HashAttention (arXiv:2412.14468): learned signatures pick the tokens to attend to. Uses the maps in the model's
- *  hash_attention.safetensors, or random projections where it has none. */
-export interface HashAttentionOptions {
-  readonly mode: 'hash';
-  /** How a query is compared with signatures; as the maps were trained unless told. */
-  readonly score?: 'asymmetric' | 'hamming';
-  /** One list of tokens for all query heads of a KV head, or, as published, one for each; 'kv-head' unless told. */
-  readonly lists?: 'kv-head' | 'query-head';
-  /** Tokens selected besides sink and window: a fraction of the context (1/16 unless told) or a number. */
-  readonly budget?: { readonly fraction: number } | { readonly tokens: number };
+export type SparseAttentionOptions =
+  | HashAttentionOptions
+  | OracleAttentionOptions
+  | RandomAttentionOptions
+  | StreamingAttentionOptions;
+
+interface SparseOptions {
   /** First and last tokens that are always attended to; 128 each unless told. */
   readonly sink?: number;
   readonly window?: number;
@@ -33,8 +31,41 @@ export interface HashAttentionOptions {
   readonly tail?: boolean;
   /** Layers that attend to everything; layer 0 unless told. */
   readonly denseLayers?: readonly number[];
-  /** Contexts of fewer tokens are attended to densely; 1024 unless told. */
+  /** Contexts of fewer tokens are attended to densely. Unless told: under HashAttention where this device begins to gain
+   *  from it (`AttentionFacts.crossoverTokens`), never where the maps do not fit; under the others 0. */
   readonly denseBelow?: number;
+}
+
+interface SelectingOptions extends SparseOptions {
+  /** Tokens selected besides sink and window: a fraction of the context (1/16 unless told) or a number. */
+  readonly budget?: { readonly fraction: number } | { readonly tokens: number };
+}
+
+/** HashAttention (arXiv:2412.14468): learned signatures pick the tokens to attend to. Uses the maps in the model's
+ *  hash_attention.safetensors, or random projections where it has none. */
+export interface HashAttentionOptions extends SelectingOptions {
+  readonly mode: 'hash';
+  /** How a query is compared with signatures; as the maps were trained unless told. */
+  readonly score?: 'asymmetric' | 'hamming';
+  /** One list of tokens for all query heads of a KV head, or, as published, one for each; 'kv-head' unless told. */
+  readonly lists?: 'kv-head' | 'query-head';
+}
+
+/** The tokens to which dense attention gives most weight, summed over the query heads of a KV head: the ceiling of what
+ *  selection can reach. Slower than dense, as it computes all weights first. */
+export interface OracleAttentionOptions extends SelectingOptions {
+  readonly mode: 'oracle';
+}
+
+/** Tokens drawn afresh for every step, layer and KV head; the same for the same seed (0 unless told). */
+export interface RandomAttentionOptions extends SelectingOptions {
+  readonly mode: 'random';
+  readonly seed?: number;
+}
+
+/** First and last tokens only (arXiv:2309.17453): the floor. */
+export interface StreamingAttentionOptions extends SparseOptions {
+  readonly mode: 'streaming';
 }
 
 export interface EngineOptions {
@@ -208,9 +239,6 @@ export interface Engine {
   tokenize(text: string, options?: { readonly addSpecialTokens?: boolean }): Promise<number[]>;
   detokenize(tokens: readonly number[]): Promise<string>;
   setAttention(options: AttentionOptions): Promise<void>;
-  /** Looks into one decode step of the present context: what each layer attended to, beside dense attention. Waits for its
-   *  turn among the requests; changes nothing. */
-  probe(options?: ProbeOptions): Promise<Probe>;
   memory(): Promise<MemoryUse>;
   /** Frees GPU memory and ends the worker. */
   dispose(): Promise<void>;

@@ -1,8 +1,9 @@
 /** How one layer chooses what to attend to. A layer is the same list of operations under every policy; only these
- *  dispatches differ. A new policy is a file here and a choice in `Network`. */
+ *  dispatches differ. A new policy is a file here and a choice in `SparseAttentions`. */
 import type { Arena } from '../../kernels/runtime/arena.ts';
 import type { Dispatch } from '../../kernels/runtime/dispatch.ts';
 import type { Tensor } from '../../kernels/runtime/tensor.ts';
+import type { AttentionOptions } from '../api.ts';
 import type { LayerCache } from '../network/kv-cache.ts';
 
 /** What a policy may read and must write for one layer's decode step. */
@@ -36,7 +37,7 @@ export interface SelectedTokens {
 }
 
 export interface AttentionPolicy {
-  readonly name: 'dense' | 'hash';
+  readonly name: AttentionOptions['mode'];
   /** The dispatches from rotated query to attended values. */
   attend(arena: Arena, layer: AttentionLayer): readonly Dispatch[];
   /** Tokens attended per KV head when the context holds `contextTokens`. */
@@ -44,4 +45,7 @@ export interface AttentionPolicy {
   attendedSet(contextTokens: number): AttendedSet;
   /** On request, for whoever looks into a step; absent where nothing is selected. */
   selectedTokens?(arena: Arena, layer: AttentionLayer): SelectedTokens;
+  /** Bytes that one layer's step must read, each once, when the context holds `contextTokens`: keys and values attended
+   *  to, and what it takes to choose them. */
+  bytesRead(contextTokens: number, layer: number): number;
 }

@@ -1,6 +1,7 @@
 /** Attention over every token in the cache. */
 import type { Attend } from '../../kernels/attend/attend.ts';
 import type { Tensor } from '../../kernels/runtime/tensor.ts';
+import { rowBytes } from '../network/kv-cache.ts';
 import type { AttentionPolicy } from './attention-policy.ts';
 
 export interface DenseOptions {
@@ -8,10 +9,17 @@ export interface DenseOptions {
   /** Scratch for the splits' partial results, shared by all layers. */
   readonly partials: Tensor;
   readonly kvHeads: number;
+  readonly headDim: number;
   readonly splits: number;
 }
 
-export function denseAttention({ attend, partials, kvHeads, splits }: DenseOptions): AttentionPolicy {
+export function denseAttention({
+  attend,
+  partials,
+  kvHeads,
+  headDim,
+  splits,
+}: DenseOptions): AttentionPolicy {
   return {
     name: 'dense',
     attend: (arena, { index, step, query, cache, capacity, attended }) => [
@@ -30,5 +38,6 @@ export function denseAttention({ attend, partials, kvHeads, splits }: DenseOptio
     ],
     attendedTokens: (contextTokens) => contextTokens,
     attendedSet: () => ({ sinkEnd: 0, windowStart: 0, selected: 0 }),
+    bytesRead: (contextTokens) => contextTokens * kvHeads * rowBytes(headDim),
   };
 }

@@ -2,80 +2,73 @@
  *  See the paper, arXiv:2412.14468; design of the lists and scores: kernels/hash-reference. */
 import { prepareAttendListed } from '../../kernels/attend/attend-listed.ts';
 import { prepareAttendTail } from '../../kernels/attend/attend-tail.ts';
-import { prepareBlockSums } from '../../kernels/block-sums/block-sums.ts';
-import { prepareHashKeys } from '../../kernels/hash-keys/hash-keys.ts';
 import { type HashQuery, prepareHashQuery } from '../../kernels/hash-query/hash-query.ts';
 import type { Arena } from '../../kernels/runtime/arena.ts';
 import type { Gpu } from '../../kernels/runtime/gpu.ts';
 import { prepareSelectTokens, type SelectTokens } from '../../kernels/select-tokens/select-tokens.ts';
 import type { ModelConfig } from '../../model/config.ts';
 import type { GpuHashMaps } from '../load/gpu-hash-maps.ts';
-import type { KvCache } from '../network/kv-cache.ts';
+import { hashBytesRead } from './attention-bytes.ts';
 import type { AttentionPolicy } from './attention-policy.ts';
-import { HashCache } from './hash-cache.ts';
-import { attendedOf, type HashChoices } from './hash-choices.ts';
+import { derivedBlockSums } from './block-sums.ts';
+import { type CachedLayers, type Derived, DerivedCaches } from './derived-caches.ts';
+import type { HashChoices } from './hash-choices.ts';
+import { derivedSignatures } from './signatures.ts';
+import type { SparseAttention } from './sparse-attention.ts';
+import { attendedOf, sparseLayers } from './sparse-choices.ts';
 
 export interface HashAttentionParts {
   readonly gpu: Gpu;
   readonly config: ModelConfig;
   readonly maps: GpuHashMaps;
   readonly choices: HashChoices;
-  readonly cache: KvCache;
+  readonly cache: CachedLayers;
 }
 
 type Kernels = Awaited<ReturnType<typeof prepareKernels>>;
 
-export class HashAttention {
+export class HashAttention implements SparseAttention {
   readonly choices: HashChoices;
   readonly #parts: HashAttentionParts;
   readonly #kernels: Kernels;
-  #hashCache: HashCache | undefined;
-  #capacity = 0;
+  readonly #caches: DerivedCaches;
 
   static async create(parts: HashAttentionParts): Promise<HashAttention> {
     return new HashAttention(parts, await prepareKernels(parts));
   }
 
   private constructor(parts: HashAttentionParts, kernels: Kernels) {
+    const { gpu, cache, choices, config } = parts;
+    const { signatures, blockSums } = kernels;
     this.#parts = parts;
     this.#kernels = kernels;
-    this.choices = parts.choices;
+    this.choices = choices;
+    const derived = blockSums ? [signatures, blockSums] : [signatures];
+    this.#caches = new DerivedCaches(gpu, cache, sparseLayers(choices, config.layers), derived);
   }
 
   get byteLength(): number {
-    return this.#hashCache?.byteLength ?? 0;
+    return this.#caches.byteLength;
   }
 
-  /** Makes signatures and sums of the first `tokens` cached tokens right, for the cache's present capacity.
-   *  Returns whether buffers were replaced (dispatch lists are then stale). */
-  async catchUp(tokens: number): Promise<boolean> {
-    const { cache, config } = this.#parts;
-    const isStale = !this.#hashCache || this.#capacity !== cache.capacity;
-    if (isStale) {
-      this.#hashCache?.dispose();
-      const layers = Array.from({ length: config.layers }, (_, index) => index).filter(
-        (index) => !this.choices.denseLayers.has(index),
-      );
-      this.#hashCache = await HashCache.create({ ...this.#parts, ...this.#kernels, layers });
-      this.#capacity = cache.capacity;
-    }
-    this.#hashCache?.catchUp(tokens);
-    return isStale;
+  catchUp(tokens: number): Promise<boolean> {
+    return this.#caches.catchUp(tokens);
   }
 
   advance(tokens: number): void {
-    this.#hashCache?.advance(tokens);
+    this.#caches.advance(tokens);
   }
 
   truncate(tokens: number): void {
-    this.#hashCache?.truncate(tokens);
+    this.#caches.truncate(tokens);
   }
 
   /** The policy of every layer that is not dense; the buffers its layers share live in `arena`. */
   policy(arena: Arena): AttentionPolicy {
     const { config, choices, maps, cache } = this.#parts;
     const { hashQuery, select, attend } = this.#kernels;
-    const hashCache = this.#hashCache!;
+    const kernels = this.#kernels;
+    const caches = this.#caches;
     const { kvHeads, headDim } = config;
     const shape = listShape(this.#parts);
     const { lists, listsPerHead, planes } = shape;
@@ -99,11 +92,11 @@ export class HashAttention {
       attendedTokens: (tokens) => attendedOf(choices, tokens).attended,
       attendedSet: (tokens) => attendedOf(choices, tokens),
       selectedTokens: () => ({ dispatches: [], tokenLists: list }),
+      bytesRead: (tokens, layer) => hashBytesRead(this.#parts, tokens, layer),
       attend: (own, { index, step, query, cache: { key, value }, attended }) => {
         const label = (name: string): string => `layer[${index}].attention.${name}`;
-        const { signatures, blockSums } = hashCache.layer(index);
+        const signatures = caches.tensor(kernels.signatures, index);
         const { query: queryMap, key: keyMap } = maps.layers[index]!;
-        const caches = { keyCache: key, valueCache: value, capacity };
         const selection = {
           step,
           budget,
@@ -116,7 +109,16 @@ export class HashAttention {
           chunks,
         };
         const attending = {
-          ...{ step, budget, query, ...caches, tokenLists: list, listCapacity },
+          ...{
+            step,
+            budget,
+            query,
+            keyCache: key,
+            valueCache: value,
+            capacity,
+            tokenLists: list,
+            listCapacity,
+          },
           ...{ partials, kvHeads, splits },
         };
         return [
@@ -126,9 +128,12 @@ export class HashAttention {
           }),
           select.count(own, { label: label('counts'), ...selection }),
           select.list(own, { label: label('list'), ...selection, list, listCapacity }),
-          ...(attend.tail && tailSums
+          ...(attend.tail && tailSums && kernels.blockSums
             ? [
-                attend.tail.split(own, { label: label('split'), ...attending, blockSums, tailSums, slots }),
+                attend.tail.split(own, {
+                  ...{ label: label('split'), ...attending, tailSums, slots },
+                  blockSums: caches.tensor(kernels.blockSums, index),
+                }),
                 attend.tail.merge(own, {
                   ...{ label: `layer[${index}].attention`, step, budget, query, tailSums, partials },
                   ...{ out: attended, kvHeads, splits, slots },
@@ -146,7 +151,7 @@ export class HashAttention {
   }
 
   dispose(): void {
-    this.#hashCache?.dispose();
+    this.#caches.dispose();
   }
 }
 
@@ -168,8 +173,9 @@ function listShape({ config, choices, maps }: HashAttentionParts) {
 
 async function prepareKernels(parts: HashAttentionParts): Promise<{
   readonly hashQuery: HashQuery;
-  readonly hashKeys: Awaited<ReturnType<typeof prepareHashKeys>>;
-  readonly blockSums: Awaited<ReturnType<typeof prepareBlockSums>>;
+  readonly signatures: Derived;
+  /** Null without a tail. */
+  readonly blockSums: Derived | null;
   readonly select: SelectTokens;
   readonly attend: Pick<Awaited<ReturnType<typeof prepareAttendListed>>, 'splitsFor' | 'partialsShape'> & {
     readonly listed: Awaited<ReturnType<typeof prepareAttendListed>>;
@@ -178,23 +184,23 @@ async function prepareKernels(parts: HashAttentionParts): Promise<{
 }> {
   const { gpu, config, maps, choices } = parts;
   const { qHeads, kvHeads, headDim } = config;
-  const { planes, signatures, summed } = listShape(parts);
+  const { planes, signatures: owners, summed } = listShape(parts);
   const isAsymmetric = choices.score === 'asymmetric';
   const score = isAsymmetric
     ? ({ kind: 'asymmetric', queryBits: choices.queryBits, summed } as const)
     : ({ kind: 'hamming' } as const);
   const attendShape = { headDim, group: qHeads / kvHeads, lists: choices.lists };
-  const [hashQuery, hashKeys, blockSums, select, listed, tail] = await Promise.all([
+  const [hashQuery, signatures, blockSums, select, listed, tail] = await Promise.all([
     prepareHashQuery(gpu, { score, qHeads, width: maps.width }),
-    prepareHashKeys(gpu, { width: maps.width }),
-    prepareBlockSums(gpu),
+    derivedSignatures(gpu, config, maps),
+    choices.tail ? derivedBlockSums(gpu, config) : null,
     prepareSelectTokens(gpu, {
-      ...{ planes, words: maps.bits === 64 ? 2 : 1, signatures },
+      ...{ planes, words: maps.bits === 64 ? 2 : 1, signatures: owners },
       weights: isAsymmetric ? 'doubling' : 'equal',
     }),
     prepareAttendListed(gpu, attendShape),
     choices.tail ? prepareAttendTail(gpu, attendShape) : null,
   ]);
   const { splitsFor, partialsShape } = tail ?? listed;
-  return { hashQuery, hashKeys, blockSums, select, attend: { listed, tail, splitsFor, partialsShape } };
+  return { hashQuery, signatures, blockSums, select, attend: { listed, tail, splitsFor, partialsShape } };
 }

@@ -23,11 +23,17 @@ export interface LayerCache {
 
 const firstCapacity = 1024;
 
+/** Bytes of one token's key and value, per KV head. */
+export function rowBytes(headDim: number): number {
+  return 2 * 2 * headDim;
+}
+
 export class KvCache {
   readonly #gpu: Gpu;
   readonly #shape: KvCacheShape;
   #layers: LayerCache[] = [];
   #capacity = 0;
+  /** Ids of the tokens whose keys and values are valid, from position 0. */
   #tokens: number[] = [];
 
   private constructor(gpu: Gpu, shape: KvCacheShape) {
@@ -48,11 +54,6 @@ export class KvCache {
 
   get length(): number {
     return this.#tokens.length;
-  }
-
-  /** Ids of the tokens whose keys and values are valid, from position 0. */
-  get tokens(): readonly number[] {
-    return this.#tokens;
   }
 
   get byteLength(): number {

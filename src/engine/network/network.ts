@@ -1,7 +1,6 @@
 /** A model on a device: weights, cache, scratch and dispatch lists, kept consistent with each other. */
 
 import { invariant } from '../../errors.ts';
-import { type Attend, prepareAttend } from '../../kernels/attend/attend.ts';
 import { Arena } from '../../kernels/runtime/arena.ts';
 import type { Gpu } from '../../kernels/runtime/gpu.ts';
 import type { ResultRecord } from '../../kernels/sample/result-record.ts';
@@ -10,11 +9,10 @@ import { packHistory, packLogitBias, packSamplingParams } from '../../kernels/sa
 import type { ModelConfig } from '../../model/config.ts';
 import type { RopeConfig } from '../../model/rope-config.ts';
 import { ropeTable } from '../../model/rope-table.ts';
-import type { AttentionOptions, HashAttentionOptions, MemoryUse } from '../api.ts';
+import type { AttentionOptions, MemoryUse } from '../api.ts';
 import type { AttentionPolicy } from '../attention/attention-policy.ts';
-import { denseAttention } from '../attention/dense.ts';
-import type { HashAttention } from '../attention/hash-attention.ts';
 import type { ModelHashMaps } from '../attention/model-hash-maps.ts';
+import { NetworkAttention } from '../attention/network-attention.ts';
 import type { GpuWeights } from '../load/gpu-weights.ts';
 import { allocating } from '../memory/allocating.ts';
 import type { TokenSampling } from '../token-engine.ts';
@@ -46,71 +44,42 @@ export class Network {
   readonly act: DecodeActivations;
   readonly #gpu: Gpu;
   readonly #arena: Arena;
-  readonly #attend: Attend;
+  readonly #attention: NetworkAttention;
   readonly #sampler: Sampler;
   readonly #sampling: SamplerBuffers;
   readonly #readback: TokenReadback;
   #policies: readonly AttentionPolicy[] = [];
-  readonly #openHashMaps: () => Promise<ModelHashMaps>;
-  #hashMaps: ModelHashMaps | undefined;
-  /** What `setAttention` asked for; it holds from the next steps prepared. */
-  #wanted: AttentionOptions = { mode: 'dense' };
-  #hash: HashAttention | undefined;
-  /** Whether the steps prepared last use HashAttention. */
-  #isSparse = false;
   #decoder: Decoder | undefined;
   #stepArena: Arena;
 
+  /** @throws AppError "out-of-memory"; nothing but the weights is then allocated. */
   static async create(options: NetworkOptions): Promise<Network> {
-    const { gpu, config, weights, rope, plannedContext } = options;
+    const { gpu, config, plannedContext } = options;
     const arena = new Arena(gpu);
     // kernels read signatures four tokens at a time
     const room = Math.ceil(plannedContext / 4) * 4;
-    const table = ropeTable(rope, config.headDim, room);
-    const shape = [room, config.headDim / 2];
-    const [ropeTensors, act] = await allocating(
-      gpu,
-      'activations and RoPE tables',
-      8 * table.cos.length,
-      () => [
-        {
-          cos: arena.tensorFrom('rope.cos', 'f32', shape, table.cos),
-          sin: arena.tensorFrom('rope.sin', 'f32', shape, table.sin),
-        },
-        createDecodeActivations(arena, config),
-      ],
-    );
-    const [kernels, attend, sampler, cache] = await Promise.all([
-      prepareNetworkKernels(gpu, config, weights, ropeTensors),
-      prepareAttend(gpu, { headDim: config.headDim, group: config.qHeads / config.kvHeads }),
-      prepareSampler(gpu, { vocab: config.vocab, ringSlots }),
-      KvCache.create(gpu, { ...config, plannedContext: room }),
-    ]);
-    return new Network(options, { arena, act, kernels, attend, sampler, cache });
+    let cache: KvCache | undefined;
+    try {
+      cache = await KvCache.create(gpu, { ...config, plannedContext: room });
+      return new Network(options, { arena, cache, ...(await prepareParts(options, arena, cache, room)) });
+    } catch (error) {
+      cache?.dispose();
+      arena.dispose();
+      throw error;
+    }
   }
 
-  private constructor(
-    options: NetworkOptions,
-    parts: {
-      arena: Arena;
-      act: DecodeActivations;
-      kernels: NetworkKernels;
-      attend: Attend;
-      sampler: Sampler;
-      cache: KvCache;
-    },
-  ) {
+  private constructor(options: NetworkOptions, parts: NetworkParts & { arena: Arena; cache: KvCache }) {
     const { gpu, config, weights } = options;
     this.#gpu = gpu;
     this.config = config;
     this.weights = weights;
     this.plannedContext = options.plannedContext;
-    this.#openHashMaps = options.openHashMaps;
     this.#arena = parts.arena;
     this.#stepArena = new Arena(gpu);
     this.act = parts.act;
     this.kernels = parts.kernels;
-    this.#attend = parts.attend;
+    this.#attention = parts.attention;
     this.#sampler = parts.sampler;
     this.cache = parts.cache;
     this.prefill = new Prefill({ gpu, config, weights, kernels: parts.kernels, cache: parts.cache });
@@ -133,46 +102,24 @@ export class Network {
 
   /** Holds from the next steps prepared. */
   setAttention(options: AttentionOptions): void {
-    this.#wanted = options;
-    this.#hash?.dispose();
-    this.#hash = undefined;
-    this.#forgetDecoder();
+    this.#attention.set(options);
   }
 
   /** Cuts the cache, and what follows from it, back to `tokens`. */
   truncate(tokens: number): void {
     this.cache.truncate(tokens);
-    this.#hash?.truncate(tokens);
+    this.#attention.truncate(tokens);
   }
 
-  /** Makes everything ready for steps from `position` on: room in the cache, and, where they attend sparsely, signatures
-   *  of all tokens before. Returns how many of `most` steps may be submitted together: those on one side of the length
-   *  from which attention is sparse.
+  /** Makes everything ready for steps from `position` on: room in the cache, and, where they attend sparsely, what that
+   *  needs of all tokens before. Returns how many of `most` steps may be submitted together: those that attend alike.
    *  @throws AppError "out-of-memory"; "invalid-request" for attention options; what reading signature maps throws. */
   async prepareSteps(position: number, most: number): Promise<number> {
-    const wanted = this.#wanted;
-    const hash = wanted.mode === 'hash' ? await this.#hashFor(wanted) : undefined;
-    const denseSteps = hash ? Math.max(0, hash.choices.denseBelow - 1 - position) : most;
-    const isSparse = denseSteps === 0;
-    const count = isSparse ? most : Math.min(most, denseSteps);
+    const { count, isChanged } = await this.#attention.choose(position, most);
     await this.ensureCapacity(position + count);
-    let isStale = isSparse !== this.#isSparse;
-    this.#isSparse = isSparse;
-    if (isSparse && this.#hash) {
-      isStale = (await this.#hash.catchUp(position)) || isStale;
-      this.#hash.advance(position + count);
-    }
-    if (isStale) this.#forgetDecoder();
+    const isStale = await this.#attention.catchUp(position, count);
+    if (isChanged || isStale) this.#forgetDecoder();
     return count;
-  }
-
-  async #hashFor(options: HashAttentionOptions): Promise<HashAttention> {
-    if (this.#hash) return this.#hash;
-    const { openHashAttention, openMaps } = await import('../attention/open-hash-attention.ts');
-    const parts = { gpu: this.#gpu, config: this.config, cache: this.cache };
-    this.#hashMaps ??= await openMaps(this.#openHashMaps, parts);
-    this.#hash = await openHashAttention({ ...parts, maps: this.#hashMaps, options });
-    return this.#hash;
   }
 
   /** Tokens that the steps prepared last attend to per KV head, averaged over the layers, by tokens in the context. */
@@ -223,19 +170,7 @@ export class Network {
   /** The decoder for the cache as it is now. */
   get decoder(): Decoder {
     if (this.#decoder) return this.#decoder;
-    const { kvHeads, layers } = this.config;
-    const splits = this.#attend.splitsFor(this.cache.capacity, kvHeads);
-    const partials = this.#stepArena.tensor(
-      'attention.partials',
-      'f32',
-      this.#attend.partialsShape(kvHeads, splits),
-    );
-    const dense = denseAttention({ attend: this.#attend, partials, kvHeads, splits });
-    const sparse = this.#isSparse ? this.#hash : undefined;
-    const hashed = sparse?.policy(this.#stepArena);
-    this.#policies = Array.from({ length: layers }, (_, index) =>
-      hashed && !sparse?.choices.denseLayers.has(index) ? hashed : dense,
-    );
+    this.#policies = this.#attention.policies(this.#stepArena);
     this.#decoder = new Decoder({
       gpu: this.#gpu,
       kernels: this.kernels,
@@ -257,9 +192,10 @@ export class Network {
   }
 
   memory(): MemoryUse {
+    const { mapBytes, besideCacheBytes } = this.#attention.memory();
     return {
-      weightBytes: this.weights.byteLength + (this.#hashMaps?.maps.byteLength ?? 0),
-      kvCacheBytes: this.cache.byteLength + (this.#hash?.byteLength ?? 0),
+      weightBytes: this.weights.byteLength + mapBytes,
+      kvCacheBytes: this.cache.byteLength + besideCacheBytes,
       scratchBytes: this.#arena.byteLength + this.#stepArena.byteLength + this.prefill.byteLength,
     };
   }
@@ -268,8 +204,7 @@ export class Network {
     this.#forgetDecoder();
     this.#readback.dispose();
     this.prefill.dispose();
-    this.#hash?.dispose();
-    this.#hashMaps?.maps.dispose();
+    this.#attention.dispose();
     this.cache.dispose();
     this.#arena.dispose();
     this.weights.dispose();
@@ -280,4 +215,40 @@ export class Network {
     this.#decoder = undefined;
     this.#stepArena.dispose();
   }
+}
+
+interface NetworkParts {
+  readonly act: DecodeActivations;
+  readonly kernels: NetworkKernels;
+  readonly attention: NetworkAttention;
+  readonly sampler: Sampler;
+}
+
+/** @param room tokens that the RoPE tables reach to */
+async function prepareParts(
+  { gpu, config, weights, rope, openHashMaps }: NetworkOptions,
+  arena: Arena,
+  cache: KvCache,
+  room: number,
+): Promise<NetworkParts> {
+  const table = ropeTable(rope, config.headDim, room);
+  const shape = [room, config.headDim / 2];
+  const [ropeTensors, act] = await allocating(
+    gpu,
+    'activations and RoPE tables',
+    8 * table.cos.length,
+    () => [
+      {
+        cos: arena.tensorFrom('rope.cos', 'f32', shape, table.cos),
+        sin: arena.tensorFrom('rope.sin', 'f32', shape, table.sin),
+      },
+      createDecodeActivations(arena, config),
+    ],
+  );
+  const [kernels, attention, sampler] = await Promise.all([
+    prepareNetworkKernels(gpu, config, weights, ropeTensors),
+    NetworkAttention.create({ gpu, config, cache, openHashMaps }),
+    prepareSampler(gpu, { vocab: config.vocab, ringSlots }),
+  ]);
+  return { act, kernels, attention, sampler };
 }

@@ -1,0 +1,40 @@
+/** What a step of one layer must read from memory, each byte once, by formula: how sparse attention is compared with
+ *  dense without slowing either. */
+import { byteLengthOf } from '../../kernels/runtime/tensor.ts';
+import { blockTokens } from '../../kernels/shared/token-blocks.ts';
+import type { ModelConfig } from '../../model/config.ts';
+import type { GpuHashMaps } from '../load/gpu-hash-maps.ts';
+import { rowBytes } from '../network/kv-cache.ts';
+import type { HashChoices } from './hash-choices.ts';
+import { signatureHeads } from './signatures.ts';
+import { attendedOf, type SparseChoices } from './sparse-choices.ts';
+
+type Heads = Pick<ModelConfig, 'qHeads' | 'kvHeads' | 'headDim'>;
+
+/** Keys and values attended to by `lists` lists, and the sums of the tail. */
+export function attendedBytes(
+  { kvHeads, headDim }: Heads,
+  choices: SparseChoices,
+  contextTokens: number,
+  lists: number,
+): number {
+  const rows = lists * attendedOf(choices, contextTokens).attended * rowBytes(headDim);
+  const blocks = choices.tail ? Math.ceil(contextTokens / blockTokens) : 0;
+  return rows + kvHeads * blocks * 2 * headDim * 4;
+}
+
+/** Of HashAttention: the layer's maps, the candidates' signatures, and what is attended to. */
+export function hashBytesRead(
+  parts: { readonly config: Heads; readonly maps: GpuHashMaps; readonly choices: HashChoices },
+  contextTokens: number,
+  layer: number,
+): number {
+  const { config, maps, choices } = parts;
+  const { query, key } = maps.layers[layer]!;
+  const tensors = [query.weights, query.biases, key.weights, key.biases];
+  const mapBytes = tensors.reduce((sum, { dtype, shape }) => sum + byteLengthOf(dtype, shape), 0);
+  const { sinkEnd, windowStart } = attendedOf(choices, contextTokens);
+  const signatureBytes = (windowStart - sinkEnd) * signatureHeads(config, maps) * (maps.bits / 8);
+  const lists = choices.lists === 'kv-head' ? config.kvHeads : config.qHeads;
+  return mapBytes + signatureBytes + attendedBytes(config, choices, contextTokens, lists);
+}

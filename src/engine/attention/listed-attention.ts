@@ -1,0 +1,149 @@
+/** Attention to sink, window and a list of tokens per KV head, however that list is made. */
+import {
+  type AttendListed,
+  type AttendListedArgs,
+  prepareAttendListed,
+} from '../../kernels/attend/attend-listed.ts';
+import { type AttendTail, prepareAttendTail } from '../../kernels/attend/attend-tail.ts';
+import type { Arena } from '../../kernels/runtime/arena.ts';
+import type { Gpu } from '../../kernels/runtime/gpu.ts';
+import type { ModelConfig } from '../../model/config.ts';
+import { attendedBytes } from './attention-bytes.ts';
+import type { AttentionLayer, AttentionPolicy } from './attention-policy.ts';
+import { derivedBlockSums } from './block-sums.ts';
+import { type CachedLayers, type Derived, DerivedCaches } from './derived-caches.ts';
+import type { SparseAttention } from './sparse-attention.ts';
+import { attendedOf, type SparseChoices, sparseLayers } from './sparse-choices.ts';
+import type { TokenSelector } from './token-selector.ts';
+
+export interface ListedAttentionParts {
+  readonly gpu: Gpu;
+  readonly config: ModelConfig;
+  readonly cache: CachedLayers;
+  readonly name: AttentionPolicy['name'];
+  readonly choices: SparseChoices;
+  readonly selector: TokenSelector;
+}
+
+type Lists = Pick<AttendListedArgs, 'budget' | 'tokenLists' | 'listCapacity'>;
+
+/** Attention to a list, with or without the tail. */
+type Attending =
+  | { readonly kind: 'listed'; readonly attend: AttendListed }
+  | { readonly kind: 'tail'; readonly attend: AttendTail; readonly blockSums: Derived };
+
+export class ListedAttention implements SparseAttention {
+  readonly choices: SparseChoices;
+  readonly #parts: ListedAttentionParts;
+  readonly #attending: Attending;
+  readonly #caches: DerivedCaches;
+
+  static async create(parts: ListedAttentionParts): Promise<ListedAttention> {
+    const { gpu, config, choices } = parts;
+    const { headDim, qHeads, kvHeads } = config;
+    const shape = { headDim, group: qHeads / kvHeads, lists: 'kv-head' } as const;
+    if (!choices.tail) {
+      return new ListedAttention(parts, { kind: 'listed', attend: await prepareAttendListed(gpu, shape) });
+    }
+    const [attend, blockSums] = await Promise.all([
+      prepareAttendTail(gpu, shape),
+      derivedBlockSums(gpu, config),
+    ]);
+    return new ListedAttention(parts, { kind: 'tail', attend, blockSums });
+  }
+
+  private constructor(parts: ListedAttentionParts, attending: Attending) {
+    const { gpu, cache, choices, config } = parts;
+    this.#parts = parts;
+    this.choices = choices;
+    this.#attending = attending;
+    const derived = attending.kind === 'tail' ? [attending.blockSums] : [];
+    this.#caches = new DerivedCaches(gpu, cache, sparseLayers(choices, config.layers), derived);
+  }
+
+  get byteLength(): number {
+    return this.#caches.byteLength;
+  }
+
+  catchUp(tokens: number): Promise<boolean> {
+    return this.#caches.catchUp(tokens);
+  }
+
+  advance(tokens: number): void {
+    this.#caches.advance(tokens);
+  }
+
+  truncate(tokens: number): void {
+    this.#caches.truncate(tokens);
+  }
+
+  policy(arena: Arena): AttentionPolicy {
+    const { name, config, choices, selector, cache } = this.#parts;
+    const { kvHeads } = config;
+    const { capacity } = cache;
+    const { sink, window, count, share } = choices;
+    const budget = {
+      buffer: arena.uniform('attention.budget', Uint32Array.of(sink, window, count, share).buffer),
+    };
+    const listCapacity = Math.max(1, attendedOf(choices, capacity).selected);
+    const list = arena.tensor('attention.list', 'u32', [kvHeads, listCapacity]);
+    const select = selector.prepare(arena, { budget, capacity, list, listCapacity });
+    const attend = this.#attend(arena, { budget, tokenLists: list, listCapacity });
+    return {
+      name,
+      attendedTokens: (tokens) => attendedOf(choices, tokens).attended,
+      attendedSet: (tokens) => attendedOf(choices, tokens),
+      selectedTokens: () => ({ dispatches: [], tokenLists: list }),
+      bytesRead: (tokens) => selector.bytesRead(tokens) + attendedBytes(config, choices, tokens, kvHeads),
+      attend: (own, layer) => [...select(own, layer), ...attend(own, layer)],
+    };
+  }
+
+  dispose(): void {
+    this.#caches.dispose();
+  }
+
+  /** From a list to attended values. */
+  #attend(arena: Arena, lists: Lists): AttentionPolicy['attend'] {
+    const { config, choices, cache } = this.#parts;
+    const { kvHeads } = config;
+    const { capacity } = cache;
+    const attending = this.#attending;
+    const most = choices.sink + choices.window + lists.listCapacity;
+    const splits = attending.attend.splitsFor(most, kvHeads);
+    const partialsShape = attending.attend.partialsShape(kvHeads, splits);
+    const partials = arena.tensor('attention.partials', 'f32', partialsShape);
+    const shared = { partials, kvHeads, splits };
+    const splitArgs = ({ index, step, query, cache: { key, value } }: AttentionLayer) => ({
+      ...{ label: `layer[${index}].attention.split`, step, query, keyCache: key, valueCache: value },
+      ...{ ...lists, ...shared, capacity },
+    });
+    const mergeArgs = ({ index, attended }: AttentionLayer) => ({
+      label: `layer[${index}].attention`,
+      ...shared,
+      out: attended,
+    });
+    switch (attending.kind) {
+      case 'listed': {
+        const { split, merge } = attending.attend;
+        return (own, layer) => [split(own, splitArgs(layer)), merge(own, mergeArgs(layer))];
+      }
+      case 'tail': {
+        const { slotsFor, tailSumsShape, split, merge } = attending.attend;
+        const slots = slotsFor(capacity);
+        const tailSums = arena.tensor('attention.tailSums', 'f32', tailSumsShape(kvHeads, slots));
+        const tail = { tailSums, slots };
+        return (own, layer) => {
+          const { step, query, index } = layer;
+          const blockSums = this.#caches.tensor(attending.blockSums, index);
+          return [
+            split(own, { ...splitArgs(layer), ...tail, blockSums }),
+            merge(own, { ...mergeArgs(layer), ...tail, step, query, budget: lists.budget }),
+          ];
+        };
+      }
+      default:
+        return attending satisfies never;
+    }
+  }
+}

@@ -1,0 +1,95 @@
+/** Which policy each layer of a network has at which step: dense, or the sparse one that is wanted. */
+import { type Attend, prepareAttend } from '../../kernels/attend/attend.ts';
+import type { Arena } from '../../kernels/runtime/arena.ts';
+import type { AttentionOptions, SparseAttentionOptions } from '../api.ts';
+import type { AttentionPolicy } from './attention-policy.ts';
+import { denseAttention } from './dense.ts';
+import type { SparseAttention } from './sparse-attention.ts';
+import type { SparseAttentions, SparseAttentionsParts } from './sparse-attentions.ts';
+
+export class NetworkAttention {
+  readonly #parts: SparseAttentionsParts;
+  readonly #attend: Attend;
+  #wanted: AttentionOptions = { mode: 'dense' };
+  #sparse: SparseAttentions | undefined;
+  /** The sparse policy opened last, kept right for the cache even while steps attend densely. */
+  #opened: SparseAttention | undefined;
+  /** What the steps chosen last attend with; undefined: dense. */
+  #active: SparseAttention | undefined;
+
+  static async create(parts: SparseAttentionsParts): Promise<NetworkAttention> {
+    const { headDim, qHeads, kvHeads } = parts.config;
+    return new NetworkAttention(parts, await prepareAttend(parts.gpu, { headDim, group: qHeads / kvHeads }));
+  }
+
+  private constructor(parts: SparseAttentionsParts, attend: Attend) {
+    this.#parts = parts;
+    this.#attend = attend;
+  }
+
+  /** Holds from the next steps chosen. Where the options choose what they chose before, nothing is made anew. */
+  set(options: AttentionOptions): void {
+    this.#wanted = options;
+  }
+
+  /** Chooses the policies of the steps from `position` on. Returns how many of `most` steps have the same ones, and
+   *  whether they differ from those of the steps before.
+   *  @throws AppError "invalid-request" for attention options; what reading signature maps throws. */
+  async choose(position: number, most: number): Promise<{ count: number; isChanged: boolean }> {
+    const denseSteps = this.#wanted.mode === 'dense' ? most : await this.#denseSteps(this.#wanted, position);
+    const active = denseSteps > 0 ? undefined : this.#opened;
+    const isChanged = active !== this.#active;
+    this.#active = active;
+    return { count: active ? most : Math.min(most, denseSteps), isChanged };
+  }
+
+  /** Makes what the chosen policy keeps beside the cache right for `count` steps from `position` on. Returns whether
+   *  buffers were replaced.
+   *  @throws AppError "out-of-memory". */
+  async catchUp(position: number, count: number): Promise<boolean> {
+    const isStale = (await this.#active?.catchUp(position)) ?? false;
+    this.#active?.advance(position + count);
+    return isStale;
+  }
+
+  /** The cache was cut back to `tokens`. */
+  truncate(tokens: number): void {
+    this.#opened?.truncate(tokens);
+  }
+
+  /** One policy per layer, for the cache's present buffers; what layers share lives in `arena`. */
+  policies(arena: Arena): readonly AttentionPolicy[] {
+    const { config, cache } = this.#parts;
+    const { kvHeads, headDim, layers } = config;
+    const attend = this.#attend;
+    const splits = attend.splitsFor(cache.capacity, kvHeads);
+    const partials = arena.tensor('attention.partials', 'f32', attend.partialsShape(kvHeads, splits));
+    const dense = denseAttention({ attend, partials, kvHeads, headDim, splits });
+    const sparse = this.#active?.policy(arena);
+    const denseLayers = this.#active?.choices.denseLayers ?? [];
+    return Array.from({ length: layers }, (_, index) =>
+      sparse && !denseLayers.includes(index) ? sparse : dense,
+    );
+  }
+
+  /** Bytes of signature maps, and of what is kept beside the cache. */
+  memory(): { readonly mapBytes: number; readonly besideCacheBytes: number } {
+    return { mapBytes: this.#sparse?.mapBytes ?? 0, besideCacheBytes: this.#opened?.byteLength ?? 0 };
+  }
+
+  dispose(): void {
+    this.#sparse?.dispose();
+  }
+
+  /** Steps from `position` on that attend densely because the context is short. Nothing is loaded before it is not. */
+  async #denseSteps(wanted: SparseAttentionOptions, position: number): Promise<number> {
+    const denseBelow = wanted.denseBelow ?? (wanted.mode === 'hash' ? 1024 : 0);
+    if (position + 1 < denseBelow) return denseBelow - 1 - position;
+    if (!this.#sparse) {
+      const { SparseAttentions } = await import('./sparse-attentions.ts');
+      this.#sparse = new SparseAttentions(this.#parts);
+    }
+    this.#opened = await this.#sparse.open(wanted);
+    return 0;
+  }
+}

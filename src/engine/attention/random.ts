@@ -1,0 +1,29 @@
+/** Tokens drawn at random: what a policy must beat to have learned anything. */
+import type { Gpu } from '../../kernels/runtime/gpu.ts';
+import { prepareSelectRandom } from '../../kernels/select-scores/select-scores.ts';
+import type { ModelConfig } from '../../model/config.ts';
+import type { TokenSelector } from './token-selector.ts';
+
+export async function randomSelector(
+  gpu: Gpu,
+  { kvHeads }: Pick<ModelConfig, 'kvHeads'>,
+  seed: number,
+): Promise<TokenSelector> {
+  const select = await prepareSelectRandom(gpu);
+  return {
+    prepare:
+      (_, { budget, list, listCapacity }) =>
+      (own, { index, step }) => [
+        select(own, {
+          ...{ label: `layer[${index}].attention.list`, step, budget, list, lists: kvHeads, listCapacity },
+          seed: layerSeed(seed, index),
+        }),
+      ],
+    bytesRead: () => 0,
+  };
+}
+
+/** Seeds of layers lie apart by an odd constant, the golden ratio of 2^32, so that none repeats. */
+export function layerSeed(seed: number, layer: number): number {
+  return (seed + Math.imul(layer, 0x9e3779b9)) >>> 0;
+}
