@@ -2,11 +2,17 @@
 import { readFile } from 'node:fs/promises';
 import type { Plugin } from 'vite';
 
-/** Meaning and lines of code stay; WGSL has no strings, so `//` always begins a comment. */
+/** Meaning and lines of code stay; WGSL has no strings, so `//` always begins a comment, and a space beside
+ *  these signs means nothing. */
 export function compactWgsl(text: string): string {
   return text
     .split('\n')
-    .map((line) => line.replace(/\/\/.*$/, '').trim())
+    .map((line) =>
+      line
+        .replace(/\/\/.*$/, '')
+        .replace(/ ?([,;:=(){}+*<>]) ?/g, '$1')
+        .trim(),
+    )
     .filter((line) => line !== '')
     .join('\n');
 }

@@ -1,5 +1,6 @@
 /** The engine's public types: what a caller gives and gets. No implementation, no GPU types. */
 import type { ChatCompletions } from './chat/chat-types.ts';
+import type { Probe, ProbeOptions } from './probe/probe-types.ts';
 
 /** Where a model's files are. A string is a Hugging Face repo id ("owner/name") or a base URL (has "://" or starts with "/" or "."). */
 export type ModelReference =
@@ -239,6 +240,9 @@ export interface Engine {
   tokenize(text: string, options?: { readonly addSpecialTokens?: boolean }): Promise<number[]>;
   detokenize(tokens: readonly number[]): Promise<string>;
   setAttention(options: AttentionOptions): Promise<void>;
+  /** Looks into one decode step of the present context: what each layer attended to, beside dense attention. Waits for its
+   *  turn among the requests; changes nothing. */
+  probe(options?: ProbeOptions): Promise<Probe>;
   memory(): Promise<MemoryUse>;
   /** Frees GPU memory and ends the worker. */
   dispose(): Promise<void>;

@@ -6,7 +6,8 @@ import type { AttentionOptions, MemoryUse, TokenLogprob } from './api.ts';
 import { BatchSizer } from './batch-sizer.ts';
 import type { SamplingKind } from './network/decoder.ts';
 import type { Network } from './network/network.ts';
-import type { TokenEngine, TokenEvent, TokenRequest } from './token-engine.ts';
+import type { ProbeOptions } from './probe/probe-types.ts';
+import type { ProbedStep, TokenEngine, TokenEvent, TokenRequest } from './token-engine.ts';
 
 /** Batches kept in flight, so that the GPU never waits for the read-back. */
 const batchesInFlight = 2;
@@ -47,6 +48,15 @@ export class GpuTokenEngine implements TokenEngine {
 
   setAttention(options: AttentionOptions): void {
     this.#network.setAttention(options);
+  }
+
+  async probe(options: ProbeOptions): Promise<ProbedStep> {
+    const { probeStep } = await import('./probe/probe-step.ts');
+    try {
+      return await probeStep(this.#gpu, this.#network, options);
+    } catch (error) {
+      throw await this.#asDeviceLoss(error);
+    }
   }
 
   memory(): MemoryUse {

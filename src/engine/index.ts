@@ -4,6 +4,7 @@ import type { Engine, EngineOptions, MemoryPlan } from './api.ts';
 export { AppError, type AppErrorCode } from '../errors.ts';
 export type * from './api.ts';
 export type * from './chat/chat-types.ts';
+export type * from './probe/probe-types.ts';
 export { deleteStoredModel, listStoredModels, type StoredModel } from './source/storage/stored-model.ts';
 export { createEngine, planModel } from './worker/client.ts';
 

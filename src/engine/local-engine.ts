@@ -55,7 +55,7 @@ export async function createLocalEngine(options: EngineOptions): Promise<Engine>
       encode: (text, { addSpecialTokens }) => tokenizer.encode(text, { addSpecialTokens }),
       decode: (ids) => tokenizer.decode(ids, { skipSpecialTokens: false }),
       tokenBytes: (token) => tokenizer.tokenBytes(token),
-      createTextStream: () => tokenizer.textStream(),
+      createTextStream: (textOptions) => tokenizer.textStream(textOptions),
       renderChat: template ? (messages) => template.render(messages) : null,
       samplingDefaults: model.generationConfig.sampling,
     });

@@ -3,7 +3,8 @@
 import { AppError } from '../errors.ts';
 import type { AttentionOptions, EngineStatus, MemoryUse } from './api.ts';
 import type { GpuTokenEngine } from './gpu-token-engine.ts';
-import type { TokenEngine, TokenEvent, TokenRequest } from './token-engine.ts';
+import type { ProbeOptions } from './probe/probe-types.ts';
+import type { ProbedStep, TokenEngine, TokenEvent, TokenRequest } from './token-engine.ts';
 
 /** Losses in a row, without a token between them, after which an answer is given up. */
 const mostLosses = 3;
@@ -37,6 +38,10 @@ export class RecoveringTokenEngine implements TokenEngine {
   setAttention(options: AttentionOptions): void {
     this.#attention = options;
     this.#engine.setAttention(options);
+  }
+
+  async probe(options: ProbeOptions): Promise<ProbedStep> {
+    return (await this.#usable()).probe(options);
   }
 
   memory(): MemoryUse {

@@ -16,7 +16,8 @@ export interface TextEngineParts extends Pick<ChatParts, 'renderChat' | 'tokenBy
   readonly encode: (text: string, options: { readonly addSpecialTokens: boolean }) => readonly number[];
   /** Special tokens included. */
   readonly decode: (tokens: readonly number[]) => string;
-  readonly createTextStream: () => TextStream;
+  /** Special tokens are dropped unless told. */
+  readonly createTextStream: (options?: { readonly skipSpecialTokens?: boolean }) => TextStream;
 }
 
 /** `dispose` ends a running generation (reason "aborted") and frees what `tokens` holds. */
@@ -71,6 +72,16 @@ export function createTextEngine(parts: TextEngineParts): Engine {
     async setAttention(options) {
       assertAlive();
       tokens.setAttention(options);
+    },
+    async probe({ signal: given, ...options } = {}) {
+      assertAlive();
+      const signal = given ? AbortSignal.any([given, disposal.signal]) : disposal.signal;
+      const work = () => tokens.probe({ ...options, signal });
+      const { tokens: context, ...step } = await generator.between(work, signal);
+      const stream = parts.createTextStream({ skipSpecialTokens: false });
+      const pieces = context.map((token) => stream.push(token));
+      pieces.push((pieces.pop() ?? '') + stream.end());
+      return { ...step, pieces };
     },
     async memory() {
       assertAlive();

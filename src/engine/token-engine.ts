@@ -1,5 +1,6 @@
 /** The seam between text and numbers: token ids in, token ids out. The GPU side implements it. */
 import type { AttentionOptions, MemoryUse, SamplingOptions, TokenLogprob } from './api.ts';
+import type { ProbedLayer, ProbeOptions } from './probe/probe-types.ts';
 
 /** Every sampling choice made; `topK` 0, `topP` 1, `minP` 0 and penalties of 1, 0, 0 are off. */
 export type TokenSampling = Required<SamplingOptions>;
@@ -37,6 +38,14 @@ export type TokenEvent =
       readonly attendedTokens: number;
     };
 
+/** As `Probe`, in token ids. */
+export interface ProbedStep {
+  readonly position: number;
+  /** Every token in the cache. */
+  readonly tokens: readonly number[];
+  readonly layers: readonly ProbedLayer[];
+}
+
 export interface TokenEngine {
   readonly vocab: number;
   readonly contextLength: number;
@@ -46,6 +55,8 @@ export interface TokenEngine {
   generateTokens(request: TokenRequest): AsyncIterable<TokenEvent>;
   /** Holds from the next step on, also within a running generation. */
   setAttention(options: AttentionOptions): void;
+  /** Looks into a step of the present context; not while a generation runs. */
+  probe(options: ProbeOptions): Promise<ProbedStep>;
   memory(): MemoryUse;
   /** Ends a running generation as its signal would, then frees GPU memory. */
   dispose(): void;

@@ -335,6 +335,7 @@ function shortEngine() {
   return {
     async *generateTokens() {},
     setAttention() {},
+    probe: async () => ({ position: 0, tokens: [], layers: [] }),
     memory: () => ({ weightBytes: 0, kvCacheBytes: 0, scratchBytes: 0 }),
     dispose() {},
   };

@@ -44,6 +44,17 @@ export class Generator {
     yield answer.finished(signal.aborted);
   }
 
+  /** Runs `work` when its turn has come, between generations.
+   *  @throws AppError "aborted" when the signal fires while it waits. */
+  async between<T>(work: () => Promise<T>, signal: AbortSignal): Promise<T> {
+    const leave = await this.#queue.enter(signal);
+    try {
+      return await work();
+    } finally {
+      leave();
+    }
+  }
+
   async *#answer(
     answer: Answer,
     request: PreparedRequest,

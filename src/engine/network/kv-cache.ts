@@ -33,7 +33,6 @@ export class KvCache {
   readonly #shape: KvCacheShape;
   #layers: LayerCache[] = [];
   #capacity = 0;
-  /** Ids of the tokens whose keys and values are valid, from position 0. */
   #tokens: number[] = [];
 
   private constructor(gpu: Gpu, shape: KvCacheShape) {
@@ -54,6 +53,11 @@ export class KvCache {
 
   get length(): number {
     return this.#tokens.length;
+  }
+
+  /** Ids of the tokens whose keys and values are valid, from position 0. */
+  get tokens(): readonly number[] {
+    return this.#tokens;
   }
 
   get byteLength(): number {

@@ -1,8 +1,10 @@
 /** A text engine over a token engine that says what it is told: to test what surrounds the numbers.
  *  Its vocabulary is the 256 bytes, then `bos` and `eos`. */
+import { throwIfAborted } from '../../errors.ts';
 import type { Engine, MemoryPlan, MemoryUse, ModelSummary } from '../api.ts';
+import type { ProbeOptions } from '../probe/probe-types.ts';
 import { createTextEngine, type TextEngineParts } from '../text-engine.ts';
-import type { TokenEngine, TokenEvent, TokenRequest } from '../token-engine.ts';
+import type { ProbedStep, TokenEngine, TokenEvent, TokenRequest } from '../token-engine.ts';
 
 export const bos = 256;
 export const eos = 257;
@@ -111,6 +113,12 @@ export class ScriptedTokens implements TokenEngine {
 
   setAttention(options: unknown): void {
     this.attention.push(options);
+  }
+
+  async probe({ position, signal }: ProbeOptions): Promise<ProbedStep> {
+    if (this.isRunning) throw new Error('a probe during a generation');
+    throwIfAborted(signal);
+    return { position: position ?? this.#cache.length - 1, tokens: this.#cache, layers: [] };
   }
 
   memory(): MemoryUse {

@@ -15,6 +15,7 @@ import type {
   ModelSummary,
 } from '../api.ts';
 import type { ChatCompletion, ChatCompletionChunk, ChatCompletionRequest } from '../chat/chat-types.ts';
+import type { Probe, ProbeOptions } from '../probe/probe-types.ts';
 
 /** Options without what cannot be cloned. */
 export type PlainOptions = Omit<EngineOptions, 'onProgress' | 'onStatus' | 'signal'>;
@@ -34,6 +35,7 @@ export interface Calls {
   };
   readonly detokenize: { readonly args: readonly number[]; readonly result: string };
   readonly setAttention: { readonly args: AttentionOptions; readonly result: null };
+  readonly probe: { readonly args: Omit<ProbeOptions, 'signal'>; readonly result: Probe };
   readonly memory: { readonly args: null; readonly result: MemoryUse };
   readonly dispose: { readonly args: null; readonly result: null };
 }

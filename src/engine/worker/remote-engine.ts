@@ -27,6 +27,7 @@ export function createRemoteEngine(
     async setAttention(options) {
       await connection.call('setAttention', options);
     },
+    probe: ({ signal, ...options } = {}) => connection.call('probe', options, signal),
     memory: () => connection.call('memory', null),
     dispose() {
       closing ??= close();

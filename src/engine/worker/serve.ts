@@ -104,6 +104,8 @@ class Server {
       case 'setAttention':
         await this.#loaded().setAttention(message.args);
         return null;
+      case 'probe':
+        return this.#loaded().probe({ ...message.args, signal });
       case 'memory':
         return this.#loaded().memory();
       case 'dispose':

@@ -187,6 +187,8 @@ describe('the remote engine', () => {
     expect(await engine.tokenize('a', { addSpecialTokens: false })).toEqual([0x61]);
     expect(await engine.detokenize([0x61])).toBe('a');
     expect(await engine.memory()).toEqual(memoryUse);
+    expect((await engine.probe({ position: 1, signal: new AbortController().signal })).position).toBe(1);
+    expect((await engine.probe()).pieces.join('')).toBe((await local.probe()).pieces.join(''));
     await engine.setAttention({ mode: 'dense' });
     expect(tokens.attention).toEqual([{ mode: 'dense' }]);
     expect(tokens.requests[0]?.sampling.seed).toBe(3);
