@@ -9,7 +9,13 @@ import { type ChatTemplate, parseChatTemplate } from '../../src/model/chat-templ
 import { createTokenizer, type Tokenizer } from '../../src/model/tokenizer.ts';
 import { argMax, greedyRequest, negativeLogLikelihood } from '../support/golden.ts';
 import { openNetwork } from '../support/open-network.ts';
-import { MemorySource, readDefaultModel, readTestFile, readTestJson } from '../support/test-files.ts';
+import {
+  MemorySource,
+  readDefaultModel,
+  readTestFile,
+  readTestJson,
+  wantsHardware,
+} from '../support/test-files.ts';
 
 /** An f16 cache alone moves logits by up to 0.03. */
 const logitBound = 0.05;
@@ -119,6 +125,22 @@ describe('the default model', () => {
       expect(text, needle.name).toContain(needle.answer);
     }
   });
+
+  test.runIf(wantsHardware)(
+    'it finds the needle in a long prompt with question and answer sparse',
+    { timeout: 600_000 },
+    async () => {
+      const questionTokens = 30;
+      for (const { name, prompt_ids, tokens, answer } of await golden<NeedleGolden[]>('needles.json')) {
+        const before = prompt_ids.length - questionTokens;
+        network.truncate(0);
+        network.setAttention({ mode: 'hash', denseBelow: 0 });
+        for await (const _ of scorePrompt(gpu(), network, prompt_ids.slice(0, before), { from: before }));
+        const text = await sparseAnswer(prompt_ids.slice(before), tokens.length);
+        expect(text, `${name}, ${prompt_ids.length} tokens`).toContain(answer);
+      }
+    },
+  );
 
   test('16 looked-up tokens find a needle that sink and window alone leave behind', {
     timeout: 600_000,

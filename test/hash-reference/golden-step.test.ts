@@ -22,6 +22,7 @@ import {
 } from '../../src/kernels/hash-reference/token-set.ref.ts';
 import { dotBound, expectClose, unitF32 } from '../../src/kernels/testing/expect-close.ts';
 import { Checkpoint } from '../support/checkpoint.ts';
+import { mapWithBound } from '../support/map-bound.ts';
 import { readTestFile } from '../support/test-files.ts';
 
 const folder = 'golden/SmolLM2-135M-Instruct-4bit';
@@ -41,29 +42,6 @@ const budgets = [64, 125].map((count) => ({
   count,
   budget: { sink: 128, window: 128, count, share: 0 } satisfies TokenBudget,
 }));
-
-/** What rounding every operation of a map to f32 may change in each value, from the magnitudes it adds up. */
-function mapBound(stages: readonly MapStage[], head: number, x: ArrayLike<number>): Float64Array {
-  let bound = new Float64Array(x.length);
-  stages.forEach(({ inputs, outputs, weight, bias }, stage) => {
-    const values = applyMap(stages.slice(0, stage), head, x);
-    // SiLU's slope is at most 1.1, and it follows every stage before this one.
-    const input = values.map((value) => (stage === 0 ? value : value / (1 + Math.exp(-value))));
-    const carried = bound;
-    bound = Float64Array.from({ length: outputs }, (_, row) => {
-      let magnitude = Math.abs(bias[head * outputs + row]!);
-      let inherited = 0;
-      for (let column = 0; column < inputs; column++) {
-        const w = Math.abs(weight[(head * outputs + row) * inputs + column]!);
-        magnitude += w * Math.abs(input[column]!);
-        inherited +=
-          w * (1.1 * carried[column]! + (stage === 0 ? 0 : 4 * unitF32 * Math.abs(input[column]!)));
-      }
-      return dotBound(inputs + 1, magnitude) + inherited;
-    });
-  });
-  return bound;
-}
 
 describe.each([5, 17])('layer %i', (layer) => {
   let golden: Checkpoint;
@@ -111,8 +89,8 @@ describe.each([5, 17])('layer %i', (layer) => {
   test('query maps and their sum, within f32 rounding', () => {
     const mapped = rows('query_map', bits);
     rows('query', headDim).forEach((query, head) => {
-      const bound = mapBound(maps.query, head, query);
-      expectClose(mapped[head]!, applyMap(maps.query, head, query), (i) => bound[i]!, `query map ${head}`);
+      const { values: expected, bounds } = mapWithBound(maps.query, head, query);
+      expectClose(mapped[head]!, expected, (i) => bounds[i]!, `query map ${head}`);
     });
     rows('query_sum', bits).forEach((sum, list) => {
       const ofGroup = mapped.slice(list * group, (list + 1) * group);
