@@ -3,6 +3,7 @@ import AxeBuilder from '@axe-core/playwright';
 import { Chat } from './support/chat.ts';
 import { expect, test } from './support/visit.ts';
 
+const automatic = /^Automatic: /;
 const dense = /^Dense: /;
 const sparse = /^Sparse \(HashAttention\): /;
 
@@ -28,14 +29,14 @@ test('attention is switched without loading or reading anything again', async ({
   expect(await count('Attended per step')).toBe(context - 1);
 
   await openSettings();
-  await expect(settings.getByRole('radio', { name: dense })).toBeChecked();
-  await expect(settings.getByLabel('Selected tokens')).toBeHidden();
+  await expect(settings.getByRole('radio', { name: automatic })).toBeChecked();
   await settings.getByRole('radio', { name: sparse }).check();
-  await expect(settings.getByLabel('Selected tokens')).toHaveValue('16');
-  await settings.getByLabel('Selected tokens').selectOption('1/4 of the context');
+  await expect(settings.getByLabel('Selected tokens', { exact: true })).toHaveValue('16');
+  await settings.getByLabel('Selected tokens', { exact: true }).selectOption('1/4 of the context');
+  await expect(settings.getByLabel('Sink', { exact: true })).toBeHidden();
+  await settings.getByText('Details', { exact: true }).click();
   await settings.getByLabel('Sink', { exact: true }).fill('4');
   await settings.getByLabel('Window', { exact: true }).fill('16');
-  await settings.getByLabel('Sparse from (tokens of context)').fill('0');
   const { violations } = await new AxeBuilder({ page }).analyze();
   expect(violations.map(({ id }) => id)).toEqual([]);
   await closeSettings();
@@ -51,6 +52,7 @@ test('attention is switched without loading or reading anything again', async ({
 
   await openSettings();
   await settings.getByRole('radio', { name: dense }).check();
+  await expect(settings.getByLabel('Selected tokens', { exact: true })).toBeHidden();
   await closeSettings();
   await page.getByRole('button', { name: 'Regenerate answer' }).click();
   await expect(chat.answer).not.toHaveAttribute('data-state', 'finished');
@@ -60,4 +62,18 @@ test('attention is switched without loading or reading anything again', async ({
   expect(await count('Reused from cache')).toBeGreaterThanOrEqual(30);
 
   expect(weightRequests(), 'requests for weights after loading').toBe(loaded);
+
+  await page.getByRole('button', { name: 'What was looked up' }).click();
+  const panel = page.getByRole('dialog', { name: 'What was looked up' });
+  await expect(panel.getByText('every layer attended to every token')).toBeVisible();
+  await panel.getByRole('button', { name: 'Close' }).click();
+
+  await page.reload();
+  await chat.ready();
+  await openSettings();
+  await expect(settings.getByRole('radio', { name: dense }), 'settings survive a reload').toBeChecked();
+  await settings.getByRole('radio', { name: sparse }).check();
+  await expect(settings.getByLabel('Selected tokens', { exact: true })).toHaveValue('4');
+  await settings.getByText('Details', { exact: true }).click();
+  await expect(settings.getByLabel('Window', { exact: true })).toHaveValue('16');
 });

@@ -12,6 +12,7 @@ import './styles/layout.css';
 import './styles/conversation.css';
 import './styles/markdown.css';
 import './styles/dialogs.css';
+import './styles/lookup.css';
 
 installTrustedTypes();
 const config = await readPageConfig(document.baseURI);

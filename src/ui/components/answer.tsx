@@ -32,6 +32,7 @@ export function AnswerView({ answer, isLast }: { readonly answer: Answer; readon
         <footer>
           {answer.text !== '' && <CopyButton text={answer.text} what="answer" />}
           {isLast && <RegenerateButton onClick={regenerate} />}
+          {isLast && answer.text !== '' && <LookupButton />}
           <span class="summary">{answerSummary(answer)}</span>
         </footer>
       )}
@@ -51,6 +52,25 @@ function RegenerateButton({ onClick }: { readonly onClick: () => void }) {
     >
       <Icon name="redo" />
       <span>Regenerate</span>
+    </button>
+  );
+}
+
+function LookupButton() {
+  const { dialog, model } = useApp();
+  return (
+    <button
+      type="button"
+      class="quiet"
+      aria-label="What was looked up"
+      aria-haspopup="dialog"
+      disabled={model.state.value.kind !== 'ready'}
+      onClick={() => {
+        dialog.value = 'lookup';
+      }}
+    >
+      <Icon name="eye" />
+      <span>Looked up</span>
     </button>
   );
 }

@@ -1,24 +1,29 @@
 import { useId } from 'preact/hooks';
 import {
+  type AttentionMode,
   type AttentionSettings,
-  attentionFields,
+  selectedField,
   selectedOneInChoices,
 } from '../state/attention-settings.ts';
+import { AttentionDetails } from './attention-details.tsx';
 import { NumberField } from './number-field.tsx';
 
-const modes: readonly (readonly [AttentionSettings['mode'], string])[] = [
-  ['dense', 'Dense: every token attends to all tokens before it'],
-  ['sparse', 'Sparse (HashAttention): learned signatures pick the tokens to attend to'],
-];
-
-/** Dense or sparse, and how sparse. Fields left empty stand for the value shown in them. */
+/** Dense or sparse, by itself or by choice, and how sparse. Fields left empty stand for the value shown in them. */
 export function AttentionFields(props: {
   readonly attention: AttentionSettings;
+  /** What automatic means with the loaded model on this device. */
+  readonly automatic: string;
+  /** Of the loaded model's signatures; empty while nothing is known. */
+  readonly notes: readonly string[];
   readonly onChange: (attention: AttentionSettings) => void;
 }) {
-  const { attention } = props;
-  const id = useId();
+  const { attention, automatic, notes } = props;
   const change = (fields: Partial<AttentionSettings>) => props.onChange({ ...attention, ...fields });
+  const modes: readonly (readonly [AttentionMode, string])[] = [
+    ['automatic', `Automatic: ${automatic}`],
+    ['dense', 'Dense: every token attends to all tokens before it'],
+    ['sparse', 'Sparse (HashAttention): learned signatures pick the tokens to attend to'],
+  ];
   return (
     <>
       <fieldset class="choices">
@@ -36,41 +41,56 @@ export function AttentionFields(props: {
           </label>
         ))}
       </fieldset>
-      <p class="hint">
-        Holds from the next tokens on, also in an answer being written. A model without trained signatures
-        takes random ones, which pick worse.
-      </p>
-      {attention.mode === 'sparse' && (
-        <div class="fields">
-          <div class="field">
-            <label for={id}>Selected tokens</label>
-            <select
-              id={id}
-              aria-describedby={`${id}-hint`}
-              value={String(attention.selectedOneIn)}
-              onChange={(event) => change({ selectedOneIn: Number(event.currentTarget.value) })}
-            >
-              {selectedOneInChoices.map((choice) => (
-                <option key={choice} value={String(choice)}>
-                  1/{choice} of the context
-                </option>
-              ))}
-            </select>
-            <p id={`${id}-hint`} class="hint">
-              Besides sink and window
-            </p>
-          </div>
-          {attentionFields.map((field) => (
-            <NumberField
-              key={field.name}
-              field={field}
-              value={attention[field.name]}
-              standard={field.standard}
-              onChange={(value) => change({ [field.name]: value })}
-            />
-          ))}
-        </div>
+      <p class="hint">Holds from the next tokens on, also in an answer being written.</p>
+      {notes.map((note) => (
+        <p key={note} class="hint">
+          {note}
+        </p>
+      ))}
+      {attention.mode !== 'dense' && (
+        <>
+          {attention.method !== 'streaming' && <BudgetFields attention={attention} onChange={change} />}
+          <AttentionDetails attention={attention} onChange={change} />
+        </>
       )}
     </>
+  );
+}
+
+function BudgetFields(props: {
+  readonly attention: AttentionSettings;
+  readonly onChange: (fields: Partial<AttentionSettings>) => void;
+}) {
+  const { attention, onChange } = props;
+  const id = useId();
+  return (
+    <div class="fields">
+      <div class="field">
+        <label for={id}>Selected tokens</label>
+        <select
+          id={id}
+          aria-describedby={`${id}-hint`}
+          value={String(attention.selectedOneIn)}
+          onChange={(event) => onChange({ selectedOneIn: Number(event.currentTarget.value) })}
+        >
+          {selectedOneInChoices.map((choice) => (
+            <option key={choice} value={String(choice)}>
+              {choice === 0 ? 'A fixed number' : `1/${choice} of the context`}
+            </option>
+          ))}
+        </select>
+        <p id={`${id}-hint`} class="hint">
+          Besides sink and window
+        </p>
+      </div>
+      {attention.selectedOneIn === 0 && (
+        <NumberField
+          field={selectedField}
+          value={attention.selected}
+          standard={selectedField.standard}
+          onChange={(selected) => onChange({ selected })}
+        />
+      )}
+    </div>
   );
 }

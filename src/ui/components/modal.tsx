@@ -6,6 +6,8 @@ import { Icon } from './icon.tsx';
 export function Modal(props: {
   readonly title: string;
   readonly onClose: () => void;
+  /** For what wants room. */
+  readonly isWide?: boolean;
   readonly children: ComponentChildren;
 }) {
   const dialog = useRef<HTMLDialogElement>(null);
@@ -18,7 +20,12 @@ export function Modal(props: {
   }, []);
 
   return (
-    <dialog ref={dialog} class="modal" aria-labelledby={titleId} onClose={props.onClose}>
+    <dialog
+      ref={dialog}
+      class={props.isWide ? 'modal wide' : 'modal'}
+      aria-labelledby={titleId}
+      onClose={props.onClose}
+    >
       <header>
         <h2 id={titleId}>{props.title}</h2>
         <button type="button" class="quiet" aria-label="Close" onClick={() => dialog.current?.close()}>

@@ -46,6 +46,8 @@ export function SettingsDialog({ onClose }: { readonly onClose: () => void }) {
       <section>
         <AttentionFields
           attention={settings.value.attention}
+          automatic="sparse from the length on from which this device gains from it"
+          notes={[]}
           onChange={(attention) => change({ attention })}
         />
       </section>

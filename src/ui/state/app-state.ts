@@ -6,6 +6,7 @@ import type { StoredModel } from '../../engine/index.ts';
 import { attentionOptions } from './attention-settings.ts';
 import { type ChatSession, createChatSession } from './chat-session.ts';
 import { createFrameQueue } from './frame-queue.ts';
+import { createLookupSession, type LookupSession } from './lookup-session.ts';
 import { emptyDraft, type ModelDraft } from './model-choice.ts';
 import { createModelSession, type EngineDoor, type ModelSession } from './model-session.ts';
 import type { PageConfig } from './page-config.ts';
@@ -20,7 +21,7 @@ export interface ModelStorage {
 }
 
 /** At most one dialog is open. */
-export type OpenDialog = 'none' | 'model' | 'settings';
+export type OpenDialog = 'none' | 'model' | 'settings' | 'lookup';
 
 export interface AppState {
   readonly config: PageConfig;
@@ -28,6 +29,7 @@ export interface AppState {
   readonly model: ModelSession;
   readonly storage: ModelStorage;
   readonly chat: ChatSession;
+  readonly lookup: LookupSession;
   readonly dialog: Signal<OpenDialog>;
   /** The model dialog's form, access token included: in memory only. */
   readonly draft: Signal<ModelDraft>;
@@ -45,11 +47,12 @@ export function createAppState(door: EngineDoor, storage: ModelStorage, config: 
     door,
     computed(() => attentionOptions(attention.value)),
   );
+  const engine = () => {
+    const state = model.state.peek();
+    return state.kind === 'ready' ? state.engine : null;
+  };
   const chat = createChatSession({
-    completions: () => {
-      const state = model.state.peek();
-      return state.kind === 'ready' ? state.engine.chat.completions : null;
-    },
+    completions: () => engine()?.chat.completions ?? null,
     settings,
     samplingDefaults: model.samplingDefaults,
     frames: createFrameQueue(),
@@ -64,6 +67,7 @@ export function createAppState(door: EngineDoor, storage: ModelStorage, config: 
     model,
     storage,
     chat,
+    lookup: createLookupSession(engine),
     dialog: signal<OpenDialog>('none'),
     draft: signal<ModelDraft>({ ...emptyDraft, source: config.defaultModel ? 'default' : 'hub' }),
     announcement,

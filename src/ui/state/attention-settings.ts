@@ -1,88 +1,162 @@
-/** Dense or sparse attention, as a person sets it, and what that is to the engine. */
+/** Which attention to use, as a person sets it, and what that is to the engine. */
 import type { AttentionOptions } from '../../engine/index.ts';
 import { isAllowed, type NumberRange } from './number-range.ts';
 
-/** Kept when dense is chosen, too, so that switching back and forth loses nothing. Null: the standard value. */
+/** `automatic`: sparse from the length on from which this device gains from it. */
+export type AttentionMode = 'automatic' | 'dense' | 'sparse';
+
+/** How tokens are chosen. `trained`: as the signature maps say of themselves; `published`: as in the paper, with a list per
+ *  query head, neither dense layers nor tail. The last three are there to compare with. */
+export type AttentionMethod =
+  | 'trained'
+  | 'asymmetric'
+  | 'hamming'
+  | 'published'
+  | 'oracle'
+  | 'random'
+  | 'streaming';
+
+/** Kept when dense is chosen, too, so that switching back and forth loses nothing. Null: the engine's own value. */
 export interface AttentionSettings {
-  readonly mode: 'dense' | 'sparse';
-  /** One token of this many in the context is selected. */
+  readonly mode: AttentionMode;
+  readonly method: AttentionMethod;
+  /** One token of this many in the context is selected; 0: as many as `selected` says. */
   readonly selectedOneIn: number;
+  readonly selected: number | null;
   readonly sink: number | null;
   readonly window: number | null;
-  readonly denseBelow: number | null;
+  readonly tail: boolean | null;
+  /** Layers that attend to everything. */
+  readonly denseLayers: readonly number[] | null;
 }
 
-export type AttentionNumber = 'sink' | 'window' | 'denseBelow';
+export type AttentionNumber = 'selected' | 'sink' | 'window';
 
 export interface AttentionField extends NumberRange {
   readonly name: AttentionNumber;
-  /** The engine's own value: what an empty field stands for. */
+  /** What an empty field stands for. */
   readonly standard: number;
 }
 
-export const selectedOneInChoices: readonly number[] = [4, 8, 16, 32, 64];
-
-export const attentionFields: readonly AttentionField[] = [
-  {
-    name: 'sink',
-    label: 'Sink',
-    hint: 'First tokens, always attended to',
-    standard: 128,
-    min: 0,
-    max: 1_000_000,
-    step: 1,
-  },
-  {
-    name: 'window',
-    label: 'Window',
-    hint: 'Last tokens, always attended to',
-    standard: 128,
-    min: 1,
-    max: 1_000_000,
-    step: 1,
-  },
-  {
-    name: 'denseBelow',
-    label: 'Sparse from (tokens of context)',
-    hint: 'Dense in shorter contexts',
-    standard: 1024,
-    min: 0,
-    max: 1_000_000,
-    step: 1,
-  },
+export const methods: readonly AttentionMethod[] = [
+  ...(['trained', 'asymmetric', 'hamming', 'published', 'oracle', 'random', 'streaming'] as const),
 ];
 
+/** 0: a fixed number. */
+export const selectedOneInChoices: readonly number[] = [4, 8, 16, 32, 64, 0];
+
+export const selectedField: AttentionField = {
+  name: 'selected',
+  label: 'Number of selected tokens',
+  hint: 'Besides sink and window',
+  standard: 256,
+  min: 0,
+  max: 1_000_000,
+  step: 1,
+};
+
+export const sinkField: AttentionField = {
+  name: 'sink',
+  label: 'Sink',
+  hint: 'First tokens, always attended to',
+  standard: 128,
+  min: 0,
+  max: 1_000_000,
+  step: 1,
+};
+
+export const windowField: AttentionField = {
+  name: 'window',
+  label: 'Window',
+  hint: 'Last tokens, always attended to',
+  standard: 128,
+  min: 1,
+  max: 1_000_000,
+  step: 1,
+};
+
+const numberFields = [selectedField, sinkField, windowField];
+
 export const defaultAttention: AttentionSettings = {
-  mode: 'dense',
+  mode: 'automatic',
+  method: 'trained',
   selectedOneIn: 16,
+  selected: null,
   sink: null,
   window: null,
-  denseBelow: null,
+  tail: null,
+  denseLayers: null,
 };
 
 /** Attention settings from JSON of any shape: what cannot be used falls back to the default. */
 export function parseAttention(json: unknown): AttentionSettings {
   const record = (typeof json === 'object' && json !== null ? json : {}) as Readonly<Record<string, unknown>>;
-  const numbers: Record<AttentionNumber, number | null> = { sink: null, window: null, denseBelow: null };
-  for (const field of attentionFields) {
+  const numbers: Record<AttentionNumber, number | null> = { selected: null, sink: null, window: null };
+  for (const field of numberFields) {
     const value = record[field.name];
     if (isAllowed(field, value)) numbers[field.name] = value;
   }
-  const selectedOneIn = selectedOneInChoices.find((choice) => choice === record.selectedOneIn);
+  const { mode, denseLayers, tail } = record;
   return {
-    mode: record.mode === 'sparse' ? 'sparse' : 'dense',
-    selectedOneIn: selectedOneIn ?? defaultAttention.selectedOneIn,
+    mode: mode === 'dense' || mode === 'sparse' ? mode : defaultAttention.mode,
+    method: methods.find((method) => method === record.method) ?? defaultAttention.method,
+    selectedOneIn:
+      selectedOneInChoices.find((choice) => choice === record.selectedOneIn) ??
+      defaultAttention.selectedOneIn,
     ...numbers,
+    tail: typeof tail === 'boolean' ? tail : null,
+    denseLayers: Array.isArray(denseLayers) && denseLayers.every(isLayer) ? denseLayers : null,
   };
 }
 
 /** What to ask of the engine. */
 export function attentionOptions(settings: AttentionSettings): AttentionOptions {
   if (settings.mode === 'dense') return { mode: 'dense' };
-  const numbers = attentionFields.map(({ name, standard }) => [name, settings[name] ?? standard]);
-  return {
-    mode: 'hash',
-    budget: { fraction: 1 / settings.selectedOneIn },
-    ...(Object.fromEntries(numbers) as Record<AttentionNumber, number>),
+  const { method, selectedOneIn, tail, denseLayers } = settings;
+  const numberIn = ({ name, standard }: AttentionField): number => settings[name] ?? standard;
+  const ranges = {
+    ...{ sink: numberIn(sinkField), window: numberIn(windowField) },
+    ...(settings.mode === 'sparse' ? { denseBelow: 0 } : {}),
+    ...(tail === null ? {} : { tail }),
+    ...(denseLayers === null ? {} : { denseLayers }),
   };
+  const budget = selectedOneIn === 0 ? { tokens: numberIn(selectedField) } : { fraction: 1 / selectedOneIn };
+  switch (method) {
+    case 'trained':
+      return { mode: 'hash', budget, ...ranges };
+    case 'asymmetric':
+    case 'hamming':
+      return { mode: 'hash', score: method, budget, ...ranges };
+    case 'published': {
+      const asPublished = { score: 'hamming', lists: 'query-head', tail: false, denseLayers: [] } as const;
+      return { mode: 'hash', budget, ...ranges, ...asPublished };
+    }
+    case 'oracle':
+      return { mode: 'oracle', budget, ...ranges };
+    case 'random':
+      return { mode: 'random', budget, ...ranges };
+    case 'streaming':
+      return { mode: 'streaming', ...ranges };
+    default:
+      return method satisfies never;
+  }
+}
+
+/** Layer numbers as typed: "0, 5" or "none"; null when left empty, undefined when they are none. */
+export function parseLayers(typed: string): readonly number[] | null | undefined {
+  const text = typed.trim();
+  if (text === '') return null;
+  if (text.toLowerCase() === 'none') return [];
+  const parts = text.split(/\s*,\s*|\s+/);
+  const layers = parts.map(Number);
+  return parts.every((part) => /^\d+$/.test(part)) && layers.every(isLayer) ? layers : undefined;
+}
+
+export function layersAsTyped(layers: readonly number[] | null): string {
+  if (layers === null) return '';
+  return layers.length === 0 ? 'none' : layers.join(', ');
+}
+
+function isLayer(value: unknown): value is number {
+  return Number.isInteger(value) && (value as number) >= 0 && (value as number) < 1000;
 }

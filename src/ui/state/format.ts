@@ -28,6 +28,12 @@ export function formatCount(count: number): string {
   return count.toLocaleString('en-US');
 }
 
+/** A share of one: 0.4 %, 12 %, 128 %. */
+export function formatShare(share: number): string {
+  const percent = share * 100;
+  return `${percent.toFixed(percent > 0 && percent < 9.95 ? 1 : 0)} %`;
+}
+
 /** Parameters of a model: 135 M, 7.2 B. */
 export function formatParameters(parameters: number): string {
   if (parameters >= 999.5e6) return `${(parameters / 1e9).toFixed(1)} B`;

@@ -1,6 +1,13 @@
 import { describe, expect, test } from 'vitest';
 import { AppError } from '../../engine/index.ts';
-import { attentionOptions, defaultAttention, parseAttention } from './attention-settings.ts';
+import {
+  type AttentionSettings,
+  attentionOptions,
+  defaultAttention,
+  layersAsTyped,
+  parseAttention,
+  parseLayers,
+} from './attention-settings.ts';
 import { answerAdvice, faultFrom, loadAdvice } from './fault.ts';
 import { formatBytes, formatDuration, formatParameters, formatRate } from './format.ts';
 import { choiceFromDraft, emptyDraft } from './model-choice.ts';
@@ -132,7 +139,10 @@ describe('settings', () => {
     const settings = {
       systemPrompt: 's',
       sampling: { ...defaultSettings.sampling, topP: 0.9, seed: 1 },
-      attention: { mode: 'sparse' as const, selectedOneIn: 64, sink: 0, window: 7, denseBelow: null },
+      attention: {
+        ...{ mode: 'sparse' as const, method: 'published' as const, selectedOneIn: 0, selected: 5 },
+        ...{ sink: 0, window: 7, tail: false, denseLayers: [3] },
+      },
       theme: 'dark' as const,
     };
     expect(parseSettings(JSON.parse(JSON.stringify(settings)))).toEqual(settings);
@@ -156,29 +166,69 @@ describe('settings', () => {
 });
 
 describe('attention settings', () => {
-  test('dense asks for nothing else; sparse names every number, standard ones where fields are empty', () => {
-    expect(attentionOptions({ ...defaultAttention, sink: 3 })).toEqual({ mode: 'dense' });
-    expect(attentionOptions({ ...defaultAttention, mode: 'sparse' })).toEqual({
-      mode: 'hash',
-      budget: { fraction: 1 / 16 },
-      sink: 128,
-      window: 128,
-      denseBelow: 1024,
+  const standard = { budget: { fraction: 1 / 16 }, sink: 128, window: 128 };
+  const options = (fields: Partial<AttentionSettings>) =>
+    attentionOptions({ ...defaultAttention, ...fields });
+
+  test('dense asks for nothing else; automatic leaves to the engine where sparse begins; sparse begins at once', () => {
+    expect(options({ mode: 'dense', sink: 3 })).toEqual({ mode: 'dense' });
+    expect(options({})).toEqual({ mode: 'hash', ...standard });
+    expect(options({ mode: 'sparse' })).toEqual({ mode: 'hash', ...standard, denseBelow: 0 });
+  });
+
+  test('budgets, ranges, tail and dense layers are passed on', () => {
+    const set = { selectedOneIn: 64, sink: 0, window: 5, tail: true, denseLayers: [0, 2] };
+    expect(options(set)).toEqual({
+      ...{ mode: 'hash', budget: { fraction: 1 / 64 }, sink: 0, window: 5, tail: true, denseLayers: [0, 2] },
     });
-    expect(
-      attentionOptions({ mode: 'sparse', selectedOneIn: 64, sink: 0, window: 5, denseBelow: 0 }),
-    ).toEqual({ mode: 'hash', budget: { fraction: 1 / 64 }, sink: 0, window: 5, denseBelow: 0 });
+    expect(options({ selectedOneIn: 0 })).toMatchObject({ budget: { tokens: 256 } });
+    expect(options({ selectedOneIn: 0, selected: 0 })).toMatchObject({ budget: { tokens: 0 } });
+  });
+
+  test.each([
+    ['trained', { mode: 'hash', ...standard }],
+    ['asymmetric', { mode: 'hash', score: 'asymmetric', ...standard }],
+    ['hamming', { mode: 'hash', score: 'hamming', ...standard }],
+    ['oracle', { mode: 'oracle', ...standard }],
+    ['random', { mode: 'random', ...standard }],
+    ['streaming', { mode: 'streaming', sink: 128, window: 128 }],
+  ] as const)('chosen by %s', (method, expected) => {
+    expect(options({ method })).toEqual(expected);
+  });
+
+  test('as published means a list per query head, no tail, no dense layers, whatever is set', () => {
+    expect(options({ method: 'published', tail: true, denseLayers: [1] })).toEqual({
+      ...{ mode: 'hash', score: 'hamming', lists: 'query-head', ...standard, tail: false, denseLayers: [] },
+    });
   });
 
   test.each([
     { mode: 'hash' },
+    { method: 'quest' },
     { selectedOneIn: 5 },
     { selectedOneIn: '8' },
+    { selected: -1 },
     { sink: -1 },
     { window: 0 },
-    { denseBelow: 1.5 },
+    { tail: 'yes' },
+    { denseLayers: [1.5] },
+    { denseLayers: 3 },
   ])('%j is not used', (stored) => {
     expect(parseAttention(stored)).toEqual(defaultAttention);
+  });
+
+  test.each([
+    ['', null],
+    ['none', []],
+    [' 0, 5 29 ', [0, 5, 29]],
+    ['0,', undefined],
+    ['first', undefined],
+    ['-1', undefined],
+  ])('dense layers typed as %j', (typed, expected) => {
+    const layers = parseLayers(typed);
+    if (expected === undefined || expected === null || expected.length === 0)
+      expect(layers).toEqual(expected);
+    else expect(parseLayers(layersAsTyped(layers ?? null))).toEqual(expected);
   });
 });
 

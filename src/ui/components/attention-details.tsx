@@ -1,0 +1,125 @@
+import { useSignal } from '@preact/signals';
+import { useId } from 'preact/hooks';
+import {
+  type AttentionMethod,
+  type AttentionSettings,
+  layersAsTyped,
+  methods,
+  parseLayers,
+  sinkField,
+  windowField,
+} from '../state/attention-settings.ts';
+import { NumberField } from './number-field.tsx';
+import { TextField } from './text-field.tsx';
+
+const methodLabels: Readonly<Record<AttentionMethod, string>> = {
+  trained: 'Signatures, compared as they were trained',
+  asymmetric: 'Signatures, 4-bit queries against 1-bit keys',
+  hamming: 'Signatures, bits against bits (Hamming)',
+  published: 'As published: Hamming, a list per query head',
+  oracle: 'To compare: the tokens dense attention weighs most (slow)',
+  random: 'To compare: tokens drawn at random',
+  streaming: 'To compare: sink and window only',
+};
+
+/** How tokens are chosen, and what is attended to besides. */
+export function AttentionDetails(props: {
+  readonly attention: AttentionSettings;
+  readonly onChange: (fields: Partial<AttentionSettings>) => void;
+}) {
+  const { attention, onChange } = props;
+  const id = useId();
+  const isPublished = attention.method === 'published';
+  return (
+    <details class="details">
+      <summary>Details</summary>
+      <div class="fields">
+        <div class="field whole">
+          <label for={`${id}-method`}>Tokens are chosen by</label>
+          <select
+            id={`${id}-method`}
+            value={attention.method}
+            onChange={(event) => onChange({ method: event.currentTarget.value as AttentionMethod })}
+          >
+            {methods.map((method) => (
+              <option key={method} value={method}>
+                {methodLabels[method]}
+              </option>
+            ))}
+          </select>
+        </div>
+        {[sinkField, windowField].map((field) => (
+          <NumberField
+            key={field.name}
+            field={field}
+            value={attention[field.name]}
+            standard={field.standard}
+            onChange={(value) => onChange({ [field.name]: value })}
+          />
+        ))}
+        {!isPublished && (
+          <>
+            <TailField tail={attention.tail} onChange={(tail) => onChange({ tail })} />
+            <LayersField
+              layers={attention.denseLayers}
+              onChange={(denseLayers) => onChange({ denseLayers })}
+            />
+          </>
+        )}
+      </div>
+    </details>
+  );
+}
+
+/** Whether tokens that were not selected enter as their mean. */
+function TailField(props: {
+  readonly tail: boolean | null;
+  readonly onChange: (tail: boolean | null) => void;
+}) {
+  const id = useId();
+  return (
+    <div class="field">
+      <label for={id}>Tail</label>
+      <select
+        id={id}
+        aria-describedby={`${id}-hint`}
+        value={String(props.tail)}
+        onChange={({ currentTarget: { value } }) =>
+          props.onChange(value === 'null' ? null : value === 'true')
+        }
+      >
+        <option value="null">With dense layer 0</option>
+        <option value="true">On</option>
+        <option value="false">Off</option>
+      </select>
+      <p id={`${id}-hint`} class="hint">
+        All other tokens as one, their mean
+      </p>
+    </div>
+  );
+}
+
+function LayersField(props: {
+  readonly layers: readonly number[] | null;
+  readonly onChange: (layers: readonly number[] | null) => void;
+}) {
+  const typed = useSignal(layersAsTyped(props.layers));
+  return (
+    <TextField
+      label="Dense layers"
+      placeholder="0"
+      hint="Numbers from 0 on, or “none”"
+      problem={
+        parseLayers(typed.value) === undefined
+          ? 'Give layer numbers with commas between, or “none”.'
+          : undefined
+      }
+      value={typed.value}
+      onInput={(text) => {
+        typed.value = text;
+        const layers = parseLayers(text);
+        if (layers !== undefined) props.onChange(layers);
+      }}
+    />
+  );
+}
