@@ -45,7 +45,11 @@ export async function benchEngine(
     weights,
     rope: config.rope,
     plannedContext: config.trainedContext,
-    openHashMaps: () => loadModelHashMaps(gpu, source, config),
+    openHashMaps: () =>
+      loadModelHashMaps(gpu, source, config, {
+        rope: config.rope,
+        contextLength: config.trainedContext,
+      }),
   });
   void network.decoder;
   const t3 = performance.now();

@@ -193,6 +193,9 @@ export interface Timings {
   readonly decodeTokens: number;
   readonly decodeMs: number;
   readonly decodeTokensPerSecond: number;
+  /** Bytes that attention had to read while decoding, and that dense attention would have had to. */
+  readonly attentionBytes: number;
+  readonly denseAttentionBytes: number;
 }
 
 export interface Usage {
@@ -213,6 +216,9 @@ export type GenerationEvent =
       /** Tokens in the context after this one, and those attended to make it. */
       readonly contextTokens: number;
       readonly attendedTokens: number;
+      /** Bytes that attention had to read to make it, over all layers, and that dense attention would have had to. */
+      readonly attentionBytes: number;
+      readonly denseAttentionBytes: number;
       readonly tokensPerSecond: number;
     }
   | {
@@ -223,6 +229,23 @@ export type GenerationEvent =
       readonly usage: Usage;
       readonly timings: Timings;
     };
+
+/** What HashAttention is on this model and device, under the options in force, or the standard ones while it is not in
+ *  use. */
+export interface AttentionFacts {
+  /** From this many tokens of context on a step is faster than a dense one, by measurement on this device; null: nowhere
+   *  within the planned context. */
+  readonly crossoverTokens: number | null;
+  /** Maps from the model's hash_attention.safetensors, or random projections. */
+  readonly maps: 'trained' | 'untrained';
+  /** Set where the maps were trained for something else than what runs. HashAttention is then off unless `denseBelow`
+   *  is given. */
+  readonly mapsWarning?: string;
+  /** How maps are compared with queries unless told; bits of a signature; heads that have a key map of their own. */
+  readonly score: 'asymmetric' | 'hamming';
+  readonly bits: 32 | 64;
+  readonly sharing: 'kv-head' | 'query-head';
+}
 
 export interface MemoryUse {
   readonly weightBytes: number;
@@ -239,7 +262,10 @@ export interface Engine {
   generate(request: GenerateRequest): AsyncIterable<GenerationEvent>;
   tokenize(text: string, options?: { readonly addSpecialTokens?: boolean }): Promise<number[]>;
   detokenize(tokens: readonly number[]): Promise<string>;
+  /** @throws AppError "invalid-request" for options that make no sense; the ones before then stay. */
   setAttention(options: AttentionOptions): Promise<void>;
+  /** Loads the signature maps and times a few steps when first asked; between generations. */
+  attentionFacts(): Promise<AttentionFacts>;
   /** Looks into one decode step of the present context: what each layer attended to, beside dense attention. Waits for its
    *  turn among the requests; changes nothing. */
   probe(options?: ProbeOptions): Promise<Probe>;

@@ -2,7 +2,8 @@
 import { AppError, invariant } from '../errors.ts';
 import type { Gpu } from '../kernels/runtime/gpu.ts';
 import type { ResultRecord } from '../kernels/sample/result-record.ts';
-import type { AttentionOptions, MemoryUse, TokenLogprob } from './api.ts';
+import type { AttentionFacts, AttentionOptions, MemoryUse, TokenLogprob } from './api.ts';
+import type { StepAttention } from './attention/step-attention.ts';
 import { BatchSizer } from './batch-sizer.ts';
 import type { SamplingKind } from './network/decoder.ts';
 import type { Network } from './network/network.ts';
@@ -12,10 +13,10 @@ import type { ProbedStep, TokenEngine, TokenEvent, TokenRequest } from './token-
 /** Batches kept in flight, so that the GPU never waits for the read-back. */
 const batchesInFlight = 2;
 
-/** Steps submitted together, and how many tokens each attends to. */
+/** Steps submitted together, and what the attention of each amounts to. */
 interface Batch {
   readonly records: Promise<ResultRecord[]>;
-  readonly attended: (contextTokens: number) => number;
+  readonly attention: (contextTokens: number) => StepAttention;
 }
 
 /** A request taken up again after a lost device: `answered` was produced before. */
@@ -52,11 +53,15 @@ export class GpuTokenEngine implements TokenEngine {
 
   async probe(options: ProbeOptions): Promise<ProbedStep> {
     const { probeStep } = await import('./probe/probe-step.ts');
-    try {
-      return await probeStep(this.#gpu, this.#network, options);
-    } catch (error) {
-      throw await this.#asDeviceLoss(error);
-    }
+    return this.#naming(probeStep(this.#gpu, this.#network, options));
+  }
+
+  prepareSparse(): Promise<void> {
+    return this.#naming(this.#network.prepareSparse());
+  }
+
+  attentionFacts(): Promise<AttentionFacts> {
+    return this.#naming(this.#network.attentionFacts());
   }
 
   memory(): MemoryUse {
@@ -116,7 +121,7 @@ export class GpuTokenEngine implements TokenEngine {
     const pending: Batch[] = [
       {
         records: network.submitFirst(kind, start.lastRow, start.contextTokens, start.index),
-        attended: (contextTokens) => contextTokens, // the prompt is read densely
+        attention: network.promptAttention, // the prompt is read densely
       },
     ];
     let submitted = start.index + 1;
@@ -131,10 +136,10 @@ export class GpuTokenEngine implements TokenEngine {
           const position = start.contextTokens - start.index + submitted - 1;
           const count = await network.prepareSteps(position, most);
           const records = network.submitSteps(kind, submitted, count);
-          pending.push({ records, attended: network.attendedCounter() });
+          pending.push({ records, attention: network.attentionCounter() });
           submitted += count;
         }
-        const { records: arriving, attended } = pending.shift()!;
+        const { records: arriving, attention } = pending.shift()!;
         const records = await arriving;
         this.#sizer.finished(records.length);
         for (const record of records) {
@@ -150,7 +155,7 @@ export class GpuTokenEngine implements TokenEngine {
             isEnd,
             ...(request.topLogprobs === null ? {} : { logprob: logprobOf(record) }),
             contextTokens,
-            attendedTokens: attended(contextTokens - 1),
+            ...attention(contextTokens - 1),
           };
           if (isEnd) return;
         }
@@ -158,6 +163,15 @@ export class GpuTokenEngine implements TokenEngine {
     } finally {
       // steps already submitted still write behind the end of the cache: let them finish before the next request
       await Promise.allSettled(pending.map(({ records }) => records));
+    }
+  }
+
+  /** Work whose failure may be the device's. */
+  async #naming<T>(work: Promise<T>): Promise<T> {
+    try {
+      return await work;
+    } catch (error) {
+      throw await this.#asDeviceLoss(error);
     }
   }
 

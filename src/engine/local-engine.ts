@@ -4,6 +4,8 @@ import type { Gpu } from '../kernels/runtime/gpu.ts';
 import { parseChatTemplate } from '../model/chat-template.ts';
 import { createTokenizer, type Tokenizer } from '../model/tokenizer.ts';
 import type { Engine, EngineOptions, MemoryPlan } from './api.ts';
+import { checkAttention } from './attention/check-attention.ts';
+import type { CrossoverRecord } from './attention/crossover-record.ts';
 import { type OpenedModel, openModel } from './load/open-model.ts';
 import { openEngineGpu, openSession, planSession } from './open-session.ts';
 import { RecoveringTokenEngine } from './recovering-token-engine.ts';
@@ -20,16 +22,18 @@ export async function createLocalEngine(options: EngineOptions): Promise<Engine>
     bytesPerSecond: 0,
   });
   const model = await openFiles(options);
+  const attention = options.attention ?? { mode: 'dense' };
   try {
+    await checkAttention(attention, model.config.layers);
     const { tokenizer, template } = createTextSide(model);
     const gpu = await openEngineGpu();
-    const { first, plan } = await startOn(gpu, model, options);
-    const attention = options.attention ?? { mode: 'dense' };
+    const crossovers: CrossoverRecord = new Map();
+    const { first, plan } = await startOn(gpu, model, { ...options, crossovers });
     first.setAttention(attention);
     const tokens = new RecoveringTokenEngine(first, attention, {
       reopen: async () => {
         const again = await openEngineGpu();
-        return (await startOn(again, model, withoutSignal(options))).first;
+        return (await startOn(again, model, { ...withoutSignal(options), crossovers })).first;
       },
       onStatus: (status) => options.onStatus?.(status),
     });
@@ -111,7 +115,11 @@ function createTextSide(model: OpenedModel): {
   };
 }
 
-async function startOn(gpu: Gpu, model: OpenedModel, options: EngineOptions) {
+async function startOn(
+  gpu: Gpu,
+  model: OpenedModel,
+  options: EngineOptions & { readonly crossovers: CrossoverRecord },
+) {
   try {
     const plan = planSession(gpu, model, options);
     const first = await openSession(gpu, model, plan, options);

@@ -3,6 +3,7 @@ import { AppError } from '../errors.ts';
 import { type Gpu, openGpu } from '../kernels/runtime/gpu.ts';
 import { extendContext } from '../model/rope-config.ts';
 import type { DeviceSummary, EngineOptions, LoadProgress, MemoryPlan } from './api.ts';
+import type { CrossoverRecord } from './attention/crossover-record.ts';
 import { GpuTokenEngine } from './gpu-token-engine.ts';
 import { loadWeights } from './load/load-weights.ts';
 import { planMemory } from './load/memory-plan.ts';
@@ -48,7 +49,11 @@ export async function openSession(
   gpu: Gpu,
   model: OpenedModel,
   plan: SessionPlan,
-  options: Pick<EngineOptions, 'signal'> & { onProgress?: ((progress: LoadProgress) => void) | undefined },
+  options: Pick<EngineOptions, 'signal'> & {
+    readonly onProgress?: ((progress: LoadProgress) => void) | undefined;
+    /** What an earlier session of the same engine measured. */
+    readonly crossovers?: CrossoverRecord;
+  },
 ): Promise<GpuTokenEngine> {
   const { problems, contextLength } = plan.memory;
   if (problems.length > 0) {
@@ -70,8 +75,9 @@ export async function openSession(
       plannedContext: contextLength,
       openHashMaps: async () => {
         const { loadModelHashMaps } = await import('./attention/model-hash-maps.ts');
-        return loadModelHashMaps(gpu, model.source, model.config);
+        return loadModelHashMaps(gpu, model.source, model.config, { rope, contextLength });
       },
+      crossovers: options.crossovers,
     });
     return new GpuTokenEngine(gpu, network);
   } catch (error) {

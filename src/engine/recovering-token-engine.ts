@@ -1,7 +1,7 @@
 /** A token engine that survives the loss of its device: it opens another one, loads the weights again and goes on
  *  with the answer where it stopped. */
 import { AppError } from '../errors.ts';
-import type { AttentionOptions, EngineStatus, MemoryUse } from './api.ts';
+import type { AttentionFacts, AttentionOptions, EngineStatus, MemoryUse } from './api.ts';
 import type { GpuTokenEngine } from './gpu-token-engine.ts';
 import type { ProbeOptions } from './probe/probe-types.ts';
 import type { ProbedStep, TokenEngine, TokenEvent, TokenRequest } from './token-engine.ts';
@@ -42,6 +42,14 @@ export class RecoveringTokenEngine implements TokenEngine {
 
   async probe(options: ProbeOptions): Promise<ProbedStep> {
     return (await this.#usable()).probe(options);
+  }
+
+  async prepareSparse(): Promise<void> {
+    await (await this.#usable()).prepareSparse();
+  }
+
+  async attentionFacts(): Promise<AttentionFacts> {
+    return (await this.#usable()).attentionFacts();
   }
 
   memory(): MemoryUse {

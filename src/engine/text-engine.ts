@@ -1,6 +1,7 @@
 /** The engine as callers see it, built from a token engine and the model's text side. Runs in the worker or in Node. */
 import { AppError } from '../errors.ts';
 import type { Engine, GenerateRequest, GenerationEvent, MemoryPlan, ModelSummary } from './api.ts';
+import { checkAttention } from './attention/check-attention.ts';
 import { type ChatParts, createChatCompletions } from './chat/chat-completions.ts';
 import { Generator, type TextStream } from './generate/generate.ts';
 import { type PreparedRequest, prepareRequest } from './generate/prepare-request.ts';
@@ -71,6 +72,7 @@ export function createTextEngine(parts: TextEngineParts): Engine {
     },
     async setAttention(options) {
       assertAlive();
+      await checkAttention(options, model.layers);
       tokens.setAttention(options);
     },
     async probe({ signal: given, ...options } = {}) {
@@ -82,6 +84,11 @@ export function createTextEngine(parts: TextEngineParts): Engine {
       const pieces = context.map((token) => stream.push(token));
       pieces.push((pieces.pop() ?? '') + stream.end());
       return { ...step, pieces };
+    },
+    async attentionFacts() {
+      assertAlive();
+      await tokens.prepareSparse();
+      return generator.between(() => tokens.attentionFacts(), disposal.signal);
     },
     async memory() {
       assertAlive();

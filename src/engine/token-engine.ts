@@ -1,5 +1,5 @@
 /** The seam between text and numbers: token ids in, token ids out. The GPU side implements it. */
-import type { AttentionOptions, MemoryUse, SamplingOptions, TokenLogprob } from './api.ts';
+import type { AttentionFacts, AttentionOptions, MemoryUse, SamplingOptions, TokenLogprob } from './api.ts';
 import type { ProbedLayer, ProbeOptions } from './probe/probe-types.ts';
 
 /** Every sampling choice made; `topK` 0, `topP` 1, `minP` 0 and penalties of 1, 0, 0 are off. */
@@ -36,6 +36,9 @@ export type TokenEvent =
       /** Tokens in the context after this one, and those attended to make it. */
       readonly contextTokens: number;
       readonly attendedTokens: number;
+      /** Bytes that attention had to read to make it, and that dense attention would have had to. */
+      readonly attentionBytes: number;
+      readonly denseAttentionBytes: number;
     };
 
 /** As `Probe`, in token ids. */
@@ -57,6 +60,10 @@ export interface TokenEngine {
   setAttention(options: AttentionOptions): void;
   /** Looks into a step of the present context; not while a generation runs. */
   probe(options: ProbeOptions): Promise<ProbedStep>;
+  /** Loads and compiles what HashAttention needs; may run beside a generation. */
+  prepareSparse(): Promise<void>;
+  /** Not while a generation runs. */
+  attentionFacts(): Promise<AttentionFacts>;
   memory(): MemoryUse;
   /** Ends a running generation as its signal would, then frees GPU memory. */
   dispose(): void;

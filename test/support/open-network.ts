@@ -5,7 +5,7 @@ import { loadWeights } from '../../src/engine/load/load-weights.ts';
 import { openModel } from '../../src/engine/load/open-model.ts';
 import type { WeightsChoice } from '../../src/engine/load/weight-formats.ts';
 import { partLimit, planWeights } from '../../src/engine/load/weight-plan.ts';
-import { Network } from '../../src/engine/network/network.ts';
+import { Network, type NetworkOptions } from '../../src/engine/network/network.ts';
 import type { ModelSource } from '../../src/engine/source/model-source.ts';
 import type { Gpu } from '../../src/kernels/runtime/gpu.ts';
 
@@ -16,6 +16,9 @@ export async function openNetwork(
     readonly weights?: WeightsOption | WeightsChoice;
     readonly context?: number;
     readonly maxPartBytes?: number;
+    /** In place of the model's own maps. */
+    readonly openHashMaps?: NetworkOptions['openHashMaps'];
+    readonly crossovers?: NetworkOptions['crossovers'];
   } = {},
 ): Promise<Network> {
   const model = await openModel(source);
@@ -35,6 +38,9 @@ export async function openNetwork(
     weights,
     rope: config.rope,
     plannedContext,
-    openHashMaps: () => loadModelHashMaps(gpu, source, config),
+    openHashMaps:
+      options.openHashMaps ??
+      (() => loadModelHashMaps(gpu, source, config, { rope: config.rope, contextLength: plannedContext })),
+    crossovers: options.crossovers,
   });
 }

@@ -3,6 +3,8 @@ import type { Gpu } from '../../kernels/runtime/gpu.ts';
 import { readBytes } from '../../kernels/runtime/readback.ts';
 import { floatFromHalf } from '../../kernels/shared/half.ts';
 import type { ModelConfig } from '../../model/config.ts';
+import { type HashMapsFit, hashMapsFit } from '../../model/hash-maps.ts';
+import type { RopeConfig } from '../../model/rope-config.ts';
 import type { GpuHashMaps } from '../load/gpu-hash-maps.ts';
 import { loadHashMaps, openHashMaps } from '../load/load-hash-maps.ts';
 import {
@@ -19,17 +21,24 @@ export interface ModelHashMaps {
   readonly facts: MapFacts;
   /** Random projections, to be centred on the first keys before anything is hashed; null where maps were trained. */
   readonly untrained: UntrainedHashMaps | null;
+  /** Why maps that were trained should not be relied on; null where they may. */
+  readonly warning: string | null;
 }
 
-/** @throws AppError whatever reading and checking the file throws. */
+/** @param running what the engine runs: its RoPE, extended or not, and the planned context in tokens
+ *  @throws AppError whatever reading and checking the file throws. */
 export async function loadModelHashMaps(
   gpu: Gpu,
   source: ModelSource,
   config: ModelConfig,
+  running: { readonly rope: RopeConfig; readonly contextLength: number },
 ): Promise<ModelHashMaps> {
   try {
     const trained = await openHashMaps(source, config);
-    if (trained) return { maps: await loadHashMaps(gpu, source, trained), facts: trained, untrained: null };
+    if (trained) {
+      const warning = warningOf(hashMapsFit(trained, running));
+      return { maps: await loadHashMaps(gpu, source, trained), facts: trained, untrained: null, warning };
+    }
   } finally {
     source.close();
   }
@@ -39,7 +48,20 @@ export async function loadModelHashMaps(
 export async function untrainedHashMaps(gpu: Gpu, config: ModelConfig): Promise<ModelHashMaps> {
   const untrained = await createUntrainedHashMaps(gpu, config, { bits: 32, seed: 1 });
   const facts = { score: 'asymmetric', queryBits: 4, sharing: 'kv-head' } as const;
-  return { maps: untrained, facts, untrained };
+  return { maps: untrained, facts, untrained, warning: null };
+}
+
+function warningOf(fit: HashMapsFit): string | null {
+  switch (fit.kind) {
+    case 'fits':
+      return null;
+    case 'other-rope':
+      return `The signature maps were trained under the RoPE ${fit.trained}; the model runs under ${fit.running}, where they may choose the wrong tokens. Plan a context that needs no extension, or use maps trained for it.`;
+    case 'beyond-trained-length':
+      return `The signature maps were trained on contexts of up to ${fit.trainedLength} tokens; ${fit.contextLength} are planned, where they may choose the wrong tokens. Plan a shorter context, or use maps trained on longer ones.`;
+    default:
+      return fit satisfies never;
+  }
 }
 
 /** Sets the key biases of random projections from the mean of the first cached keys, once. */

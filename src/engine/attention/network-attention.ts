@@ -1,7 +1,12 @@
 /** Which policy each layer of a network has at which step: dense, or the sparse one that is wanted. */
 import { type Attend, prepareAttend } from '../../kernels/attend/attend.ts';
 import type { Arena } from '../../kernels/runtime/arena.ts';
-import type { AttentionOptions, SparseAttentionOptions } from '../api.ts';
+import type {
+  AttentionFacts,
+  AttentionOptions,
+  HashAttentionOptions,
+  SparseAttentionOptions,
+} from '../api.ts';
 import type { AttentionPolicy } from './attention-policy.ts';
 import { denseAttention } from './dense.ts';
 import type { SparseAttention } from './sparse-attention.ts';
@@ -81,15 +86,41 @@ export class NetworkAttention {
     this.#sparse?.dispose();
   }
 
+  /** Loads and compiles what HashAttention needs; may run beside a generation. */
+  async prepareSparse(): Promise<void> {
+    await (await this.#sparseAttentions()).prepare(this.#hashOptions());
+  }
+
+  /** Not while a generation runs: it times steps when first asked. */
+  async facts(): Promise<AttentionFacts> {
+    return (await this.#sparseAttentions()).facts(this.#hashOptions());
+  }
+
+  #hashOptions(): HashAttentionOptions {
+    return this.#wanted.mode === 'hash' ? this.#wanted : { mode: 'hash' };
+  }
+
   /** Steps from `position` on that attend densely because the context is short. Nothing is loaded before it is not. */
   async #denseSteps(wanted: SparseAttentionOptions, position: number): Promise<number> {
-    const denseBelow = wanted.denseBelow ?? (wanted.mode === 'hash' ? 1024 : 0);
-    if (position + 1 < denseBelow) return denseBelow - 1 - position;
-    if (!this.#sparse) {
-      const { SparseAttentions } = await import('./sparse-attentions.ts');
-      this.#sparse = new SparseAttentions(this.#parts);
-    }
-    this.#opened = await this.#sparse.open(wanted);
+    const stepsBefore = (sparseFrom: number): number => Math.max(0, sparseFrom - 1 - position);
+    const isAutomatic = wanted.mode === 'hash' && wanted.denseBelow === undefined;
+    const least = isAutomatic ? leastCrossover(wanted) : (wanted.denseBelow ?? 0);
+    if (stepsBefore(least) > 0) return stepsBefore(least);
+    const sparse = await this.#sparseAttentions();
+    const sparseFrom = isAutomatic ? await sparse.sparseFrom(wanted) : least;
+    if (stepsBefore(sparseFrom) > 0) return stepsBefore(sparseFrom);
+    this.#opened = await sparse.open(wanted);
     return 0;
   }
+
+  async #sparseAttentions(): Promise<SparseAttentions> {
+    const { SparseAttentions } = await import('./sparse-attentions.ts');
+    this.#sparse ??= new SparseAttentions(this.#parts, this.#attend);
+    return this.#sparse;
+  }
+}
+
+/** Where sink and window are the whole context, nothing can be gained. */
+function leastCrossover({ sink = 128, window = 128 }: HashAttentionOptions): number {
+  return sink + window + 1;
 }

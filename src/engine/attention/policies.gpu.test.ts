@@ -5,10 +5,11 @@ import { openNetwork } from '../../../test/support/open-network.ts';
 import { MemorySource, readTinyModel } from '../../../test/support/test-files.ts';
 import { attendListedReference, listedBound } from '../../kernels/attend/attend-listed.ref.ts';
 import { attentionWeightsReference } from '../../kernels/attention-weights/attention-weights.ref.ts';
+import { randomListSeed, randomScore } from '../../kernels/hash-reference/random-score.ref.ts';
 import { Arena } from '../../kernels/runtime/arena.ts';
 import { submitDispatches } from '../../kernels/runtime/dispatch.ts';
 import { readBytes, readF32, readU32 } from '../../kernels/runtime/readback.ts';
-import { randomKey, selectLargestReference } from '../../kernels/select-scores/select-scores.ref.ts';
+import { selectLargestReference } from '../../kernels/select-scores/select-scores.ref.ts';
 import { floatFromHalf } from '../../kernels/shared/half.ts';
 import { blockTokens } from '../../kernels/shared/token-blocks.ts';
 import { expectClose } from '../../kernels/testing/expect-close.ts';
@@ -19,7 +20,6 @@ import { GpuTokenEngine } from '../gpu-token-engine.ts';
 import type { Network } from '../network/network.ts';
 import { writeStep } from '../network/step.ts';
 import type { TokenEvent } from '../token-engine.ts';
-import { layerSeed } from './random.ts';
 
 type TokenGenerated = Extract<TokenEvent, { kind: 'token' }>;
 
@@ -86,6 +86,12 @@ describe.each(models)(`sparse policies in %s (seed ${runSeed})`, (name) => {
     };
   }
 
+  /** Per KV head: the random maps of a group and of its keys, f16 with f32 biases; signatures of the candidates. */
+  const hashBytes = (
+    candidates: number,
+    { qHeads, kvHeads, headDim }: { qHeads: number; kvHeads: number; headDim: number },
+  ): number => (qHeads / kvHeads + 1) * 32 * (2 * headDim + 4) + 4 * candidates;
+
   const cases: readonly SparseAttentionOptions[] = [
     { mode: 'oracle', ...sizes, budget: { tokens: 9 } },
     { mode: 'oracle', ...sizes, budget: { fraction: 0.25 }, tail: false },
@@ -124,10 +130,17 @@ describe.each(models)(`sparse policies in %s (seed ${runSeed})`, (name) => {
 
     // layer 0 attends to everything, the others to their set; the first token follows from the prompt
     const { layers } = network.config;
-    for (const { contextTokens, attendedTokens } of events.slice(1)) {
+    for (const event of events.slice(1)) {
+      const { contextTokens, attendedTokens, attentionBytes, denseAttentionBytes } = event;
       const n = contextTokens - 1;
       const own = 8 + (budget ? ('tokens' in budget ? budget.tokens : Math.floor(n * budget.fraction)) : 0);
       expect(attendedTokens).toBe(Math.round((n + (layers - 1) * own) / layers));
+      const row = 4 * headDim; // a key and a value
+      expect(denseAttentionBytes).toBe(layers * n * kvHeads * row);
+      const sums = (options.tail ?? true) ? 2 * headDim * 4 : 0;
+      const choosing = { oracle: n * 2 * headDim, random: 0, streaming: 0, hash: hashBytes(n - 8, last) };
+      const each = own * row + sums + choosing[options.mode];
+      expect(attentionBytes).toBe(kvHeads * (n * row + (layers - 1) * each));
     }
   });
 
@@ -161,7 +174,9 @@ describe.each(models)(`sparse policies in %s (seed ${runSeed})`, (name) => {
     const last = await lastLayer();
     const { length, kvHeads, layer } = last;
     const keys = Array.from({ length: kvHeads }, (_, list) =>
-      Array.from({ length }, (_, token) => randomKey(layerSeed(seed, layer), length - 1, list, token)),
+      Array.from({ length }, (_, token) =>
+        randomScore(randomListSeed(seed, layer, kvHeads, list), length - 1, token),
+      ),
     );
     const budget = { sink: 3, window: 5, count: 7, share: 0 };
     expect(last.lists, `seed ${seed}`).toEqual(selectLargestReference(keys, length, budget));

@@ -16,14 +16,9 @@ export async function randomSelector(
       (own, { index, step }) => [
         select(own, {
           ...{ label: `layer[${index}].attention.list`, step, budget, list, lists: kvHeads, listCapacity },
-          seed: layerSeed(seed, index),
+          seed: (seed + index * kvHeads) >>> 0,
         }),
       ],
     bytesRead: () => 0,
   };
-}
-
-/** Seeds of layers lie apart by an odd constant, the golden ratio of 2^32, so that none repeats. */
-export function layerSeed(seed: number, layer: number): number {
-  return (seed + Math.imul(layer, 0x9e3779b9)) >>> 0;
 }

@@ -1,10 +1,13 @@
 /** Opens sparse policies as they are wanted. Everything behind it is loaded when the first one is, as most pages start
  *  without. */
+import type { Attend } from '../../kernels/attend/attend.ts';
 import type { Gpu } from '../../kernels/runtime/gpu.ts';
 import type { ModelConfig } from '../../model/config.ts';
-import type { SparseAttentionOptions } from '../api.ts';
+import type { AttentionFacts, HashAttentionOptions, SparseAttentionOptions } from '../api.ts';
 import type { KvCache } from '../network/kv-cache.ts';
-import { HashAttention } from './hash-attention.ts';
+import { measureCrossover } from './crossover.ts';
+import type { CrossoverRecord } from './crossover-record.ts';
+import { HashAttention, type HashAttentionParts } from './hash-attention.ts';
 import { hashChoices } from './hash-choices.ts';
 import { ListedAttention } from './listed-attention.ts';
 import { centreOnKeys, type ModelHashMaps } from './model-hash-maps.ts';
@@ -20,6 +23,9 @@ export interface SparseAttentionsParts {
   readonly cache: KvCache;
   /** Gives the signature maps when HashAttention is first wanted. */
   readonly openHashMaps: () => Promise<ModelHashMaps>;
+  readonly plannedContext: number;
+  /** Crossovers measured before, and those measured here. */
+  readonly crossovers: CrossoverRecord;
 }
 
 /** A policy to be; options that choose the same have the same key. */
@@ -31,16 +37,46 @@ interface Choice {
 /** Owns the maps, and the policy opened last with what it keeps beside the cache. */
 export class SparseAttentions {
   readonly #parts: SparseAttentionsParts;
+  readonly #attend: Attend;
+  #opening: Promise<ModelHashMaps> | undefined;
   #maps: ModelHashMaps | undefined;
   #isCentred = false;
   #opened: { readonly key: string; readonly attention: SparseAttention } | undefined;
 
-  constructor(parts: SparseAttentionsParts) {
+  /** @param attend the dense kernels, to compare with */
+  constructor(parts: SparseAttentionsParts, attend: Attend) {
     this.#parts = parts;
+    this.#attend = attend;
   }
 
   get mapBytes(): number {
     return this.#maps?.maps.byteLength ?? 0;
+  }
+
+  /** Loads the maps and compiles the kernels of HashAttention; may run beside a generation. */
+  async prepare(options: HashAttentionOptions): Promise<void> {
+    await HashAttention.create(await this.#hashParts(options));
+  }
+
+  /** Tokens of context from which the options are worth their while; Infinity where they never are, or where the maps
+   *  should not be relied on. Times steps when first asked: not while other work runs. */
+  async sparseFrom(options: HashAttentionOptions): Promise<number> {
+    const { warning } = await this.#loadMaps();
+    if (warning !== null) return Number.POSITIVE_INFINITY;
+    return (await this.#crossover(options)) ?? Number.POSITIVE_INFINITY;
+  }
+
+  /** As `sparseFrom`. */
+  async facts(options: HashAttentionOptions): Promise<AttentionFacts> {
+    const { maps, facts, untrained, warning } = await this.#loadMaps();
+    return {
+      crossoverTokens: await this.#crossover(options),
+      maps: untrained ? 'untrained' : 'trained',
+      ...(warning === null ? {} : { mapsWarning: warning }),
+      score: facts.score,
+      bits: maps.bits,
+      sharing: maps.sharing,
+    };
   }
 
   /** The policy for these options: the one opened last where they choose the same.
@@ -59,10 +95,12 @@ export class SparseAttentions {
     const { gpu, config } = this.#parts;
     switch (options.mode) {
       case 'hash': {
-        const { maps, facts } = await this.#centredMaps();
-        const choices = hashChoices(options, facts, config.layers);
-        const create = () => HashAttention.create({ ...this.#parts, maps, choices });
-        return { key: JSON.stringify([options.mode, choices]), create };
+        const parts = await this.#hashParts(options);
+        await this.#centreMaps();
+        return {
+          key: JSON.stringify([options.mode, parts.choices]),
+          create: () => HashAttention.create(parts),
+        };
       }
       case 'oracle':
         return this.#listed(options, () => oracleSelector(gpu, config));
@@ -91,16 +129,43 @@ export class SparseAttentions {
     };
   }
 
-  /** Random maps are centred on the keys in the cache, which must not be empty then, before anything is hashed. */
-  async #centredMaps(): Promise<ModelHashMaps> {
-    const { gpu, config, cache } = this.#parts;
-    this.#maps ??= await this.#parts.openHashMaps();
-    const { untrained } = this.#maps;
-    if (untrained && !this.#isCentred) {
-      await centreOnKeys(gpu, config, untrained, cache, cache.length);
-      this.#isCentred = true;
+  async #hashParts(options: HashAttentionOptions): Promise<HashAttentionParts> {
+    const { maps, facts } = await this.#loadMaps();
+    return { ...this.#parts, maps, choices: hashChoices(options, facts, this.#parts.config.layers) };
+  }
+
+  /** A load that failed is tried again when next wanted. */
+  async #loadMaps(): Promise<ModelHashMaps> {
+    this.#opening ??= this.#parts.openHashMaps();
+    try {
+      this.#maps = await this.#opening;
+    } catch (error) {
+      this.#opening = undefined;
+      throw error;
     }
     return this.#maps;
+  }
+
+  /** Random maps are centred on the keys in the cache, which must not be empty then, before anything is hashed. */
+  async #centreMaps(): Promise<void> {
+    const { gpu, config, cache } = this.#parts;
+    const untrained = this.#maps?.untrained;
+    if (!untrained || this.#isCentred) return;
+    await centreOnKeys(gpu, config, untrained, cache, cache.length);
+    this.#isCentred = true;
+  }
+
+  async #crossover(options: HashAttentionOptions): Promise<number | null> {
+    const { crossovers, plannedContext } = this.#parts;
+    const parts = await this.#hashParts(options);
+    const { vendor, architecture, description } = parts.gpu.traits;
+    const { denseLayers: _, ...choices } = parts.choices;
+    const key = JSON.stringify([vendor, architecture, description, plannedContext, choices]);
+    const known = crossovers.get(key);
+    if (known !== undefined) return known;
+    const measured = await measureCrossover({ ...parts, plannedContext, attend: this.#attend });
+    crossovers.set(key, measured);
+    return measured;
   }
 
   dispose(): void {

@@ -15,6 +15,17 @@ export interface SparseChoices {
 
 const shareUnit = 65536;
 
+const modes: readonly SparseAttentionOptions['mode'][] = ['hash', 'oracle', 'random', 'streaming'];
+
+/** Refuses before anything is loaded what needs no maps to be refused.
+ *  @throws AppError "invalid-request" naming the option. */
+export function checkSparseOptions(options: SparseAttentionOptions, layers: number): void {
+  if (!modes.includes(options.mode)) {
+    throw invalidOption('mode', JSON.stringify(options.mode), ['dense', ...modes].join(', '));
+  }
+  sparseChoices(options, layers);
+}
+
 /** @throws AppError "invalid-request" naming the option. */
 export function sparseChoices(options: SparseAttentionOptions, layers: number): SparseChoices {
   const denseLayers = [...new Set(options.denseLayers ?? [0])].sort((a, b) => a - b);

@@ -38,6 +38,8 @@ const timings = {
   decodeTokens: 2,
   decodeMs: expect.any(Number),
   decodeTokensPerSecond: expect.any(Number),
+  attentionBytes: expect.any(Number),
+  denseAttentionBytes: expect.any(Number),
 };
 const usage = {
   prompt_tokens: 11,
@@ -78,6 +80,8 @@ describe('chat.completions.create', () => {
       live: {
         context_tokens: contextTokens,
         attended_tokens: contextTokens - 1,
+        attention_bytes: 10 * (contextTokens - 1),
+        dense_attention_bytes: 20 * (contextTokens - 1),
         tokens_per_second: expect.any(Number),
       },
     });

@@ -109,6 +109,8 @@ async function* streamChunks(
           live: {
             context_tokens: event.contextTokens,
             attended_tokens: event.attendedTokens,
+            attention_bytes: event.attentionBytes,
+            dense_attention_bytes: event.denseAttentionBytes,
             tokens_per_second: event.tokensPerSecond,
           },
         };

@@ -83,6 +83,8 @@ export interface ChatCompletionChunk {
   readonly live?: {
     readonly context_tokens: number;
     readonly attended_tokens: number;
+    readonly attention_bytes: number;
+    readonly dense_attention_bytes: number;
     readonly tokens_per_second: number;
   };
   readonly timings?: Timings;

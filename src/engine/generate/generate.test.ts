@@ -1,7 +1,15 @@
 import { describe, expect, test } from 'vitest';
 import { AppError } from '../../errors.ts';
 import type { GenerateRequest, GenerationEvent } from '../api.ts';
-import { bos, bytesOf, collect, eos, errorOf, scriptedEngine } from '../testing/scripted-engine.ts';
+import {
+  attentionFacts,
+  bos,
+  bytesOf,
+  collect,
+  eos,
+  errorOf,
+  scriptedEngine,
+} from '../testing/scripted-engine.ts';
 
 function textOf(events: readonly GenerationEvent[]): string {
   return events.map((event) => (event.kind === 'prefill' ? '' : event.text)).join('');
@@ -32,12 +40,21 @@ describe('generate', () => {
       [0xa9, 'é'],
       [eos, ''],
     ]);
-    expect(events[2]).toMatchObject({ contextTokens: 4, attendedTokens: 3 });
+    expect(events[2]).toMatchObject({
+      contextTokens: 4,
+      attendedTokens: 3,
+      attentionBytes: 30,
+      denseAttentionBytes: 60,
+    });
     expect(finishOf(events)).toMatchObject({
       reason: 'stop',
       text: '',
       usage: { promptTokens: 3, completionTokens: 4, cachedTokens: 0 },
-      timings: { prefillTokens: 3, decodeTokens: 3 },
+      // of the steps from the second token on, as the scripted engine counts
+      timings: {
+        ...{ prefillTokens: 3, decodeTokens: 3 },
+        ...{ attentionBytes: 10 * (4 + 5 + 6), denseAttentionBytes: 20 * (4 + 5 + 6) },
+      },
     });
   });
 
@@ -335,6 +352,8 @@ function shortEngine() {
   return {
     async *generateTokens() {},
     setAttention() {},
+    prepareSparse: async () => undefined,
+    attentionFacts: async () => attentionFacts,
     probe: async () => ({ position: 0, tokens: [], layers: [] }),
     memory: () => ({ weightBytes: 0, kvCacheBytes: 0, scratchBytes: 0 }),
     dispose() {},

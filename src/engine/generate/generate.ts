@@ -86,6 +86,9 @@ class Answer {
   readonly #stops: StopStrings;
   #tokens = 0;
   #cachedTokens = 0;
+  /** Of the steps, hence from the second token on. */
+  #attentionBytes = 0;
+  #denseAttentionBytes = 0;
   #ending: 'end-token' | 'stop-string' | 'length' | null = null;
 
   constructor(request: PreparedRequest, parts: GeneratorParts) {
@@ -113,7 +116,12 @@ class Answer {
       }
       case 'token': {
         const { token, isEnd, logprob, contextTokens, attendedTokens } = event;
+        const { attentionBytes, denseAttentionBytes } = event;
         const tokensPerSecond = this.#stopwatch.token();
+        if (this.#tokens > 0) {
+          this.#attentionBytes += attentionBytes;
+          this.#denseAttentionBytes += denseAttentionBytes;
+        }
         this.#tokens += 1;
         const { text, stopped } = isEnd
           ? { text: '', stopped: false }
@@ -121,7 +129,10 @@ class Answer {
         if (isEnd) this.#ending = 'end-token';
         else if (stopped) this.#ending = 'stop-string';
         else if (this.#tokens >= this.#request.maxTokens) this.#ending = 'length';
-        const shown = { kind: 'token', token, text, contextTokens, attendedTokens, tokensPerSecond } as const;
+        const shown = {
+          ...({ kind: 'token', token, text, contextTokens, attendedTokens } as const),
+          ...{ attentionBytes, denseAttentionBytes, tokensPerSecond },
+        };
         return logprob ? { ...shown, logprob } : shown;
       }
       default:
@@ -140,7 +151,12 @@ class Answer {
       cachedTokens: this.#cachedTokens,
     };
     const { text, reason } = this.#lastText();
-    return { kind: 'finished', reason, text, usage, timings: this.#stopwatch.timings() };
+    const timings = {
+      ...this.#stopwatch.timings(),
+      attentionBytes: this.#attentionBytes,
+      denseAttentionBytes: this.#denseAttentionBytes,
+    };
+    return { kind: 'finished', reason, text, usage, timings };
   }
 
   /** The last incomplete character may still complete a stop string. */

@@ -1,6 +1,9 @@
 /** Measures one request: waiting, prompt, answer. */
 import type { Timings } from '../api.ts';
 
+/** What a clock tells. */
+export type Durations = Omit<Timings, 'attentionBytes' | 'denseAttentionBytes'>;
+
 /** The live speed is that of the tokens of the last two seconds, or of the last two tokens if they are slower. */
 const windowMs = 2000;
 
@@ -43,7 +46,7 @@ export class Stopwatch {
 
   /** Prefill runs from the request's turn to its first token (or to now when there was none), decoding from the
    *  first token to the last; the time to the first token includes waiting and is 0 when there was none. */
-  timings(): Timings {
+  timings(): Durations {
     const started = this.#startedAt ?? this.#now();
     const first = this.#firstTokenAt;
     const prefillMs = this.#startedAt === undefined ? 0 : (first ?? this.#now()) - started;

@@ -9,10 +9,12 @@ import { packHistory, packLogitBias, packSamplingParams } from '../../kernels/sa
 import type { ModelConfig } from '../../model/config.ts';
 import type { RopeConfig } from '../../model/rope-config.ts';
 import { ropeTable } from '../../model/rope-table.ts';
-import type { AttentionOptions, MemoryUse } from '../api.ts';
+import type { AttentionFacts, AttentionOptions, MemoryUse } from '../api.ts';
 import type { AttentionPolicy } from '../attention/attention-policy.ts';
+import type { CrossoverRecord } from '../attention/crossover-record.ts';
 import type { ModelHashMaps } from '../attention/model-hash-maps.ts';
 import { NetworkAttention } from '../attention/network-attention.ts';
+import { type StepAttention, stepAttention } from '../attention/step-attention.ts';
 import type { GpuWeights } from '../load/gpu-weights.ts';
 import { allocating } from '../memory/allocating.ts';
 import type { TokenSampling } from '../token-engine.ts';
@@ -32,6 +34,8 @@ export interface NetworkOptions {
   readonly plannedContext: number;
   /** Gives the signature maps when HashAttention is first wanted. */
   readonly openHashMaps: () => Promise<ModelHashMaps>;
+  /** Where crossovers measured before are found again. */
+  readonly crossovers?: CrossoverRecord | undefined;
 }
 
 export class Network {
@@ -122,13 +126,26 @@ export class Network {
     return count;
   }
 
-  /** Tokens that the steps prepared last attend to per KV head, averaged over the layers, by tokens in the context. */
-  attendedCounter(): (contextTokens: number) => number {
-    const { policies } = this;
-    return (contextTokens) => {
-      const counts = policies.map((policy) => policy.attendedTokens(contextTokens));
-      return Math.round(counts.reduce((sum, count) => sum + count, 0) / counts.length);
-    };
+  /** What the attention of a prompt's last row amounts to. */
+  readonly promptAttention = (contextTokens: number): StepAttention => {
+    const { denseAttentionBytes } = stepAttention(this.config, [], contextTokens);
+    return { attendedTokens: contextTokens, attentionBytes: denseAttentionBytes, denseAttentionBytes };
+  };
+
+  /** What the attention of the steps prepared last amounts to, by tokens in the context. */
+  attentionCounter(): (contextTokens: number) => StepAttention {
+    const { policies, config } = this;
+    return (contextTokens) => stepAttention(config, policies, contextTokens);
+  }
+
+  /** Loads and compiles what HashAttention needs, beside whatever runs. */
+  prepareSparse(): Promise<void> {
+    return this.#attention.prepareSparse();
+  }
+
+  /** Not while a generation runs: it times steps. */
+  attentionFacts(): Promise<AttentionFacts> {
+    return this.#attention.facts();
   }
 
   /** Writes a request's sampling choices to the GPU; returns which list they need. */
@@ -226,7 +243,7 @@ interface NetworkParts {
 
 /** @param room tokens that the RoPE tables reach to */
 async function prepareParts(
-  { gpu, config, weights, rope, openHashMaps }: NetworkOptions,
+  { gpu, config, weights, rope, plannedContext, openHashMaps, crossovers }: NetworkOptions,
   arena: Arena,
   cache: KvCache,
   room: number,
@@ -247,7 +264,10 @@ async function prepareParts(
   );
   const [kernels, attention, sampler] = await Promise.all([
     prepareNetworkKernels(gpu, config, weights, ropeTensors),
-    NetworkAttention.create({ gpu, config, cache, openHashMaps }),
+    NetworkAttention.create({
+      ...{ gpu, config, cache, plannedContext, openHashMaps },
+      crossovers: crossovers ?? new Map(),
+    }),
     prepareSampler(gpu, { vocab: config.vocab, ringSlots }),
   ]);
   return { act, kernels, attention, sampler };

@@ -1,7 +1,7 @@
 /** A text engine over a token engine that says what it is told: to test what surrounds the numbers.
  *  Its vocabulary is the 256 bytes, then `bos` and `eos`. */
 import { throwIfAborted } from '../../errors.ts';
-import type { Engine, MemoryPlan, MemoryUse, ModelSummary } from '../api.ts';
+import type { AttentionFacts, Engine, MemoryPlan, MemoryUse, ModelSummary } from '../api.ts';
 import type { ProbeOptions } from '../probe/probe-types.ts';
 import { createTextEngine, type TextEngineParts } from '../text-engine.ts';
 import type { ProbedStep, TokenEngine, TokenEvent, TokenRequest } from '../token-engine.ts';
@@ -17,6 +17,10 @@ export function bytesOf(text: string): number[] {
 }
 
 export const memoryUse: MemoryUse = { weightBytes: 11, kvCacheBytes: 22, scratchBytes: 33 };
+
+export const attentionFacts: AttentionFacts = {
+  ...{ crossoverTokens: 44, maps: 'trained', score: 'asymmetric', bits: 32, sharing: 'kv-head' },
+};
 
 export const modelSummary: ModelSummary = {
   name: 'scripted',
@@ -105,6 +109,8 @@ export class ScriptedTokens implements TokenEngine {
         isEnd,
         contextTokens,
         attendedTokens: contextTokens - 1,
+        attentionBytes: 10 * (contextTokens - 1),
+        denseAttentionBytes: 20 * (contextTokens - 1),
         ...(topLogprobs === null ? {} : { logprob: { token, logprob: -0.5, top } }),
       };
       if (isEnd) return;
@@ -119,6 +125,12 @@ export class ScriptedTokens implements TokenEngine {
     if (this.isRunning) throw new Error('a probe during a generation');
     throwIfAborted(signal);
     return { position: position ?? this.#cache.length - 1, tokens: this.#cache, layers: [] };
+  }
+
+  async prepareSparse(): Promise<void> {}
+
+  async attentionFacts(): Promise<AttentionFacts> {
+    return attentionFacts;
   }
 
   memory(): MemoryUse {

@@ -4,6 +4,7 @@
  *  asked for by `pull`, and ends with `ended` or `failed`. Progress and status belong to the one engine of the worker. */
 import type { AppErrorJson } from '../../errors.ts';
 import type {
+  AttentionFacts,
   AttentionOptions,
   EngineOptions,
   EngineStatus,
@@ -36,6 +37,7 @@ export interface Calls {
   readonly detokenize: { readonly args: readonly number[]; readonly result: string };
   readonly setAttention: { readonly args: AttentionOptions; readonly result: null };
   readonly probe: { readonly args: Omit<ProbeOptions, 'signal'>; readonly result: Probe };
+  readonly attentionFacts: { readonly args: null; readonly result: AttentionFacts };
   readonly memory: { readonly args: null; readonly result: MemoryUse };
   readonly dispose: { readonly args: null; readonly result: null };
 }

@@ -28,6 +28,7 @@ export function createRemoteEngine(
       await connection.call('setAttention', options);
     },
     probe: ({ signal, ...options } = {}) => connection.call('probe', options, signal),
+    attentionFacts: () => connection.call('attentionFacts', null),
     memory: () => connection.call('memory', null),
     dispose() {
       closing ??= close();

@@ -106,6 +106,8 @@ class Server {
         return null;
       case 'probe':
         return this.#loaded().probe({ ...message.args, signal });
+      case 'attentionFacts':
+        return this.#loaded().attentionFacts();
       case 'memory':
         return this.#loaded().memory();
       case 'dispose':

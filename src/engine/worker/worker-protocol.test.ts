@@ -3,6 +3,7 @@ import { afterEach, describe, expect, test } from 'vitest';
 import { AppError } from '../../errors.ts';
 import type { Engine, EngineOptions, EngineStatus, GenerationEvent, LoadProgress } from '../api.ts';
 import {
+  attentionFacts,
   bytesOf,
   collect,
   eos,
@@ -187,6 +188,7 @@ describe('the remote engine', () => {
     expect(await engine.tokenize('a', { addSpecialTokens: false })).toEqual([0x61]);
     expect(await engine.detokenize([0x61])).toBe('a');
     expect(await engine.memory()).toEqual(memoryUse);
+    expect(await engine.attentionFacts()).toEqual(attentionFacts);
     expect((await engine.probe({ position: 1, signal: new AbortController().signal })).position).toBe(1);
     expect((await engine.probe()).pieces.join('')).toBe((await local.probe()).pieces.join(''));
     await engine.setAttention({ mode: 'dense' });

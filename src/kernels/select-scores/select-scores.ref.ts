@@ -33,16 +33,3 @@ export function summedWeights(
     }),
   );
 }
-
-/** As key-random.wgsl. */
-export function randomKey(seed: number, position: number, list: number, token: number): number {
-  const ofStep = mixed(mixed(seed + 0x9e3779b9) ^ position);
-  return mixed(mixed(ofStep + list) + token);
-}
-
-function mixed(value: number): number {
-  let bits = value >>> 0;
-  bits = Math.imul(bits ^ (bits >>> 16), 0x85ebca6b) >>> 0;
-  bits = Math.imul(bits ^ (bits >>> 13), 0xc2b2ae35) >>> 0;
-  return (bits ^ (bits >>> 16)) >>> 0;
-}

@@ -7,6 +7,7 @@ import { expectBytes } from '../runtime/expect-bytes.ts';
 import type { Gpu } from '../runtime/gpu.ts';
 import type { BufferSlice } from '../runtime/tensor.ts';
 import budgetSource from '../shared/budget.wgsl?raw';
+import randomScore from '../shared/random-score.wgsl?raw';
 import stepSource from '../shared/step.wgsl?raw';
 import keyOfWeights from './key-of-weights.wgsl?raw';
 import keyRandom from './key-random.wgsl?raw';
@@ -38,7 +39,7 @@ export interface SelectHeaviestArgs extends SelectScoresArgs {
 }
 
 export interface SelectRandomArgs extends SelectScoresArgs {
-  /** u32 */
+  /** u32, of the first list; list l has seed + l. */
   readonly seed: number;
 }
 
@@ -55,7 +56,7 @@ export const heaviestKernel = defineKernel({
 
 export const randomKernel = defineKernel({
   name: 'select-random',
-  sources: [stepSource, budgetSource, keyRandom, source],
+  sources: [stepSource, budgetSource, randomScore, keyRandom, source],
   bindings,
   uniforms: { listCapacity: 'u32', seed: 'u32' },
   constants,

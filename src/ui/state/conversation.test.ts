@@ -41,7 +41,10 @@ describe('folding chunks', () => {
   test('a prompt being read, then text, then the end with its figures', () => {
     const reading = foldChunk(empty, chunk({ prefill: { done_tokens: 3, total_tokens: 9 } }));
     expect(reading.state).toEqual({ kind: 'reading', doneTokens: 3, totalTokens: 9 });
-    const live = { context_tokens: 10, attended_tokens: 8, tokens_per_second: 5 };
+    const live = {
+      ...{ context_tokens: 10, attended_tokens: 8, tokens_per_second: 5 },
+      ...{ attention_bytes: 80, dense_attention_bytes: 100 },
+    };
     const writing = foldChunk(reading, chunk({ content: 'Hel', live }));
     expect(writing).toMatchObject({
       text: 'Hel',
@@ -71,7 +74,10 @@ describe('folding chunks', () => {
   });
 
   test('a token without text yet, half a character, counts as writing', () => {
-    const live = { context_tokens: 1, attended_tokens: 1, tokens_per_second: 1 };
+    const live = {
+      ...{ context_tokens: 1, attended_tokens: 1, tokens_per_second: 1 },
+      ...{ attention_bytes: 1, dense_attention_bytes: 1 },
+    };
     expect(foldChunk(empty, chunk({ content: '', live })).state).toEqual({ kind: 'writing' });
   });
 });

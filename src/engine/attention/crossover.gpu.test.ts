@@ -1,0 +1,122 @@
+/** Where HashAttention begins by itself, and what the engine says of it. */
+import { afterEach, describe, expect, test } from 'vitest';
+import { greedyRequest } from '../../../test/support/golden.ts';
+import { openNetwork } from '../../../test/support/open-network.ts';
+import { MemorySource, readTinyModel } from '../../../test/support/test-files.ts';
+import { Random, runSeed } from '../../kernels/testing/random.ts';
+import { withGpu } from '../../kernels/testing/with-gpu.ts';
+import type { HashAttentionOptions } from '../api.ts';
+import { GpuTokenEngine } from '../gpu-token-engine.ts';
+import type { Network } from '../network/network.ts';
+import { crossingOf } from './crossover.ts';
+import type { CrossoverRecord } from './crossover-record.ts';
+import { untrainedHashMaps } from './model-hash-maps.ts';
+
+/** A device that has been measured already, whatever is asked. */
+class Measured extends Map<string, number | null> {
+  readonly tokens: number | null;
+  constructor(tokens: number | null) {
+    super();
+    this.tokens = tokens;
+  }
+  override get(): number | null {
+    return this.tokens;
+  }
+}
+
+const options = { mode: 'hash', sink: 2, window: 4, budget: { tokens: 5 } } as const;
+
+test('two lines cross where they cross', () => {
+  const at = (short: number, long: number) =>
+    crossingOf({ tokens: 1000, loss: short }, { tokens: 5000, loss: long });
+  expect(at(2, -2)).toBe(3000);
+  expect(at(3, 1)).toBe(7000);
+  expect(at(-1, -3)).toBe(0);
+  expect(at(1, 1)).toBe(Number.POSITIVE_INFINITY);
+  expect(at(1, 2)).toBe(Number.POSITIVE_INFINITY);
+  expect(at(-1, 2)).toBe(Number.POSITIVE_INFINITY);
+});
+
+describe(`automatic HashAttention (seed ${runSeed})`, () => {
+  const gpu = withGpu();
+  const random = new Random(runSeed);
+  const opened: Network[] = [];
+  afterEach(() => {
+    for (const network of opened.splice(0)) network.dispose();
+  });
+
+  async function open(
+    crossovers: CrossoverRecord,
+    more: Parameters<typeof openNetwork>[2] = {},
+  ): Promise<{ network: Network; engine: GpuTokenEngine }> {
+    const source = new MemorySource(await readTinyModel('llama-f32'));
+    const network = await openNetwork(gpu(), source, { context: 512, crossovers, ...more });
+    opened.push(network);
+    return { network, engine: new GpuTokenEngine(gpu(), network) };
+  }
+
+  /** Context and attended tokens of the steps of an answer. */
+  async function steps(engine: GpuTokenEngine, wanted: HashAttentionOptions, prompt: number, count: number) {
+    engine.setAttention(wanted);
+    const ids = Array.from({ length: prompt }, () => random.integer(0, 255));
+    const seen: { n: number; attended: number }[] = [];
+    for await (const event of engine.generateTokens(greedyRequest(ids, count))) {
+      if (event.kind === 'token') seen.push({ n: event.contextTokens - 1, attended: event.attendedTokens });
+    }
+    return seen.slice(1);
+  }
+
+  test('begins at the crossover measured, and at no length where there is none', async () => {
+    const all = { ...options, denseLayers: [] };
+    const { engine } = await open(new Measured(50));
+    for (const { n, attended } of await steps(engine, all, 40, 20)) {
+      expect(attended, `${n} tokens`).toBe(n < 50 ? n : 11);
+    }
+    const never = await open(new Measured(null));
+    for (const { n, attended } of await steps(never.engine, all, 60, 6)) expect(attended).toBe(n);
+  });
+
+  test('maps that do not fit are used only where they are asked for', async () => {
+    const { config } = (await open(new Map())).network;
+    const { engine } = await open(new Measured(20), {
+      openHashMaps: async () => ({ ...(await untrainedHashMaps(gpu(), config)), warning: 'not these' }),
+    });
+    expect(await engine.attentionFacts()).toMatchObject({ crossoverTokens: 20, mapsWarning: 'not these' });
+    const all = { ...options, denseLayers: [] };
+    for (const { n, attended } of await steps(engine, all, 60, 6)) expect(attended).toBe(n);
+    const forced = await steps(engine, { ...all, denseBelow: 0 }, 60, 6);
+    for (const { attended } of forced) expect(attended).toBe(11);
+  });
+
+  test('a model without maps says so; its crossover is measured once for the same options', async () => {
+    const record: CrossoverRecord = new Map();
+    const { engine } = await open(record);
+    engine.setAttention(options);
+    const facts = await engine.attentionFacts();
+    const { crossoverTokens } = facts;
+    expect(facts).toEqual({
+      ...{ crossoverTokens, maps: 'untrained', score: 'asymmetric', bits: 32, sharing: 'kv-head' },
+    });
+    if (crossoverTokens !== null) {
+      expect(crossoverTokens).toBeGreaterThanOrEqual(2 + 4 + 1);
+      expect(crossoverTokens).toBeLessThanOrEqual(512);
+    }
+    expect([...record.values()]).toEqual([crossoverTokens]);
+    await engine.attentionFacts();
+    engine.setAttention({ ...options, denseLayers: [], tail: true });
+    await engine.attentionFacts();
+    expect(record.size).toBe(1);
+    engine.setAttention({ ...options, budget: { tokens: 6 } });
+    await engine.attentionFacts();
+    expect(record.size).toBe(2);
+  });
+
+  test('nothing is loaded for contexts that sink and window cover', async () => {
+    const { engine } = await open(new Measured(0), {
+      openHashMaps: () => Promise.reject(new Error('maps were loaded')),
+    });
+    const wide = { mode: 'hash', sink: 30, window: 50 } as const;
+    expect((await steps(engine, wide, 60, 10)).length).toBe(9);
+    await expect(steps(engine, wide, 60, 40)).rejects.toThrow('maps were loaded');
+  });
+});
