@@ -2,19 +2,19 @@
 import { readFile } from 'node:fs/promises';
 import type { Plugin } from 'vite';
 
-/** Meaning and lines of code stay; WGSL has no strings, so `//` always begins a comment, and a space beside
- *  these signs means nothing. */
+/** WGSL has no strings, so `//` always begins a comment, and a space or line end beside these signs means nothing. */
 export function compactWgsl(text: string): string {
   return text
     .split('\n')
     .map((line) =>
       line
         .replace(/\/\/.*$/, '')
-        .replace(/ ?([,;:=(){}+*<>]) ?/g, '$1')
+        .replace(/ ?([,;:=(){}+*<>|^%]) ?/g, '$1')
         .trim(),
     )
     .filter((line) => line !== '')
-    .join('\n');
+    .join('\n')
+    .replace(/([,;:=(){}|&])\n/g, '$1');
 }
 
 /** For `import text from './x.wgsl?raw'`, in builds only. */

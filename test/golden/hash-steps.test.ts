@@ -68,7 +68,10 @@ describe(`sixteen steps (seed ${runSeed})`, () => {
   beforeAll(async () => {
     const model = await readDefaultModel();
     config = parseModelConfig(JSON.parse(new TextDecoder().decode(model.get('config.json'))));
-    maps = await loadModelHashMaps(gpu(), new MemorySource(model), config);
+    maps = await loadModelHashMaps(gpu(), new MemorySource(model), config, {
+      rope: config.rope,
+      contextLength: config.trainedContext,
+    });
     const bytes = await readTestFile(file);
     if (!bytes) throw new Error(`test/data has no ${file}`);
     const golden = new Checkpoint(new Map([[file, bytes]]));
