@@ -25,8 +25,9 @@ const small = {
 } as const;
 const prompt = Array.from({ length: 70 }, (_, i) => (i * 37 + 11) % 200);
 
+const gpu = withGpu();
+
 describe.each(models)('probing %s', (name) => {
-  const gpu = withGpu();
   const opened: Network[] = [];
   afterEach(() => {
     for (const network of opened.splice(0)) network.dispose();
@@ -145,6 +146,20 @@ describe.each(models)('probing %s', (name) => {
       const again = await engine.probe({ position });
       if (position === first.position) expect(again).toEqual(first);
     }
+  });
+
+  test('the oracle recalls everything, a window nothing, and chance little', async () => {
+    const ranges = { denseLayers: [], tail: false, sink: 3, window: 6 } as const;
+    const { engine } = await open({ mode: 'oracle', ...ranges, budget: { tokens: 7 } });
+    await answer(engine, prompt, 3);
+    const recalls = async () =>
+      (await engine.probe({})).layers.flatMap(({ lists }) => lists.map(({ recall }) => recall));
+    for (const recall of await recalls()) expect(recall).toBe(1);
+    engine.setAttention({ mode: 'random', ...ranges, budget: { tokens: 7 } });
+    const random = await recalls();
+    expect(random.reduce((a: number, b) => a + b!, 0) / random.length).toBeLessThan(0.5); // 7 of 63 by chance
+    engine.setAttention({ mode: 'streaming', ...ranges });
+    for (const recall of await recalls()) expect(recall).toBe(null);
   });
 
   test('leaves no trace: cache, and what is answered next with small budgets and tail', async () => {

@@ -26,12 +26,13 @@ const methodLabels: Readonly<Record<AttentionMethod, string>> = {
 export function AttentionDetails(props: {
   readonly attention: AttentionSettings;
   readonly onChange: (fields: Partial<AttentionSettings>) => void;
+  readonly onOpen: () => void;
 }) {
   const { attention, onChange } = props;
   const id = useId();
   const isPublished = attention.method === 'published';
   return (
-    <details class="details">
+    <details class="details" onToggle={(event) => event.currentTarget.open && props.onOpen()}>
       <summary>Details</summary>
       <div class="fields">
         <div class="field whole">

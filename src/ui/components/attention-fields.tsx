@@ -1,4 +1,4 @@
-import { useId } from 'preact/hooks';
+import { useEffect, useId } from 'preact/hooks';
 import {
   type AttentionMode,
   type AttentionSettings,
@@ -16,8 +16,13 @@ export function AttentionFields(props: {
   /** Of the loaded model's signatures; empty while nothing is known. */
   readonly notes: readonly string[];
   readonly onChange: (attention: AttentionSettings) => void;
+  /** Someone wants to know more: sparse was chosen, or its details opened. */
+  readonly onDetails: () => void;
 }) {
   const { attention, automatic, notes } = props;
+  useEffect(() => {
+    if (attention.mode === 'sparse') props.onDetails();
+  }, [attention.mode]);
   const change = (fields: Partial<AttentionSettings>) => props.onChange({ ...attention, ...fields });
   const modes: readonly (readonly [AttentionMode, string])[] = [
     ['automatic', `Automatic: ${automatic}`],
@@ -50,7 +55,7 @@ export function AttentionFields(props: {
       {attention.mode !== 'dense' && (
         <>
           {attention.method !== 'streaming' && <BudgetFields attention={attention} onChange={change} />}
-          <AttentionDetails attention={attention} onChange={change} />
+          <AttentionDetails attention={attention} onChange={change} onOpen={props.onDetails} />
         </>
       )}
     </>

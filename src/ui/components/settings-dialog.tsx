@@ -1,5 +1,6 @@
 import { useId } from 'preact/hooks';
 import { useApp } from '../state/app-state.ts';
+import { automaticInWords, signatureNotes } from '../state/attention-facts.ts';
 import type { Settings, Theme } from '../state/settings.ts';
 import { AttentionFields } from './attention-fields.tsx';
 import { Modal } from './modal.tsx';
@@ -46,8 +47,9 @@ export function SettingsDialog({ onClose }: { readonly onClose: () => void }) {
       <section>
         <AttentionFields
           attention={settings.value.attention}
-          automatic="sparse from the length on from which this device gains from it"
-          notes={[]}
+          automatic={automaticInWords(model.facts.value)}
+          notes={signatureNotes(model.facts.value)}
+          onDetails={() => void model.refreshFacts()}
           onChange={(attention) => change({ attention })}
         />
       </section>

@@ -57,9 +57,12 @@ export function createAppState(door: EngineDoor, storage: ModelStorage, config: 
     samplingDefaults: model.samplingDefaults,
     frames: createFrameQueue(),
   });
-  // The KV cache grows while an answer is written.
+  // The KV cache grows while an answer is written, and a sparse one has had everything measured.
   effect(() => {
-    if (!chat.isAnswering.value) void model.refreshMemory();
+    if (chat.isAnswering.value) return;
+    void model.refreshMemory();
+    const live = chat.conversation.peek().turns.at(-1)?.answer.live;
+    if (live && live.attendedTokens < live.contextTokens - 1) void model.refreshFacts();
   });
   return {
     config,

@@ -19,6 +19,8 @@ export type AnswerState =
 export interface LiveFigures {
   readonly contextTokens: number;
   readonly attendedTokens: number;
+  readonly attentionBytes: number;
+  readonly denseAttentionBytes: number;
   readonly tokensPerSecond: number;
 }
 
@@ -106,6 +108,8 @@ export function foldChunk(answer: Answer, chunk: ChatCompletionChunk): Answer {
       ? {
           contextTokens: chunk.live.context_tokens,
           attendedTokens: chunk.live.attended_tokens,
+          attentionBytes: chunk.live.attention_bytes,
+          denseAttentionBytes: chunk.live.dense_attention_bytes,
           tokensPerSecond: chunk.live.tokens_per_second,
         }
       : answer.live,

@@ -1,7 +1,7 @@
 /** What is measured while answering, as rows to show. Only measured or planned values: nothing is estimated here. */
 import type { MemoryPlan, MemoryUse } from '../../engine/index.ts';
-import type { Answer } from './conversation.ts';
-import { formatBytes, formatCount, formatDuration, formatRate } from './format.ts';
+import type { Answer, LiveFigures } from './conversation.ts';
+import { formatBytes, formatCount, formatDuration, formatRate, formatShare } from './format.ts';
 
 export interface Figure {
   readonly name: string;
@@ -50,7 +50,8 @@ export function figureGroups(
           value: plan === null ? context : `${context} of ${formatCount(plan.contextLength)}`,
           isMain: true,
         },
-        { name: 'Attended per step', value: live === null ? none : formatCount(live.attendedTokens) },
+        { name: 'Attended per step', value: live === null ? none : attendedInWords(live) },
+        { name: 'Attention reads', value: live === null ? none : readsInWords(live) },
         { name: 'Reused from cache', value: cached === null ? none : formatCount(cached) },
       ],
     },
@@ -63,6 +64,17 @@ export function figureGroups(
       ],
     },
   ];
+}
+
+/** Tokens, and their share of those before the last, which nothing has attended to yet. */
+function attendedInWords({ attendedTokens, contextTokens }: LiveFigures): string {
+  return `${formatCount(attendedTokens)} (${formatShare(attendedTokens / Math.max(1, contextTokens - 1))})`;
+}
+
+/** Bytes per step, against those that dense attention would read. */
+function readsInWords({ attentionBytes, denseAttentionBytes }: LiveFigures): string {
+  const share = attentionBytes / Math.max(1, denseAttentionBytes);
+  return `${formatBytes(attentionBytes)} (${formatShare(share)} of dense)`;
 }
 
 /** One line under a finished or stopped answer. */

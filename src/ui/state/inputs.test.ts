@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { AppError } from '../../engine/index.ts';
+import { AppError, type AttentionFacts } from '../../engine/index.ts';
+import { automaticInWords, signatureNotes } from './attention-facts.ts';
 import {
   type AttentionSettings,
   attentionOptions,
@@ -229,6 +230,28 @@ describe('attention settings', () => {
     if (expected === undefined || expected === null || expected.length === 0)
       expect(layers).toEqual(expected);
     else expect(parseLayers(layersAsTyped(layers ?? null))).toEqual(expected);
+  });
+});
+
+describe('facts about sparse attention', () => {
+  const facts: AttentionFacts = {
+    ...{ crossoverTokens: 5400, maps: 'trained', score: 'asymmetric', bits: 32, sharing: 'kv-head' },
+  };
+
+  test('what automatic means', () => {
+    expect(automaticInWords(null)).toMatch(/^sparse from the length on/);
+    expect(automaticInWords(facts)).toMatch(/^sparse from 5,400 tokens on/);
+    expect(automaticInWords({ ...facts, crossoverTokens: null })).toMatch(/^dense, .* gains nothing/);
+    expect(automaticInWords({ ...facts, mapsWarning: 'w' })).toMatch(/^dense, .* do not fit/);
+  });
+
+  test('untrained signatures are labelled, and what is wrong with trained ones is said', () => {
+    expect(signatureNotes(null)).toEqual([]);
+    expect(signatureNotes(facts)).toEqual([
+      expect.stringMatching(/^Signatures trained for this model: 32 bits/),
+    ]);
+    expect(signatureNotes({ ...facts, maps: 'untrained' })).toEqual([expect.stringMatching(/^Untrained/)]);
+    expect(signatureNotes({ ...facts, mapsWarning: 'w' })).toHaveLength(2);
   });
 });
 

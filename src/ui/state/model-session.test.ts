@@ -2,6 +2,7 @@ import { signal } from '@preact/signals';
 import { describe, expect, test } from 'vitest';
 import {
   AppError,
+  type AttentionFacts,
   type AttentionOptions,
   type Engine,
   type EngineOptions,
@@ -189,6 +190,43 @@ describe('the model session', () => {
     engines[1]!.resolve(engine('b'));
     await next;
     expect(applied).toEqual(['a hash', 'a dense', 'b dense']);
+  });
+
+  test('facts are asked for on request, one at a time, and again when attention changes', async () => {
+    const { session, attention, engines, engine } = setUp();
+    const answers: ((facts: AttentionFacts) => void)[] = [];
+    const facts = (crossoverTokens: number): AttentionFacts => ({
+      ...{ crossoverTokens, maps: 'trained', score: 'asymmetric', bits: 32, sharing: 'kv-head' },
+    });
+    const curious = {
+      ...engine('a'),
+      attentionFacts: () => new Promise((resolve) => answers.push(resolve)),
+    } as Engine;
+    await session.refreshFacts();
+    const loading = session.load(choice('a'));
+    await settled();
+    engines[0]!.resolve(curious);
+    await loading;
+    attention.value = { mode: 'hash' };
+    await settled();
+    expect(answers.length).toBe(0);
+    const first = session.refreshFacts();
+    await session.refreshFacts();
+    expect(answers.length).toBe(1);
+    answers[0]!(facts(100));
+    await settled();
+    expect(answers.length, 'asked once more, as it was asked for meanwhile').toBe(2);
+    answers[1]!(facts(200));
+    await first;
+    expect(session.facts.value?.crossoverTokens).toBe(200);
+    attention.value = { mode: 'dense' };
+    await settled();
+    expect(answers.length).toBe(3);
+    void session.load(choice('b'));
+    expect(session.facts.value).toBe(null);
+    answers[2]!(facts(300));
+    await settled();
+    expect(session.facts.value, 'of a model that is gone').toBe(null);
   });
 
   test('attention that an engine refuses is a warning; the model stays', async () => {

@@ -1,6 +1,7 @@
 /** The one loaded model: loading it, losing it, replacing it. Knows nothing of the conversation. */
 import { batch, effect, type ReadonlySignal, signal } from '@preact/signals';
 import type {
+  AttentionFacts,
   AttentionOptions,
   Engine,
   EngineOptions,
@@ -36,6 +37,8 @@ export interface ModelSession {
   /** What went wrong without stopping anything, e.g. no room to keep the download; each text once. */
   readonly warnings: ReadonlySignal<readonly string[]>;
   readonly memory: ReadonlySignal<MemoryUse | null>;
+  /** Of sparse attention with the loaded model on this device; null until asked for, see `refreshFacts`. */
+  readonly facts: ReadonlySignal<AttentionFacts | null>;
   /** Good sampling values of the chosen model, as far as the page knows any. */
   samplingDefaults(): SamplingSettings;
   /** What a choice would take, without downloading weights. @throws AppError */
@@ -46,6 +49,8 @@ export interface ModelSession {
   reload(): Promise<void>;
   cancel(): void;
   refreshMemory(): Promise<void>;
+  /** Has the engine load what sparse attention needs and measure; asked again meanwhile, it asks once more. */
+  refreshFacts(): Promise<void>;
 }
 
 /** attention: what the loaded model uses, from the moment it is ready and at every change. */
@@ -57,6 +62,8 @@ export function createModelSession(
   const recovering = signal<string | null>(null);
   const warnings = signal<readonly string[]>([]);
   const memory = signal<MemoryUse | null>(null);
+  const facts = signal<AttentionFacts | null>(null);
+  let asking: { again: boolean } | null = null;
   let loading = new AbortController();
   let engine: Engine | null = null;
 
@@ -64,9 +71,15 @@ export function createModelSession(
     const current = state.value;
     const options = attention.value;
     if (current.kind !== 'ready') return;
-    current.engine.setAttention(options).catch((error: unknown) => {
-      if (state.peek() === current) warn(faultFrom(error).message);
-    });
+    current.engine.setAttention(options).then(
+      () => {
+        // What was known held for the options before.
+        if (state.peek() === current && facts.peek() !== null) void refreshFacts();
+      },
+      (error: unknown) => {
+        if (state.peek() === current) warn(faultFrom(error).message);
+      },
+    );
   });
 
   function warn(message: string): void {
@@ -90,6 +103,7 @@ export function createModelSession(
       recovering.value = null;
       warnings.value = [];
       memory.value = null;
+      facts.value = null;
     });
     const change = (next: ModelState) => {
       if (loading === attempt) state.value = next;
@@ -158,13 +172,37 @@ export function createModelSession(
     }
   }
 
+  async function refreshFacts(): Promise<void> {
+    if (asking) {
+      asking.again = true;
+      return;
+    }
+    const asked = engine;
+    if (asked === null) return;
+    const own = { again: false };
+    asking = own;
+    try {
+      do {
+        own.again = false;
+        const found = await asked.attentionFacts();
+        if (engine === asked) facts.value = found;
+      } while (own.again && engine === asked);
+    } catch {
+      // The engine is gone or refuses these options: its status, or the warning of setting them, says so.
+    } finally {
+      asking = null;
+    }
+  }
+
   return {
     state,
     recovering,
     warnings,
     memory,
+    facts,
     load,
     refreshMemory,
+    refreshFacts,
     samplingDefaults: () => (state.value.kind === 'none' ? unsetSampling : state.value.choice.sampling),
     plan: (choice, signal) => door.planModel({ ...choice.options, signal }),
     reload: async () => {

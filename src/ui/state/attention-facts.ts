@@ -1,0 +1,23 @@
+/** What the engine found out about sparse attention with the loaded model on this device, in words. */
+import type { AttentionFacts } from '../../engine/index.ts';
+import { formatCount } from './format.ts';
+
+/** What automatic attention does; facts: null while nothing was measured. */
+export function automaticInWords(facts: AttentionFacts | null): string {
+  if (facts === null) return 'sparse from the length on from which this device gains from it';
+  if (facts.mapsWarning !== undefined) return 'dense, as the signatures do not fit';
+  if (facts.crossoverTokens === null) return 'dense, as this device gains nothing within the context';
+  return `sparse from ${formatCount(facts.crossoverTokens)} tokens on, where this device begins to gain`;
+}
+
+/** Where the signatures come from, and what is wrong with them. */
+export function signatureNotes(facts: AttentionFacts | null): readonly string[] {
+  if (facts === null) return [];
+  const { maps, bits, sharing, mapsWarning } = facts;
+  const per = sharing === 'kv-head' ? 'key and value head' : 'query head';
+  const origin =
+    maps === 'trained'
+      ? `Signatures trained for this model: ${bits} bits per token and ${per}.`
+      : `Untrained signatures: this model brings none of its own, so random ones are used, which pick worse.`;
+  return mapsWarning === undefined ? [origin] : [origin, mapsWarning];
+}
