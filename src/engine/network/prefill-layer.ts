@@ -16,6 +16,8 @@ export interface PrefillLayerInput {
   readonly cache: KvCache;
   /** Rows of this chunk; at most `act.tokens`. */
   readonly rows: number;
+  /** From rotated queries, keys and values appended, to attended values; dense attention unless told. */
+  readonly attend?: () => readonly Dispatch[];
 }
 
 export function prefillLayer({
@@ -26,10 +28,22 @@ export function prefillLayer({
   act,
   cache,
   rows,
+  attend,
 }: PrefillLayerInput): Dispatch[] {
   const label = (name: string): string => `layer[${index}].${name}`;
   const { residual, normed, qkv, query, attended, gateUp, activated, step } = act;
   const { key, value } = cache.layer(index);
+  const attendDensely = (): Dispatch[] => [
+    kernels.attendRows(arena, label('attention'), {
+      step,
+      query,
+      keyCache: key,
+      valueCache: value,
+      out: attended,
+      rows,
+      capacity: cache.capacity,
+    }),
+  ];
   return [
     kernels.normRows(arena, label('attentionNorm'), {
       x: residual,
@@ -53,15 +67,7 @@ export function prefillLayer({
       rows,
       capacity: cache.capacity,
     }),
-    kernels.attendRows(arena, label('attention'), {
-      step,
-      query,
-      keyCache: key,
-      valueCache: value,
-      out: attended,
-      rows,
-      capacity: cache.capacity,
-    }),
+    ...(attend ?? attendDensely)(),
     ...kernels.addProductRows(arena, label('attentionOutput'), layer.output, {
       x: attended,
       bias: layer.outputBias,

@@ -1,0 +1,213 @@
+/** Attention of a chunk of rows as one policy would do it step by step: which dispatches lead from rotated queries to
+ *  attended values in each layer. */
+import type { Arena } from '../../kernels/runtime/arena.ts';
+import type { Dispatch } from '../../kernels/runtime/dispatch.ts';
+import type { BufferSlice, Tensor } from '../../kernels/runtime/tensor.ts';
+import { maskShape, type RowRanking } from '../../kernels/select-rows/select-rows.ts';
+import { tailSumsShape } from '../../kernels/tail-rows/tail-rows.ts';
+import type { ModelConfig } from '../../model/config.ts';
+import type { HashChoices } from '../attention/hash-choices.ts';
+import type { GpuHashMaps } from '../load/gpu-hash-maps.ts';
+import type { LayerCache } from '../network/kv-cache.ts';
+import type { RowKernels } from './row-kernels.ts';
+import type { RowSignatures } from './row-signatures.ts';
+
+/** How a layer ranks tokens. */
+export type RowSelector =
+  | {
+      readonly kind: 'hash';
+      readonly choices: HashChoices;
+      readonly maps: GpuHashMaps;
+      readonly signatures: RowSignatures;
+    }
+  | { readonly kind: 'oracle' }
+  | { readonly kind: 'random'; readonly seedOf: (layer: number) => number };
+
+export interface RowAttentionParts {
+  readonly config: ModelConfig;
+  readonly kernels: RowKernels;
+  readonly selector: RowSelector;
+  readonly lists: number;
+  readonly tail: boolean;
+  /** Uniform `Budget`: of the policy; and one that takes every token. */
+  readonly budget: BufferSlice;
+  readonly everything: BufferSlice;
+  readonly scratch: RowScratch;
+  readonly capacity: number;
+}
+
+/** What every layer writes anew, for `rows` rows of `lists` lists. */
+export interface RowScratch {
+  readonly rows: number;
+  readonly mask: Tensor;
+  readonly exactMask: Tensor;
+  readonly scales: Tensor;
+  /** f32 [lists, rows, capacity]; only where exact attention is wanted, as it is large. */
+  readonly mass: Tensor | null;
+  readonly planes: Tensor;
+  readonly tailSums: Tensor;
+}
+
+export function createRowScratch(
+  arena: Arena,
+  { qHeads, headDim }: ModelConfig,
+  size: {
+    readonly rows: number;
+    readonly lists: number;
+    readonly capacity: number;
+    readonly hasMass: boolean;
+  },
+): RowScratch {
+  const { rows, lists, capacity } = size;
+  const mask = maskShape(lists, rows, capacity);
+  return {
+    rows,
+    mask: arena.tensor('rows.mask', 'u32', mask),
+    exactMask: arena.tensor('rows.exactMask', 'u32', mask),
+    scales: arena.tensor('rows.scales', 'f32', [rows, qHeads]),
+    mass: size.hasMass ? arena.tensor('rows.mass', 'f32', [lists, rows, capacity]) : null,
+    // at most 4 planes or one for each of the list's heads, of two words
+    planes: arena.tensor('rows.planes', 'u32', [rows, Math.max(4 * lists, qHeads), 2]),
+    tailSums: arena.tensor('rows.tailSums', 'f32', tailSumsShape(lists, rows, headDim)),
+  };
+}
+
+export interface RowLayer {
+  readonly index: number;
+  readonly step: Tensor;
+  /** f32 [rows, qHeads · headDim], rotated. */
+  readonly query: Tensor;
+  readonly cache: LayerCache;
+  /** f32 [rows, qHeads · headDim]: the result. */
+  readonly attended: Tensor;
+  /** f32 [lists, rows, 2]: mass caught and tokens shared with the exact choice; null where it is not asked for. */
+  readonly quality: BufferSlice | null;
+}
+
+/** The dispatches of a layer that attends sparsely. */
+export function attendRowsSparsely(arena: Arena, parts: RowAttentionParts, layer: RowLayer): Dispatch[] {
+  const { kernels, selector, scratch, budget, config, tail } = parts;
+  const label = (name: string): string => `layer[${layer.index}].rows.${name}`;
+  const { mask } = scratch;
+  const shared = sharedArgs(parts, layer);
+  const ranked = rank(arena, parts, layer);
+  const needsMass = selector.kind === 'oracle' || layer.quality !== null;
+  return [
+    ...ranked.dispatches,
+    ...(needsMass ? exactMass(arena, parts, layer) : []),
+    kernels.select(arena, { label: label('mask'), ...shared, budget, ranking: ranked.ranking, mask }),
+    ...(layer.quality ? measure(arena, parts, layer, layer.quality) : []),
+    kernels.attend(arena, {
+      label: label('attention'),
+      ...shared,
+      tokens: scratch.rows,
+      mask,
+      out: layer.attended,
+    }),
+    ...(tail
+      ? kernels.tail(arena, {
+          ...{ label: label('tail'), ...shared, budget, mask, sums: scratch.tailSums },
+          ...{ out: layer.attended, headDim: config.headDim },
+        })
+      : []),
+  ];
+}
+
+function sharedArgs(
+  { config, scratch, lists, capacity }: RowAttentionParts,
+  { step, query, cache }: RowLayer,
+) {
+  const { qHeads, kvHeads } = config;
+  const { rows, scales } = scratch;
+  return {
+    step,
+    query,
+    keys: cache.key,
+    values: cache.value,
+    scales,
+    rows,
+    lists,
+    qHeads,
+    kvHeads,
+    capacity,
+  };
+}
+
+function rank(
+  arena: Arena,
+  { kernels, selector, scratch, config, lists }: RowAttentionParts,
+  { index, step, query }: RowLayer,
+): { ranking: RowRanking; dispatches: Dispatch[] } {
+  switch (selector.kind) {
+    case 'oracle':
+      return { ranking: { kind: 'mass', mass: massOf(scratch) }, dispatches: [] };
+    case 'random':
+      return { ranking: { kind: 'random', seed: selector.seedOf(index) }, dispatches: [] };
+    case 'hash': {
+      const { choices, maps, signatures } = selector;
+      const { rows, planes } = scratch;
+      const isAsymmetric = choices.score === 'asymmetric';
+      const listHeads = config.qHeads / lists;
+      const hasOwn = maps.sharing === 'query-head';
+      const score = isAsymmetric
+        ? ({ kind: 'asymmetric', queryBits: choices.queryBits } as const)
+        : ({ kind: 'hamming' } as const);
+      return {
+        ranking: {
+          ...{ kind: 'distance', queryPlanes: planes, signatures: signatures.layer(index) },
+          planes: isAsymmetric ? choices.queryBits : listHeads,
+          words: maps.bits / 32,
+          weights: isAsymmetric ? 'doubling' : 'equal',
+          signaturesOf: hasOwn && listHeads > 1 ? 'own' : 'shared',
+          listsPerHead: hasOwn ? 1 : lists / config.kvHeads,
+        },
+        dispatches: [
+          signatures.hash(arena, index, step, rows),
+          kernels.hashRows(arena, {
+            label: `layer[${index}].rows.planes`,
+            queryMap: maps.layers[index]!.query,
+            ...{ step, query, planes, score, lists, rows, headDim: config.headDim },
+          }),
+        ],
+      };
+    }
+    default:
+      return selector satisfies never;
+  }
+}
+
+/** Attention over everything gives what softmax divides by, hence every token's exact share. */
+function exactMass(arena: Arena, parts: RowAttentionParts, layer: RowLayer): Dispatch[] {
+  const { kernels, scratch, everything, config } = parts;
+  const shared = sharedArgs(parts, layer);
+  const label = `layer[${layer.index}].rows.exact`;
+  const { mask } = scratch;
+  return [
+    kernels.select(arena, {
+      label,
+      ...shared,
+      budget: everything,
+      ranking: { kind: 'random', seed: 0 },
+      mask,
+    }),
+    kernels.attend(arena, { label, ...shared, tokens: scratch.rows, mask, out: layer.attended }),
+    kernels.mass.mass(arena, { label, ...shared, mass: massOf(scratch), headDim: config.headDim }),
+  ];
+}
+
+function measure(arena: Arena, parts: RowAttentionParts, layer: RowLayer, quality: BufferSlice): Dispatch[] {
+  const { kernels, scratch, budget } = parts;
+  const shared = sharedArgs(parts, layer);
+  const label = `layer[${layer.index}].rows.quality`;
+  const { mask, exactMask } = scratch;
+  const mass = massOf(scratch);
+  return [
+    kernels.select(arena, { label, ...shared, budget, ranking: { kind: 'mass', mass }, mask: exactMask }),
+    kernels.mass.quality(arena, { label, ...shared, mass, mask, exactMask, quality }),
+  ];
+}
+
+function massOf({ mass }: RowScratch): Tensor {
+  if (!mass) throw new Error('Internal error: exact attention needs scratch for its mass');
+  return mass;
+}

@@ -1,0 +1,260 @@
+/** Scores text under an attention policy, many positions at a time: what decoding token by token would score with the
+ *  text given, at the speed of a prefill. */
+import { invariant } from '../../errors.ts';
+import { Arena } from '../../kernels/runtime/arena.ts';
+import { type Dispatch, submitDispatches } from '../../kernels/runtime/dispatch.ts';
+import type { Gpu } from '../../kernels/runtime/gpu.ts';
+import { readBytes, readF32, readU32 } from '../../kernels/runtime/readback.ts';
+import type { BufferSlice } from '../../kernels/runtime/tensor.ts';
+import { centreOnKeys, type ModelHashMaps } from '../attention/model-hash-maps.ts';
+import { createPrefillActivations, type PrefillActivations } from '../network/activations.ts';
+import type { Network } from '../network/network.ts';
+import { writeStep } from '../network/step.ts';
+import { type LayerQuality, QualitySums } from './layer-quality.ts';
+import type { RowAttentionParts } from './row-attention.ts';
+import { prepareRowKernels, type RowKernels } from './row-kernels.ts';
+import { type RowOutputs, rowLists } from './row-lists.ts';
+import { planRows, type RowPlan, type RowPolicy } from './row-policy.ts';
+import { RowResources } from './row-resources.ts';
+import { sparseSetOf } from './sparse-set.ts';
+
+export interface RowScores {
+  /** Natural-log loss of each target. */
+  readonly losses: Float32Array;
+  /** The likeliest token at each position. */
+  readonly tops: Uint32Array;
+  /** By sparse layer, where asked for. */
+  readonly quality: readonly LayerQuality[];
+}
+
+/** Logits computed together, in floats: 64 MiB. */
+const mostLogits = 2 ** 24;
+
+/** Dispatch lists kept for policies evaluated again. */
+const mostLists = 64;
+
+interface Lists {
+  readonly arena: Arena;
+  readonly groups: readonly (readonly Dispatch[])[];
+  /** Where each sparse layer's quality is, f32 [lists, rows, 2]; empty where it is not asked for. */
+  readonly quality: ReadonlyMap<number, BufferSlice>;
+}
+
+export class RowEvaluator {
+  readonly #gpu: Gpu;
+  readonly #network: Network;
+  readonly #kernels: RowKernels;
+  readonly #arena: Arena;
+  readonly #act: PrefillActivations;
+  readonly #outputs: RowOutputs;
+  readonly #centred = new WeakSet<ModelHashMaps>();
+  #resources: RowResources | undefined;
+  #lists = new Map<RowPolicy, Map<string, Lists>>();
+
+  /** rows: positions scored together, as many as are fast unless told. */
+  static async create(
+    gpu: Gpu,
+    network: Network,
+    { rows = rowsAtOnce(gpu, network) }: { readonly rows?: number } = {},
+  ): Promise<RowEvaluator> {
+    return new RowEvaluator(gpu, network, await prepareRowKernels(gpu, network.config.headDim), rows);
+  }
+
+  private constructor(gpu: Gpu, network: Network, kernels: RowKernels, rows: number) {
+    const { config } = network;
+    this.#gpu = gpu;
+    this.#network = network;
+    this.#kernels = kernels;
+    this.#arena = new Arena(gpu);
+    this.#act = createPrefillActivations(this.#arena, config, rows);
+    // parts of the rows begin at multiples of 256 bytes
+    const logitRows = Math.max(64, 2 ** Math.floor(Math.log2(mostLogits / config.vocab)));
+    this.#outputs = {
+      logits: this.#arena.tensor('rows.logits', 'f32', [Math.min(rows, logitRows), config.vocab]),
+      targets: this.#arena.tensor('rows.targets', 'u32', [rows]),
+      losses: this.#arena.tensor('rows.losses', 'f32', [rows]),
+      tops: this.#arena.tensor('rows.tops', 'u32', [rows]),
+    };
+  }
+
+  /** Reads a text densely, in place of what the cache held beyond their common beginning; `room`: tokens that follow. */
+  async read(tokens: readonly number[], room: number): Promise<void> {
+    const { cache, prefill } = this.#network;
+    this.#network.truncate(cache.commonPrefix(tokens));
+    this.#resources?.forgetKeys();
+    await this.#network.ensureCapacity(tokens.length + room);
+    for await (const _ of prefill.run(tokens.slice(cache.length)));
+  }
+
+  /** Losses of targets[i] after tokens[0 … i], which follow what has been read and are forgotten again.
+   *  measures: also finds out how good the choice of tokens is, in about twice the time.
+   *  @throws AppError "invalid-request" for attention options; "out-of-memory". */
+  async score(
+    policy: RowPolicy,
+    tokens: readonly number[],
+    targets: readonly number[],
+    { measures = false }: { readonly measures?: boolean } = {},
+  ): Promise<RowScores> {
+    invariant(tokens.length === targets.length, `${tokens.length} tokens for ${targets.length} targets`);
+    const start = this.#network.cache.length;
+    const plan = planRows(policy, this.#network.config);
+    await this.#prepare(policy, start, tokens.length);
+    const losses = new Float32Array(tokens.length);
+    const tops = new Uint32Array(tokens.length);
+    const quality = new QualitySums();
+    for (let first = 0; first < tokens.length; first += this.#act.tokens) {
+      const rows = Math.min(this.#act.tokens, tokens.length - first);
+      const lists = await this.#listsFor(policy, plan, rows, measures && plan !== null);
+      this.#write(start + first, tokens.slice(first, first + rows), targets.slice(first, first + rows));
+      await this.#submit(lists.groups);
+      losses.set(await readF32(this.#gpu, { ...this.#outputs.losses, shape: [rows] }), first);
+      tops.set(await readU32(this.#gpu, { ...this.#outputs.tops, shape: [rows] }), first);
+      if (plan) await this.#addQuality(quality, lists, plan, { position: start + first, count: rows });
+    }
+    return { losses, tops, quality: quality.layers() };
+  }
+
+  dispose(): void {
+    this.#forgetResources();
+    this.#arena.dispose();
+  }
+
+  /** Room in the cache; buffers of its capacity; signatures of what has been read. */
+  async #prepare({ maps }: RowPolicy, start: number, tokens: number): Promise<void> {
+    const { config, cache } = this.#network;
+    await this.#network.ensureCapacity(start + tokens);
+    if (this.#resources?.capacity !== cache.capacity) {
+      this.#forgetResources();
+      this.#resources = new RowResources(this.#gpu, this.#network, this.#kernels, this.#act.tokens);
+    }
+    if (!maps) return;
+    if (maps.untrained && !this.#centred.has(maps)) {
+      await centreOnKeys(this.#gpu, config, maps.untrained, cache, start);
+      this.#centred.add(maps);
+    }
+    this.#resources.signatures(maps.maps).catchUp(start);
+  }
+
+  #write(position: number, tokens: readonly number[], targets: readonly number[]): void {
+    const { queue } = this.#gpu.device;
+    queue.writeBuffer(this.#act.ids.buffer, 0, Uint32Array.from(tokens));
+    queue.writeBuffer(this.#outputs.targets.buffer, 0, Uint32Array.from(targets));
+    writeStep(this.#gpu, this.#act.step, { position, rows: tokens.length, index: 0 });
+  }
+
+  /** One submission a group where it takes long. */
+  async #submit(groups: readonly (readonly Dispatch[])[]): Promise<void> {
+    if (!this.#gpu.traits.isCpu) return submitDispatches(this.#gpu, groups.flat());
+    for (const group of groups) {
+      submitDispatches(this.#gpu, group);
+      await this.#gpu.device.queue.onSubmittedWorkDone();
+    }
+  }
+
+  async #listsFor(policy: RowPolicy, plan: RowPlan | null, rows: number, measures: boolean): Promise<Lists> {
+    const ofPolicy = this.#lists.get(policy) ?? new Map<string, Lists>();
+    const key = `${rows} ${measures}`;
+    const known = ofPolicy.get(key);
+    if (known) return known;
+    if (this.#lists.size >= mostLists) this.#forgetLists();
+    const made = await this.#buildLists(plan, rows, measures);
+    ofPolicy.set(key, made);
+    this.#lists.set(policy, ofPolicy);
+    return made;
+  }
+
+  async #buildLists(plan: RowPlan | null, rows: number, measures: boolean): Promise<Lists> {
+    const arena = new Arena(this.#gpu);
+    const attention = plan && (await this.#attention(arena, plan, measures));
+    const isSparse = (layer: number) => plan !== null && !plan.denseLayers.has(layer);
+    const quality = measures && plan ? this.#qualitySlices(arena, plan, isSparse) : new Map();
+    const groups = rowLists({
+      ...{
+        arena,
+        network: this.#network,
+        kernels: this.#kernels,
+        act: this.#act,
+        outputs: this.#outputs,
+        rows,
+      },
+      attentionOf: (layer) => (isSparse(layer) ? attention : null),
+      qualityOf: (layer) => quality.get(layer) ?? null,
+    });
+    return { arena, groups, quality };
+  }
+
+  async #attention(arena: Arena, plan: RowPlan, measures: boolean): Promise<RowAttentionParts> {
+    const { config } = this.#network;
+    const resources = this.#resources;
+    invariant(resources, 'buffers are made before lists');
+    const { choices, selector, lists } = plan;
+    const numbers = [choices.sink, choices.window, choices.count, choices.share];
+    const uniform = (name: string, words: readonly number[]) => ({
+      buffer: arena.uniform(`rows.${name}`, Uint32Array.from(words).buffer),
+    });
+    return {
+      ...{ config, kernels: this.#kernels, lists, tail: choices.tail, capacity: resources.capacity },
+      selector:
+        selector.kind === 'hash'
+          ? { ...selector, choices, signatures: resources.signatures(selector.maps) }
+          : selector,
+      budget: uniform('budget', numbers),
+      everything: uniform('everything', [0, 2 ** 31, 0, 0]),
+      scratch: await resources.scratch(lists, measures || selector.kind === 'oracle'),
+    };
+  }
+
+  #qualitySlices(
+    arena: Arena,
+    { lists }: RowPlan,
+    isSparse: (layer: number) => boolean,
+  ): Map<number, BufferSlice> {
+    const { layers } = this.#network.config;
+    const size = lists * this.#act.tokens * 8;
+    const stride = Math.ceil(size / 256) * 256;
+    const buffer = arena.buffer('rows.quality', layers * stride);
+    return new Map(
+      Array.from({ length: layers }, (_, layer) => layer)
+        .filter(isSparse)
+        .map((layer) => [layer, { buffer, offset: layer * stride, size }]),
+    );
+  }
+
+  async #addQuality(
+    sums: QualitySums,
+    { quality }: Lists,
+    { choices, lists }: RowPlan,
+    rows: { readonly position: number; readonly count: number },
+  ): Promise<void> {
+    const first = quality.values().next().value;
+    if (!first) return;
+    const bytes = await readBytes(this.#gpu, { buffer: first.buffer }, first.buffer.size);
+    const shape = { lists, room: this.#act.tokens, listHeads: this.#network.config.qHeads / lists };
+    for (const [layer, { offset = 0, size }] of quality) {
+      const values = new Float32Array(bytes, offset, size! / 4);
+      sums.add(layer, values, shape, rows, (n) => sparseSetOf(choices, n));
+    }
+  }
+
+  #forgetLists(): void {
+    for (const ofPolicy of this.#lists.values()) {
+      for (const { arena } of ofPolicy.values()) arena.dispose();
+    }
+    this.#lists = new Map();
+  }
+
+  #forgetResources(): void {
+    this.#forgetLists();
+    this.#resources?.dispose();
+    this.#resources = undefined;
+  }
+}
+
+/** A power of two: half a thousand rows keep a device busy, and the exact mass of all must fit one binding. */
+function rowsAtOnce(gpu: Gpu, network: Network): number {
+  const { qHeads } = network.config;
+  const perRow = qHeads * network.plannedContext * 4;
+  const most = gpu.traits.isCpu ? 32 : 512;
+  const fitting = gpu.device.limits.maxStorageBufferBindingSize / perRow;
+  return Math.max(1, Math.min(most, 2 ** Math.floor(Math.log2(fitting))));
+}
