@@ -1,5 +1,5 @@
 /** How good the choice of tokens was, layer by layer, collected over chunks of rows. */
-import type { SparseSet } from './sparse-set.ts';
+import { attendedOf, type SparseChoices } from '../attention/sparse-choices.ts';
 
 /** Averaged over rows and lists. */
 export interface LayerQuality {
@@ -14,19 +14,19 @@ export class QualitySums {
   readonly #sums = new Map<number, { mass: number; recall: number; masses: number; recalls: number }>();
 
   /** values: [lists, room, 2], mass caught by a list's heads together and tokens that both choices have. Row r is the
-   *  query at position + r, and `setOf(n)` what it attends to of n tokens. */
+   *  query at position + r, attending by `choices`. */
   add(
     layer: number,
     values: Float32Array,
     shape: { readonly lists: number; readonly room: number; readonly listHeads: number },
     rows: { readonly position: number; readonly count: number },
-    setOf: (n: number) => SparseSet,
+    choices: SparseChoices,
   ): void {
     const sums = this.#sums.get(layer) ?? { mass: 0, recall: 0, masses: 0, recalls: 0 };
     for (let list = 0; list < shape.lists; list++) {
       for (let row = 0; row < rows.count; row++) {
         const at = 2 * (list * shape.room + row);
-        const { selected, attended } = setOf(rows.position + row + 1);
+        const { selected, attended } = attendedOf(choices, rows.position + row + 1);
         sums.mass += values[at]! / shape.listHeads;
         sums.masses++;
         if (selected === 0) continue;

@@ -6,11 +6,11 @@ import type { BufferSlice, Tensor } from '../../kernels/runtime/tensor.ts';
 import { maskShape, type RowRanking } from '../../kernels/select-rows/select-rows.ts';
 import { tailSumsShape } from '../../kernels/tail-rows/tail-rows.ts';
 import type { ModelConfig } from '../../model/config.ts';
+import type { Derived } from '../attention/derived-caches.ts';
 import type { HashChoices } from '../attention/hash-choices.ts';
 import type { GpuHashMaps } from '../load/gpu-hash-maps.ts';
 import type { LayerCache } from '../network/kv-cache.ts';
 import type { RowKernels } from './row-kernels.ts';
-import type { RowSignatures } from './row-signatures.ts';
 
 /** How a layer ranks tokens. */
 export type RowSelector =
@@ -18,10 +18,15 @@ export type RowSelector =
       readonly kind: 'hash';
       readonly choices: HashChoices;
       readonly maps: GpuHashMaps;
-      readonly signatures: RowSignatures;
+      readonly derived: Derived;
+      /** u32 [heads with maps, capacity, words], by layer. */
+      readonly signaturesOf: (layer: number) => Tensor;
     }
   | { readonly kind: 'oracle' }
-  | { readonly kind: 'random'; readonly seedOf: (layer: number) => number };
+  /** Seed of the first list of a layer; those of the others follow. */
+  | { readonly kind: 'random'; readonly seedOf: (layer: number) => number }
+  /** Nothing is selected. */
+  | { readonly kind: 'none' };
 
 export interface RowAttentionParts {
   readonly config: ModelConfig;
@@ -135,16 +140,19 @@ function sharedArgs(
 
 function rank(
   arena: Arena,
-  { kernels, selector, scratch, config, lists }: RowAttentionParts,
-  { index, step, query }: RowLayer,
+  { kernels, selector, scratch, config, lists, capacity }: RowAttentionParts,
+  { index, step, query, cache }: RowLayer,
 ): { ranking: RowRanking; dispatches: Dispatch[] } {
   switch (selector.kind) {
     case 'oracle':
       return { ranking: { kind: 'mass', mass: massOf(scratch) }, dispatches: [] };
     case 'random':
       return { ranking: { kind: 'random', seed: selector.seedOf(index) }, dispatches: [] };
+    case 'none':
+      return { ranking: { kind: 'random', seed: 0 }, dispatches: [] };
     case 'hash': {
-      const { choices, maps, signatures } = selector;
+      const { choices, maps, derived } = selector;
+      const signatures = selector.signaturesOf(index);
       const { rows, planes } = scratch;
       const isAsymmetric = choices.score === 'asymmetric';
       const listHeads = config.qHeads / lists;
@@ -154,7 +162,7 @@ function rank(
         : ({ kind: 'hamming' } as const);
       return {
         ranking: {
-          ...{ kind: 'distance', queryPlanes: planes, signatures: signatures.layer(index) },
+          ...{ kind: 'distance', queryPlanes: planes, signatures },
           planes: isAsymmetric ? choices.queryBits : listHeads,
           words: maps.bits / 32,
           weights: isAsymmetric ? 'doubling' : 'equal',
@@ -162,7 +170,10 @@ function rank(
           listsPerHead: hasOwn ? 1 : lists / config.kvHeads,
         },
         dispatches: [
-          signatures.hash(arena, index, step, rows),
+          derived.make(arena, {
+            ...{ label: `layer[${index}].rows.signatures`, layer: index, step, rows, cache, capacity },
+            out: signatures,
+          }),
           kernels.hashRows(arena, {
             label: `layer[${index}].rows.planes`,
             queryMap: maps.layers[index]!.query,

@@ -11,12 +11,11 @@ import { createPrefillActivations, type PrefillActivations } from '../network/ac
 import type { Network } from '../network/network.ts';
 import { writeStep } from '../network/step.ts';
 import { type LayerQuality, QualitySums } from './layer-quality.ts';
-import type { RowAttentionParts } from './row-attention.ts';
+import type { RowAttentionParts, RowSelector } from './row-attention.ts';
 import { prepareRowKernels, type RowKernels } from './row-kernels.ts';
 import { type RowOutputs, rowLists } from './row-lists.ts';
-import { planRows, type RowPlan, type RowPolicy } from './row-policy.ts';
+import { isSparseLayer, planRows, type RowPlan, type RowPolicy } from './row-policy.ts';
 import { RowResources } from './row-resources.ts';
-import { sparseSetOf } from './sparse-set.ts';
 
 export interface RowScores {
   /** Natural-log loss of each target. */
@@ -80,8 +79,9 @@ export class RowEvaluator {
   /** Reads a text densely, in place of what the cache held beyond their common beginning; `room`: tokens that follow. */
   async read(tokens: readonly number[], room: number): Promise<void> {
     const { cache, prefill } = this.#network;
-    this.#network.truncate(cache.commonPrefix(tokens));
-    this.#resources?.forgetKeys();
+    const common = cache.commonPrefix(tokens);
+    this.#network.truncate(common);
+    this.#resources?.truncate(common);
     await this.#network.ensureCapacity(tokens.length + room);
     for await (const _ of prefill.run(tokens.slice(cache.length)));
   }
@@ -125,14 +125,14 @@ export class RowEvaluator {
     await this.#network.ensureCapacity(start + tokens);
     if (this.#resources?.capacity !== cache.capacity) {
       this.#forgetResources();
-      this.#resources = new RowResources(this.#gpu, this.#network, this.#kernels, this.#act.tokens);
+      this.#resources = new RowResources(this.#gpu, this.#network, this.#act.tokens);
     }
     if (!maps) return;
     if (maps.untrained && !this.#centred.has(maps)) {
       await centreOnKeys(this.#gpu, config, maps.untrained, cache, start);
       this.#centred.add(maps);
     }
-    this.#resources.signatures(maps.maps).catchUp(start);
+    await (await this.#resources.signatures(maps.maps)).caches.catchUp(start);
   }
 
   #write(position: number, tokens: readonly number[], targets: readonly number[]): void {
@@ -166,8 +166,7 @@ export class RowEvaluator {
   async #buildLists(plan: RowPlan | null, rows: number, measures: boolean): Promise<Lists> {
     const arena = new Arena(this.#gpu);
     const attention = plan && (await this.#attention(arena, plan, measures));
-    const isSparse = (layer: number) => plan !== null && !plan.denseLayers.has(layer);
-    const quality = measures && plan ? this.#qualitySlices(arena, plan, isSparse) : new Map();
+    const quality = measures && plan ? this.#qualitySlices(arena, plan) : new Map();
     const groups = rowLists({
       ...{
         arena,
@@ -177,7 +176,7 @@ export class RowEvaluator {
         outputs: this.#outputs,
         rows,
       },
-      attentionOf: (layer) => (isSparse(layer) ? attention : null),
+      attentionOf: (layer) => (plan && isSparseLayer(plan, layer) ? attention : null),
       qualityOf: (layer) => quality.get(layer) ?? null,
     });
     return { arena, groups, quality };
@@ -194,28 +193,27 @@ export class RowEvaluator {
     });
     return {
       ...{ config, kernels: this.#kernels, lists, tail: choices.tail, capacity: resources.capacity },
-      selector:
-        selector.kind === 'hash'
-          ? { ...selector, choices, signatures: resources.signatures(selector.maps) }
-          : selector,
+      selector: await this.#selector(selector, resources),
       budget: uniform('budget', numbers),
       everything: uniform('everything', [0, 2 ** 31, 0, 0]),
       scratch: await resources.scratch(lists, measures || selector.kind === 'oracle'),
     };
   }
 
-  #qualitySlices(
-    arena: Arena,
-    { lists }: RowPlan,
-    isSparse: (layer: number) => boolean,
-  ): Map<number, BufferSlice> {
+  async #selector(selector: RowPlan['selector'], resources: RowResources): Promise<RowSelector> {
+    if (selector.kind !== 'hash') return selector;
+    const { derived, caches } = await resources.signatures(selector.maps);
+    return { ...selector, derived, signaturesOf: (layer) => caches.tensor(derived, layer) };
+  }
+
+  #qualitySlices(arena: Arena, plan: RowPlan): Map<number, BufferSlice> {
     const { layers } = this.#network.config;
-    const size = lists * this.#act.tokens * 8;
+    const size = plan.lists * this.#act.tokens * 8;
     const stride = Math.ceil(size / 256) * 256;
     const buffer = arena.buffer('rows.quality', layers * stride);
     return new Map(
       Array.from({ length: layers }, (_, layer) => layer)
-        .filter(isSparse)
+        .filter((layer) => isSparseLayer(plan, layer))
         .map((layer) => [layer, { buffer, offset: layer * stride, size }]),
     );
   }
@@ -232,7 +230,7 @@ export class RowEvaluator {
     const shape = { lists, room: this.#act.tokens, listHeads: this.#network.config.qHeads / lists };
     for (const [layer, { offset = 0, size }] of quality) {
       const values = new Float32Array(bytes, offset, size! / 4);
-      sums.add(layer, values, shape, rows, (n) => sparseSetOf(choices, n));
+      sums.add(layer, values, shape, rows, choices);
     }
   }
 

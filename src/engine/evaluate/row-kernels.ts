@@ -1,16 +1,13 @@
 /** The kernels that evaluate sparse attention for many rows at once. */
 import { type AttendMasked, prepareAttendMasked } from '../../kernels/attend-prefill/attend-masked.ts';
 import { type AttentionMass, prepareAttentionMass } from '../../kernels/attention-mass/attention-mass.ts';
-import { type HashKeys, prepareHashKeys } from '../../kernels/hash-keys/hash-keys.ts';
 import { type HashRows, prepareHashRows } from '../../kernels/hash-rows/hash-rows.ts';
 import type { Gpu } from '../../kernels/runtime/gpu.ts';
 import { prepareSelectRows, type SelectRows } from '../../kernels/select-rows/select-rows.ts';
-import { maxMapWidth } from '../../kernels/shared/signature-map.ts';
 import { prepareTailRows, type TailRows } from '../../kernels/tail-rows/tail-rows.ts';
 import { prepareTokenLoss, type TokenLoss } from '../../kernels/token-loss/token-loss.ts';
 
 export interface RowKernels {
-  readonly hashKeys: HashKeys;
   readonly hashRows: HashRows;
   readonly select: SelectRows;
   readonly attend: AttendMasked;
@@ -20,8 +17,7 @@ export interface RowKernels {
 }
 
 export async function prepareRowKernels(gpu: Gpu, headDim: number): Promise<RowKernels> {
-  const [hashKeys, hashRows, select, attend, tail, mass, loss] = await Promise.all([
-    prepareHashKeys(gpu, { width: maxMapWidth }),
+  const [hashRows, select, attend, tail, mass, loss] = await Promise.all([
     prepareHashRows(gpu),
     prepareSelectRows(gpu),
     prepareAttendMasked(gpu, headDim),
@@ -29,5 +25,5 @@ export async function prepareRowKernels(gpu: Gpu, headDim: number): Promise<RowK
     prepareAttentionMass(gpu),
     prepareTokenLoss(gpu),
   ]);
-  return { hashKeys, hashRows, select, attend, tail, mass, loss };
+  return { hashRows, select, attend, tail, mass, loss };
 }

@@ -1,28 +1,32 @@
 /** What evaluations share while the cache keeps its capacity: scratch by number of lists, signatures by maps. */
 import { Arena } from '../../kernels/runtime/arena.ts';
 import type { Gpu } from '../../kernels/runtime/gpu.ts';
+import { type Derived, DerivedCaches } from '../attention/derived-caches.ts';
+import { derivedSignatures } from '../attention/signatures.ts';
 import type { GpuHashMaps } from '../load/gpu-hash-maps.ts';
 import { allocating } from '../memory/allocating.ts';
 import type { Network } from '../network/network.ts';
 import { createRowScratch, type RowScratch } from './row-attention.ts';
-import type { RowKernels } from './row-kernels.ts';
-import { RowSignatures } from './row-signatures.ts';
+
+/** Signatures of every cached key under some maps. */
+export interface KeptSignatures {
+  readonly derived: Derived;
+  readonly caches: DerivedCaches;
+}
 
 export class RowResources {
   readonly #gpu: Gpu;
   readonly #network: Network;
-  readonly #kernels: RowKernels;
   readonly #rows: number;
   readonly #arena: Arena;
   readonly #scratch = new Map<string, RowScratch>();
-  readonly #signatures = new Map<GpuHashMaps, RowSignatures>();
+  readonly #signatures = new Map<GpuHashMaps, KeptSignatures>();
   readonly capacity: number;
 
   /** For the cache's present capacity. */
-  constructor(gpu: Gpu, network: Network, kernels: RowKernels, rows: number) {
+  constructor(gpu: Gpu, network: Network, rows: number) {
     this.#gpu = gpu;
     this.#network = network;
-    this.#kernels = kernels;
     this.#rows = rows;
     this.#arena = new Arena(gpu);
     this.capacity = network.cache.capacity;
@@ -42,21 +46,23 @@ export class RowResources {
     return made;
   }
 
-  signatures(maps: GpuHashMaps): RowSignatures {
-    const { config, cache } = this.#network;
+  async signatures(maps: GpuHashMaps): Promise<KeptSignatures> {
     const known = this.#signatures.get(maps);
-    const signatures = known ?? new RowSignatures(this.#gpu, config, cache, maps, this.#kernels.hashKeys);
-    this.#signatures.set(maps, signatures);
-    return signatures;
+    if (known) return known;
+    const { config, cache } = this.#network;
+    const derived = await derivedSignatures(this.#gpu, config, maps);
+    const caches = new DerivedCaches(this.#gpu, cache, [...maps.layers.keys()], [derived]);
+    this.#signatures.set(maps, { derived, caches });
+    return { derived, caches };
   }
 
-  /** The cached tokens are others than before. */
-  forgetKeys(): void {
-    for (const signatures of this.#signatures.values()) signatures.forget();
+  /** The cached tokens from `tokens` on are others than before. */
+  truncate(tokens: number): void {
+    for (const { caches } of this.#signatures.values()) caches.truncate(tokens);
   }
 
   dispose(): void {
-    for (const signatures of this.#signatures.values()) signatures.dispose();
+    for (const { caches } of this.#signatures.values()) caches.dispose();
     this.#arena.dispose();
   }
 }

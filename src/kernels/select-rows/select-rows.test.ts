@@ -175,7 +175,7 @@ describe(`select-rows (seed ${runSeed})`, () => {
         return {
           ranking: { kind: 'random', seed },
           lists,
-          numberOf: (list, row, token) => -randomScore(seed, position + row, list, token),
+          numberOf: (list, row, token) => -randomScore((seed + list) >>> 0, position + row, token),
         };
       },
     ));

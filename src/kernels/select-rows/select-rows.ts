@@ -33,7 +33,7 @@ export type RowRanking =
     }
   /** f32 [lists, rows, capacity], not negative; larger is better. */
   | { readonly kind: 'mass'; readonly mass: BufferSlice }
-  /** u32 */
+  /** Seed of list 0; list l has seed + l. */
   | { readonly kind: 'random'; readonly seed: number };
 
 export interface SelectRowsArgs {

@@ -1,12 +1,12 @@
 // Scores that mean nothing: what a selection by chance ranks tokens by; larger is better.
-// Rounds of the 32-bit finaliser of MurmurHash3 over seed, position of the query, list and token.
-fn mixed(value: u32) -> u32 {
-  var bits = (value ^ (value >> 16u)) * 0x85ebca6bu;
-  bits = (bits ^ (bits >> 13u)) * 0xc2b2ae35u;
-  return bits ^ (bits >> 16u);
+// PCG-RXS-M-XS of 32 bits, see Jarzynski and Olano 2020, "Hash Functions for GPU Rendering".
+fn pcg(value: u32) -> u32 {
+  let state = value * 747796405u + 2891336453u;
+  let word = ((state >> ((state >> 28u) + 4u)) ^ state) * 277803737u;
+  return (word >> 22u) ^ word;
 }
 
-fn randomScore(seed: u32, position: u32, list: u32, token: u32) -> u32 {
-  let ofStep = mixed(mixed(seed + 0x9e3779b9u) ^ position);
-  return mixed(mixed(ofStep + list) + token);
+// seed: of one list of one layer.
+fn randomScore(seed: u32, position: u32, token: u32) -> u32 {
+  return pcg(token + pcg(position + pcg(seed)));
 }
