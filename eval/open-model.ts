@@ -2,7 +2,11 @@
 import { openAsBlob } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { basename, join } from 'node:path';
-import { loadModelHashMaps, type ModelHashMaps, untrainedHashMaps } from '../src/engine/attention/model-hash-maps.ts';
+import {
+  loadModelHashMaps,
+  type ModelHashMaps,
+  untrainedHashMaps,
+} from '../src/engine/attention/model-hash-maps.ts';
 import { loadWeights } from '../src/engine/load/load-weights.ts';
 import { openModel } from '../src/engine/load/open-model.ts';
 import { partLimit, planWeights } from '../src/engine/load/weight-plan.ts';
