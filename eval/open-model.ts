@@ -33,7 +33,8 @@ export async function openEvaluatedModel(gpu: Gpu, folder: string, context: numb
   const { config } = model;
   const maxPartBytes = partLimit(gpu.device.limits);
   const weights = await loadWeights(gpu, source, planWeights({ ...model, weights: 'stored', maxPartBytes }));
-  const own = () => loadModelHashMaps(gpu, filesSource(files), config);
+  const running = { rope: config.rope, contextLength: context };
+  const own = () => loadModelHashMaps(gpu, filesSource(files), config, running);
   const network = await Network.create({
     ...{ gpu, config, weights, rope: config.rope, plannedContext: context },
     openHashMaps: own,
@@ -48,7 +49,7 @@ export async function openEvaluatedModel(gpu: Gpu, folder: string, context: numb
     async openMaps(path) {
       if (path === null) return own();
       if (path === 'untrained') return untrainedHashMaps(gpu, config);
-      return loadModelHashMaps(gpu, filesSource([await fileAt(path, hashMapsFile)]), config);
+      return loadModelHashMaps(gpu, filesSource([await fileAt(path, hashMapsFile)]), config, running);
     },
   };
 }

@@ -248,11 +248,11 @@ export class RowEvaluator {
   }
 }
 
-/** A power of two: half a thousand rows keep a device busy, and the exact mass of all must fit one binding. */
+/** A power of two: two thousand rows keep a large device busy, and the exact mass of all must fit one binding. */
 function rowsAtOnce(gpu: Gpu, network: Network): number {
   const { qHeads } = network.config;
   const perRow = qHeads * network.plannedContext * 4;
-  const most = gpu.traits.isCpu ? 32 : 512;
+  const most = gpu.traits.isCpu ? 32 : 2048;
   const fitting = gpu.device.limits.maxStorageBufferBindingSize / perRow;
   return Math.max(1, Math.min(most, 2 ** Math.floor(Math.log2(fitting))));
 }
