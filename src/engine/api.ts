@@ -121,6 +121,8 @@ export interface MemoryPlan {
   /** Set when the planned context goes beyond the trained one. */
   readonly contextExtension: { readonly method: 'yarn'; readonly factor: number } | null;
   readonly kvCacheBytes: number;
+  /** Signature maps, and what HashAttention keeps beside the whole cache: taken when it is first used. */
+  readonly hashBytes: number;
   readonly scratchBytes: number;
   readonly totalBytes: number;
   readonly licence: string | null;

@@ -36,6 +36,7 @@ export function planSession(gpu: Gpu, model: OpenedModel, options: EngineOptions
     downloadBytes: model.weightFiles.reduce((total, { size }) => total + size, 0),
     licence: model.licence,
     device: deviceSummary(gpu),
+    hashSizes: model.hashSizes,
     contextLength: options.contextLength,
     extendContext: options.extendContext,
     scratchBytes: scratchBytes(gpu, config, options.contextLength),

@@ -25,13 +25,14 @@ const tiny = async (name: string, config: Record<string, unknown> = {}): Promise
 };
 
 function inputFor(model: OpenedModel, more: Partial<MemoryPlanInput> = {}): MemoryPlanInput {
-  const { config, manifest, entries, licence } = model;
+  const { config, manifest, entries, licence, hashSizes } = model;
   return {
     config,
     manifest,
     weights: planWeights({ config, manifest, entries, weights: 'q4', maxPartBytes: device.maxBindingBytes }),
     downloadBytes: model.weightFiles.reduce((total, { size }) => total + size, 0),
     licence,
+    hashSizes,
     device,
     scratchBytes: 1000,
     ...more,

@@ -4,6 +4,7 @@ import type { ModelConfig } from '../../model/config.ts';
 import { extendContext } from '../../model/rope-config.ts';
 import type { WeightManifest } from '../../model/weight-manifest.ts';
 import type { DeviceSummary, MemoryPlan } from '../api.ts';
+import { type HashSizes, hashBytesOf } from './hash-sizes.ts';
 import { describeWeights, type WeightPlan, weightBytesOf } from './weight-plan.ts';
 
 export interface MemoryPlanInput {
@@ -17,6 +18,7 @@ export interface MemoryPlanInput {
   /** Tokens; `defaultContext` unless told. */
   readonly contextLength?: number | undefined;
   readonly extendContext?: 'yarn' | undefined;
+  readonly hashSizes: HashSizes;
   /** Activations and partial results, as their owner counts them. */
   readonly scratchBytes: number;
 }
@@ -30,6 +32,7 @@ export function planMemory(input: MemoryPlanInput): MemoryPlan {
   }
   const weightBytes = weightBytesOf(weights);
   const kvCacheBytes = contextLength * kvBytesPerToken(config);
+  const hashBytes = hashBytesOf(input.hashSizes, config, contextLength);
   const extension = extensionFor(config, contextLength, input.extendContext);
   return {
     modelType: config.modelType,
@@ -41,8 +44,9 @@ export function planMemory(input: MemoryPlanInput): MemoryPlan {
     trainedContext: config.trainedContext,
     contextExtension: extension.method,
     kvCacheBytes,
+    hashBytes,
     scratchBytes,
-    totalBytes: weightBytes + kvCacheBytes + scratchBytes,
+    totalBytes: weightBytes + kvCacheBytes + hashBytes + scratchBytes,
     licence: input.licence,
     device,
     problems: [...extension.problems, ...cacheProblems(config, contextLength, device)],

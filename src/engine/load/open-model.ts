@@ -6,6 +6,7 @@ import { type GenerationConfig, parseGenerationConfig } from '../../model/genera
 import type { TensorEntry } from '../../model/safetensors.ts';
 import { checkTensors, type WeightManifest, weightManifest } from '../../model/weight-manifest.ts';
 import type { ModelSource } from '../source/model-source.ts';
+import { type HashSizes, readHashSizes } from './hash-sizes.ts';
 import { readLicence } from './read-licence.ts';
 import { readJson, readText } from './read-small.ts';
 import { readWeightHeaders, type WeightFile } from './weight-headers.ts';
@@ -28,6 +29,7 @@ export interface OpenedModel {
   /** Name → where it is, for every tensor of the manifest. */
   readonly entries: ReadonlyMap<string, TensorEntry>;
   readonly weightFiles: readonly WeightFile[];
+  readonly hashSizes: HashSizes;
   /** As the model card states it. */
   readonly licence: string | null;
 }
@@ -47,16 +49,18 @@ export async function openModel(
   if (configJson === null) throw noConfig(source);
   const config = parseModelConfig(configJson);
   const manifest = weightManifest(config);
-  const [generationJson, tokenizer, { files, entries }, licence] = await Promise.all([
+  const [generationJson, tokenizer, { files, entries }, licence, hashSizes] = await Promise.all([
     small('generation_config.json'),
     readTokenizerFiles(source, signal),
     readWeightHeaders(source, signal),
     readLicence(source, signal),
+    readHashSizes(source, config, signal),
   ]);
   return {
     source,
     config,
     generationConfig: parseGenerationConfig(generationJson ?? {}),
+    hashSizes,
     tokenizer,
     manifest,
     entries: checkTensors(manifest, entries),

@@ -14,6 +14,7 @@ export function PlanTable({ plan }: { readonly plan: MemoryPlan }) {
           name="Context"
           value={`${formatCount(plan.contextLength)} tokens · KV cache ${formatBytes(plan.kvCacheBytes)}`}
         />
+        <Row name="Sparse attention" value={`${formatBytes(plan.hashBytes)} when it is first used`} />
         <Row
           name="In memory"
           value={`${formatBytes(plan.totalBytes)}, of which ${formatBytes(plan.scratchBytes)} scratch`}
