@@ -12,7 +12,7 @@ const groups = [
 
 /** Loaded when sparse attention is first wanted, and when a step is first looked into. All other chunks, whatever they are
  *  called, come with the page's first model. */
-const whenSparse = ['model-hash-maps', 'sparse-attentions', 'sparse-choices'];
+const whenSparse = ['sparse-attentions'];
 const whenProbed = ['probe-step', 'attention-weights'];
 const notOurs = ['libraries', 'model'];
 

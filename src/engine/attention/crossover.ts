@@ -27,9 +27,10 @@ export interface CrossoverParts {
 /** Keys and values that steps are timed on: more than caches hold, so that they come from memory as in decoding. */
 const scratchBytes = 128 * 2 ** 20;
 /** Longest context timed. */
-const mostTokens = { gpu: 32768, cpu: 2048 } as const;
+const mostTokens = { gpu: 65536, cpu: 2048 } as const;
 /** Milliseconds that timing one list may take, more or less. */
 const budgetMs = 24;
+const rounds = 5;
 const mostDispatches = 2000;
 
 /** @returns tokens of context; null where it is nowhere within the planned context. Not while other work runs.
@@ -149,14 +150,14 @@ async function timeList(gpu: Gpu, list: readonly Dispatch[]): Promise<number> {
   await timeRuns(gpu, list, 1);
   const once = Math.min(await timeRuns(gpu, list, 1), await timeRuns(gpu, list, 1));
   if (once > budgetMs / 4) return once;
-  const wanted = Math.ceil(budgetMs / 4 / Math.max(once, 0.01));
+  const wanted = Math.ceil(budgetMs / rounds / Math.max(once, 0.01));
   const runs = Math.max(4, Math.min(wanted, Math.floor(mostDispatches / list.length)));
   const slopes: number[] = [];
-  for (let round = 0; round < 3; round++) {
+  for (let round = 0; round < rounds; round++) {
     const one = await timeRuns(gpu, list, 1);
     slopes.push(((await timeRuns(gpu, list, runs)) - one) / (runs - 1));
   }
-  return slopes.sort((a, b) => a - b)[1]!;
+  return slopes.sort((a, b) => a - b)[(rounds - 1) / 2]!;
 }
 
 async function timeRuns(gpu: Gpu, list: readonly Dispatch[], runs: number): Promise<number> {

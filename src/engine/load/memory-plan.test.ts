@@ -51,7 +51,10 @@ describe('the memory plan', () => {
     expect(plan.weightBytes).toBe(weightBytes);
     // 3 layers, keys and values, 4 heads of 32, 2 bytes.
     expect(plan.kvCacheBytes).toBe(100 * 3 * 2 * 4 * 32 * 2);
-    expect(plan.totalBytes).toBe(weightBytes + plan.kvCacheBytes + 1000);
+    // Random projections: 4 query maps and 4 key maps of 32 rows of 32 halves and a bias; 4 signatures of 32 bits a
+    // token; one block's sums of keys and values for 4 heads, in f32.
+    expect(plan.hashBytes).toBe(3 * (8 * 32 * (32 * 2 + 4) + 100 * 4 * 4 + 4 * 2 * 32 * 4));
+    expect(plan.totalBytes).toBe(weightBytes + plan.kvCacheBytes + plan.hashBytes + 1000);
     expect(plan.weightsDescription).toBe('q4 (group 32), embedding q8 (group 32), head q8 (group 32)');
     expect(plan.downloadBytes).toBe(3218016);
     expect(plan.problems).toEqual([]);
