@@ -27,6 +27,7 @@ test('attention is switched without loading or reading anything again', async ({
   const context = await count('Tokens');
   // The last token was attended by nothing yet.
   expect(await count('Attended per step')).toBe(context - 1);
+  expect(await chat.figure('Attention reads')).toBe(await chat.figure('Dense would read'));
 
   await openSettings();
   await expect(settings.getByRole('radio', { name: automatic })).toBeChecked();
@@ -37,6 +38,10 @@ test('attention is switched without loading or reading anything again', async ({
   await settings.getByText('Details', { exact: true }).click();
   await settings.getByLabel('Sink', { exact: true }).fill('4');
   await settings.getByLabel('Window', { exact: true }).fill('16');
+  await expect(settings.getByText('Signatures trained for this model: 32 bits')).toBeVisible();
+  await expect(settings.getByRole('radio', { name: automatic })).toHaveAccessibleName(
+    /^Automatic: (sparse from [\d,]+ tokens on|dense, as this device gains nothing)/,
+  );
   const { violations } = await new AxeBuilder({ page }).analyze();
   expect(violations.map(({ id }) => id)).toEqual([]);
   await closeSettings();
@@ -49,6 +54,7 @@ test('attention is switched without loading or reading anything again', async ({
   expect(attended).toBeGreaterThan(4 + 16);
   expect(attended).toBeLessThan((await count('Tokens')) - 1);
   expect(await count('Reused from cache'), 'the question is not read again').toBeGreaterThanOrEqual(30);
+  expect(await chat.figure('Attention reads')).not.toBe(await chat.figure('Dense would read'));
 
   await openSettings();
   await settings.getByRole('radio', { name: dense }).check();

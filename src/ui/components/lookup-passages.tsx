@@ -12,12 +12,18 @@ export function LookupPassages({ probe, lookup }: { readonly probe: Probe; reado
     <section>
       <h3>Looked up most</h3>
       <ol class="passages" data-testid="lookup-passages">
-        {passages.map(({ before, text, after, lists }) => (
-          <li key={`${before}${text}`}>
+        {passages.map(({ firstToken, parts, lists }) => (
+          <li key={firstToken}>
             <q>
-              {before}
-              <mark data-level="4">{text}</mark>
-              {after}
+              {parts.map(({ text, isSelected }, index) =>
+                isSelected ? (
+                  <mark key={String(index)} data-level="4">
+                    {text}
+                  </mark>
+                ) : (
+                  text
+                ),
+              )}
             </q>{' '}
             <small>
               {formatCount(lists)} of {formatCount(lookup.lists)} lists

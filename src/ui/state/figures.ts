@@ -51,7 +51,8 @@ export function figureGroups(
           isMain: true,
         },
         { name: 'Attended per step', value: live === null ? none : attendedInWords(live) },
-        { name: 'Attention reads', value: live === null ? none : readsInWords(live) },
+        { name: 'Attention reads', value: live === null ? none : formatBytes(live.attentionBytes) },
+        { name: 'Dense would read', value: live === null ? none : formatBytes(live.denseAttentionBytes) },
         { name: 'Reused from cache', value: cached === null ? none : formatCount(cached) },
       ],
     },
@@ -69,12 +70,6 @@ export function figureGroups(
 /** Tokens, and their share of those before the last, which nothing has attended to yet. */
 function attendedInWords({ attendedTokens, contextTokens }: LiveFigures): string {
   return `${formatCount(attendedTokens)} (${formatShare(attendedTokens / Math.max(1, contextTokens - 1))})`;
-}
-
-/** Bytes per step, against those that dense attention would read. */
-function readsInWords({ attentionBytes, denseAttentionBytes }: LiveFigures): string {
-  const share = attentionBytes / Math.max(1, denseAttentionBytes);
-  return `${formatBytes(attentionBytes)} (${formatShare(share)} of dense)`;
 }
 
 /** One line under a finished or stopped answer. */

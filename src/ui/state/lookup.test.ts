@@ -64,10 +64,20 @@ describe('what a step looked up', () => {
 
   test('the passages selected most, close ones joined, with what surrounds them', () => {
     expect(passagesOf(probe, lookupOf(probe, null), 5)).toEqual([
-      { before: 'abc', text: 'defg', after: 'hij', lists: 3 },
+      {
+        firstToken: 3,
+        parts: [
+          { text: 'abc', isSelected: false },
+          { text: 'de', isSelected: true },
+          { text: 'f', isSelected: false },
+          { text: 'g', isSelected: true },
+          { text: 'hij', isSelected: false },
+        ],
+        lists: 3,
+      },
     ]);
     const lines = { ...probe, pieces: [...'ab', '\n\n', ...'defghij', '!'] };
-    expect(passagesOf(lines, lookupOf(lines, null), 1)[0]?.before).toBe('ab↵');
+    expect(passagesOf(lines, lookupOf(lines, null), 1)[0]?.parts[0]?.text).toBe('ab↵');
     expect(passagesOf(probe, lookupOf(probe, 0), 5)).toEqual([]);
   });
 

@@ -22,11 +22,10 @@ export interface Lookup {
   readonly lists: number;
 }
 
-/** A stretch of text that was selected most, with a little of what surrounds it. */
+/** A stretch of text with tokens that were selected most, and a little of what surrounds them. */
 export interface Passage {
-  readonly before: string;
-  readonly text: string;
-  readonly after: string;
+  readonly firstToken: number;
+  readonly parts: readonly { readonly text: string; readonly isSelected: boolean }[];
   /** The most lists that selected one of its tokens. */
   readonly lists: number;
 }
@@ -79,35 +78,52 @@ function chosenLayers(probe: Probe, layer: number | null): readonly ProbedLayer[
   return asked.filter(({ isDense }) => !isDense);
 }
 
-/** Tokens apart at most that still belong to one passage. */
+/** Tokens apart at most that still belong to one passage, and tokens shown to either side. */
 const passageGap = 2;
 const contextAround = 6;
 
-/** The stretches selected by most lists, those with most first: what the marks say, for reading. */
+/** The stretches selected by most lists, those with most first: what the strong marks say, for reading. */
 export function passagesOf(probe: Probe, { spans }: Lookup, most: number): readonly Passage[] {
-  const strong = spans.filter(({ kind, level }) => kind === 'selected' && level >= 2);
-  const joined: { first: number; end: number; lists: number }[] = [];
-  for (const { firstToken, tokens, lists } of strong) {
+  const strong = spans.filter(({ level }) => level >= 2);
+  const joined: { spans: LookupSpan[]; end: number; lists: number }[] = [];
+  for (const span of strong) {
     const last = joined.at(-1);
-    const end = firstToken + tokens;
-    if (last && firstToken - last.end <= passageGap) {
+    const end = span.firstToken + span.tokens;
+    if (last && span.firstToken - last.end <= passageGap) {
+      last.spans.push(span);
       last.end = end;
-      last.lists = Math.max(last.lists, lists);
+      last.lists = Math.max(last.lists, span.lists);
     } else {
-      joined.push({ first: firstToken, end, lists });
+      joined.push({ spans: [span], end, lists: span.lists });
     }
   }
-  const textOf = (from: number, to: number): string =>
-    onOneLine(probe.pieces.slice(Math.max(0, from), to).join(''));
   return joined
-    .sort((a, b) => b.lists - a.lists || b.first - a.first)
+    .sort((a, b) => b.lists - a.lists || b.end - a.end)
     .slice(0, most)
-    .map(({ first, end, lists }) => ({
-      before: textOf(first - contextAround, first),
-      text: textOf(first, end),
-      after: textOf(end, Math.min(end + contextAround, probe.position + 1)),
-      lists,
-    }));
+    .map((stretch) => passage(probe, stretch));
+}
+
+function passage(
+  probe: Probe,
+  stretch: { spans: readonly LookupSpan[]; end: number; lists: number },
+): Passage {
+  const { spans, end, lists } = stretch;
+  const firstToken = spans[0]!.firstToken;
+  const parts: { text: string; isSelected: boolean }[] = [];
+  const add = (from: number, to: number, isSelected: boolean): void => {
+    const text = onOneLine(probe.pieces.slice(from, to).join(''));
+    const last = parts.at(-1);
+    if (last?.isSelected === isSelected) last.text += text;
+    else if (text !== '') parts.push({ text, isSelected });
+  };
+  let reached = Math.max(0, firstToken - contextAround);
+  for (const span of spans) {
+    add(reached, span.firstToken, false);
+    reached = span.firstToken + span.tokens;
+    add(span.firstToken, reached, true);
+  }
+  add(end, Math.min(end + contextAround, probe.position + 1), false);
+  return { firstToken, parts, lists };
 }
 
 /** Ends of lines as signs. */
