@@ -2,6 +2,8 @@
  *  agree the more the smaller the angle between them (Charikar 2002, "Similarity estimation techniques from rounding
  *  algorithms"). Keys are centred first, because those of one head mostly point the same way. */
 
+import { mixBits } from './mix-bits.ts';
+
 /** Close to normal, of standard deviation 0.82: the sum of eight random bytes, less its mean, in 1/256. Every value is
  *  a half exactly, and the same on every machine. The map's scale changes no bit and no ranking.
  *  @returns [bits, headDim] */
@@ -10,10 +12,10 @@ export function randomProjection(
   where: { readonly layer: number; readonly kvHead: number },
   { bits, headDim }: { readonly bits: number; readonly headDim: number },
 ): Float32Array<ArrayBuffer> {
-  let state = mix(mix(mix(seed) ^ where.layer) ^ where.kvHead);
+  let state = mixBits(mixBits(mixBits(seed) ^ where.layer) ^ where.kvHead);
   const nextByteSum = (): number => {
     state = (state + 0x9e3779b9) >>> 0;
-    const word = mix(state);
+    const word = mixBits(state);
     return (word & 255) + ((word >>> 8) & 255) + ((word >>> 16) & 255) + (word >>> 24);
   };
   return Float32Array.from({ length: bits * headDim }, () => (nextByteSum() + nextByteSum() - 1020) / 256);
@@ -31,12 +33,4 @@ export function centringBias(
     for (let d = 0; d < headDim; d++) sum -= projection[bit * headDim + d]! * meanKey[d]!;
     return sum;
   });
-}
-
-/** A bijection of 32-bit numbers after which neighbours look unrelated (MurmurHash3's finaliser). */
-function mix(word: number): number {
-  let mixed = word >>> 0;
-  mixed = Math.imul(mixed ^ (mixed >>> 16), 0x85ebca6b);
-  mixed = Math.imul(mixed ^ (mixed >>> 13), 0xc2b2ae35);
-  return (mixed ^ (mixed >>> 16)) >>> 0;
 }
