@@ -2,7 +2,7 @@
 import { floatFromBfloat, floatFromHalf, halfFromFloat } from '../../src/kernels/shared/half.ts';
 import type { Random } from '../../src/kernels/testing/random.ts';
 import { parseSafetensorsHeader, type TensorEntry } from '../../src/model/safetensors.ts';
-import type { TensorData } from './write-safetensors.ts';
+import type { TensorData } from '../../src/model/write-safetensors.ts';
 
 type Files = ReadonlyMap<string, Uint8Array<ArrayBuffer>>;
 

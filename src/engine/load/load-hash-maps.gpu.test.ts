@@ -1,7 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { Checkpoint, encode } from '../../../test/support/checkpoint.ts';
 import { MemorySource, readTestFile } from '../../../test/support/test-files.ts';
-import { type TensorData, writeSafetensors } from '../../../test/support/write-safetensors.ts';
 import { readF32, readU32 } from '../../kernels/runtime/readback.ts';
 import { floatFromHalf } from '../../kernels/shared/half.ts';
 import * as kernelLimits from '../../kernels/shared/signature-map.ts';
@@ -10,6 +9,7 @@ import { withGpu } from '../../kernels/testing/with-gpu.ts';
 import { type ModelConfig, parseModelConfig } from '../../model/config.ts';
 import { hashMapsFile, maxMapStages, maxMapWidth } from '../../model/hash-maps.ts';
 import { randomProjection } from '../../model/random-projection.ts';
+import { type TensorData, writeSafetensors } from '../../model/write-safetensors.ts';
 import type { GpuSignatureMap } from './gpu-hash-maps.ts';
 import { loadHashMaps, openHashMaps } from './load-hash-maps.ts';
 import { createUntrainedHashMaps } from './untrained-hash-maps.ts';

@@ -2,10 +2,18 @@
  *  matrix products dominate and norms and gates are dispatches of their own. */
 import type { Arena } from '../../kernels/runtime/arena.ts';
 import type { Dispatch } from '../../kernels/runtime/dispatch.ts';
+import type { Tensor } from '../../kernels/runtime/tensor.ts';
 import type { LayerWeights } from '../load/gpu-weights.ts';
 import type { PrefillActivations } from './activations.ts';
 import type { KvCache } from './kv-cache.ts';
 import type { NetworkKernels } from './network-kernels.ts';
+
+/** Gives dispatches that read a chunk's queries after RoPE: query f32 [rows, qHeads · headDim] of tokens
+ *  step.position …, overwritten by the next layer. */
+export type QueryObserver = (
+  arena: Arena,
+  chunk: { readonly index: number; readonly step: Tensor; readonly query: Tensor; readonly rows: number },
+) => readonly Dispatch[];
 
 export interface PrefillLayerInput {
   readonly arena: Arena;
@@ -18,6 +26,7 @@ export interface PrefillLayerInput {
   readonly rows: number;
   /** From rotated queries, keys and values appended, to attended values; dense attention unless told. */
   readonly attend?: () => readonly Dispatch[];
+  readonly observeQuery?: QueryObserver | undefined;
 }
 
 export function prefillLayer({
@@ -29,6 +38,7 @@ export function prefillLayer({
   cache,
   rows,
   attend,
+  observeQuery,
 }: PrefillLayerInput): Dispatch[] {
   const label = (name: string): string => `layer[${index}].${name}`;
   const { residual, normed, qkv, query, attended, gateUp, activated, step } = act;
@@ -67,6 +77,7 @@ export function prefillLayer({
       rows,
       capacity: cache.capacity,
     }),
+    ...(observeQuery?.(arena, { index, step, query, rows }) ?? []),
     ...(attend ?? attendDensely)(),
     ...kernels.addProductRows(arena, label('attentionOutput'), layer.output, {
       x: attended,

@@ -9,7 +9,7 @@ import { allocating } from '../memory/allocating.ts';
 import { createPrefillActivations, type PrefillActivations, prefillRowBytes } from './activations.ts';
 import type { KvCache } from './kv-cache.ts';
 import type { NetworkKernels } from './network-kernels.ts';
-import { prefillLayer } from './prefill-layer.ts';
+import { prefillLayer, type QueryObserver } from './prefill-layer.ts';
 import { writeStep } from './step.ts';
 
 export interface PrefillParts {
@@ -18,6 +18,11 @@ export interface PrefillParts {
   readonly weights: GpuWeights;
   readonly kernels: NetworkKernels;
   readonly cache: KvCache;
+  /** Told of every layer's queries; nobody unless given. */
+  readonly observeQuery?: QueryObserver;
+  /** Rows of every chunk but the last, as far as they fit: for results that do not depend on the machine's mood, since
+   *  products of other sizes round otherwise. Sized by time unless told. */
+  readonly chunkRows?: number;
 }
 
 /** Milliseconds a chunk should take, and one submission within it. */
@@ -85,7 +90,9 @@ export class Prefill {
   }
 
   #nextRows(): number {
-    if (this.#parts.gpu.traits.isCpu) return cpuRows;
+    const { gpu, chunkRows } = this.#parts;
+    if (chunkRows !== undefined) return Math.min(this.#mostRows, chunkRows);
+    if (gpu.traits.isCpu) return cpuRows;
     const wanted = 2 ** Math.floor(Math.log2(Math.max(1, this.#tokensPerMs * chunkMs)));
     return Math.min(this.#mostRows, Math.max(64, wanted));
   }
@@ -130,7 +137,7 @@ export class Prefill {
     const known = this.#lists.get(rows);
     if (known) return known;
     if (this.#lists.size >= 2) this.forgetLists();
-    const { gpu, weights, kernels, cache } = this.#parts;
+    const { gpu, weights, kernels, cache, observeQuery } = this.#parts;
     const arena = new Arena(gpu);
     const embedding = kernels.embed(arena, 'embedding', weights.embedding, {
       tokens: act.ids,
@@ -138,7 +145,7 @@ export class Prefill {
       rows,
     });
     const layers = weights.layers.map((layer, index) =>
-      prefillLayer({ arena, index, kernels, layer, act, cache, rows }),
+      prefillLayer({ arena, index, kernels, layer, act, cache, rows, observeQuery }),
     );
     const list = { arena, layers: [embedding, ...layers] };
     this.#lists.set(rows, list);

@@ -95,6 +95,7 @@ export function completeTrainOptions(options: Partial<TrainOptions>): TrainOptio
   number('rate', complete.rate, 0, 1);
   integer('warmUp', complete.warmUp, 0);
   number('lastRate', complete.lastRate, 0, 1);
+  if (complete.beta.length !== 2) throw invalid('beta', String(complete.beta), 'two numbers');
   for (const beta of complete.beta) number('beta', beta, 0.01, 100);
   integer('repeatEvery', complete.repeatEvery, 0);
   integer('seed', complete.seed, 0, 2 ** 32 - 1);

@@ -1,4 +1,4 @@
-// Ranks of numbers within a workgroup of 256, by counting.
+// Ranks of numbers within a workgroup, by counting.
 var<workgroup> rankCount: atomic<u32>;
 
 // Integers in the order of the numbers they stand for.

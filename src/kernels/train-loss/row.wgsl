@@ -16,8 +16,8 @@ struct Dims {
 @group(0) @binding(4) var<storage, read_write> scores: array<f32>;
 @group(0) @binding(5) var<storage, read_write> results: array<f32>; // [2, allRows]: loss, slope by t
 
-const threads = 256u;
-var<workgroup> parts: array<vec4f, 256>;
+override threads: u32; // a power of two
+var<workgroup> parts: array<vec4f, threads>;
 
 fn totalOf(lane: u32, value: vec4f) -> vec4f {
   parts[lane] = value;

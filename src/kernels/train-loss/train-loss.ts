@@ -7,6 +7,7 @@ import { expectBytes } from '../runtime/expect-bytes.ts';
 import type { Gpu } from '../runtime/gpu.ts';
 import type { BufferSlice } from '../runtime/tensor.ts';
 import ranking from '../shared/ranking.wgsl?raw';
+import { type RowVariant, rowThreads } from '../shared/row-threads.ts';
 import rowSource from './row.wgsl?raw';
 import bceSource from './train-loss-bce.wgsl?raw';
 import massSource from './train-loss-mass.wgsl?raw';
@@ -58,13 +59,31 @@ const uniforms = {
   share: 'f32',
 } as const;
 
+const constants = ['threads'];
+
 export const definitions = {
-  mass: defineKernel({ name: 'train-loss-mass', sources: [rowSource, massSource], bindings, uniforms }),
-  bce: defineKernel({ name: 'train-loss-bce', sources: [ranking, rowSource, bceSource], bindings, uniforms }),
+  mass: defineKernel({
+    name: 'train-loss-mass',
+    sources: [rowSource, massSource],
+    bindings,
+    uniforms,
+    constants,
+  }),
+  bce: defineKernel({
+    name: 'train-loss-bce',
+    sources: [ranking, rowSource, bceSource],
+    bindings,
+    uniforms,
+    constants,
+  }),
 };
 
-export async function prepareTrainLoss(gpu: Gpu, kind: TrainLossKind): Promise<TrainLoss> {
-  const kernel = await prepareKernel(gpu, definitions[kind]);
+export async function prepareTrainLoss(
+  gpu: Gpu,
+  kind: TrainLossKind,
+  variant?: RowVariant,
+): Promise<TrainLoss> {
+  const kernel = await prepareKernel(gpu, definitions[kind], { threads: rowThreads(gpu, variant) });
   return (arena, args) => {
     const { label, positions, targets, parameters, scores, results, lists, rows, tokens } = args;
     const { sink, window, firstResult, allRows, scaleIndex, share } = args;

@@ -54,7 +54,7 @@ const cases: readonly Case[] = [
   },
 ];
 
-describe(`train-product (seed ${runSeed})`, () => {
+describe.each(['workgroup', 'serial'] as const)(`train-product, %s (seed ${runSeed})`, (variant) => {
   const gpu = withGpu();
 
   test.each(cases)('$name', async (one) => {
@@ -70,7 +70,7 @@ describe(`train-product (seed ${runSeed})`, () => {
     const size = batches * rows * rowStride;
     const before = random.normals(7 + splits * size);
     const out = arena.tensorFrom('out', 'f32', [before.length], before);
-    const product = await prepareTrainProduct(gpu());
+    const product = await prepareTrainProduct(gpu(), variant);
     submitDispatches(gpu(), [
       product(arena, {
         ...{ label: 'product', batches, rows, columns, depth, depthPerSplit },

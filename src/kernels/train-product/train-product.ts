@@ -8,7 +8,9 @@ import { expectBytes } from '../runtime/expect-bytes.ts';
 import type { Gpu } from '../runtime/gpu.ts';
 import type { BufferSlice } from '../runtime/tensor.ts';
 
-import source from './train-product.wgsl?raw';
+import common from './train-product.wgsl?raw';
+import serial from './train-product-serial.wgsl?raw';
+import tile from './train-product-tile.wgsl?raw';
 
 /** One side of a product. Element (at, k) of batch b: data[offset + floor(b / share) · batch + at · step + k · depth]. */
 export interface ProductOperand {
@@ -47,43 +49,46 @@ export interface ProductArgs {
   readonly depthPerSplit?: number;
 }
 
+export type TrainProductVariant = 'workgroup' | 'serial';
 export type TrainProduct = (arena: Arena, args: ProductArgs) => Dispatch;
 
-export const definition = defineKernel({
-  name: 'train-product',
-  sources: [source],
-  bindings: { left: 'read', right: 'read', out: 'write' },
-  uniforms: {
-    rows: 'u32',
-    columns: 'u32',
-    depth: 'u32',
-    depthPerSplit: 'u32',
-    splits: 'u32',
-    leftOffset: 'u32',
-    leftBatch: 'u32',
-    leftShare: 'u32',
-    leftRow: 'u32',
-    leftDepth: 'u32',
-    leftOnes: 'u32',
-    rightOffset: 'u32',
-    rightBatch: 'u32',
-    rightShare: 'u32',
-    rightColumn: 'u32',
-    rightDepth: 'u32',
-    rightOnes: 'u32',
-    outOffset: 'u32',
-    outBatch: 'u32',
-    outRow: 'u32',
-    outSplit: 'u32',
-  },
-});
+const bindings = { left: 'read', right: 'read', out: 'write' } as const;
+const uniforms = {
+  rows: 'u32',
+  columns: 'u32',
+  depth: 'u32',
+  depthPerSplit: 'u32',
+  splits: 'u32',
+  leftOffset: 'u32',
+  leftBatch: 'u32',
+  leftShare: 'u32',
+  leftRow: 'u32',
+  leftDepth: 'u32',
+  leftOnes: 'u32',
+  rightOffset: 'u32',
+  rightBatch: 'u32',
+  rightShare: 'u32',
+  rightColumn: 'u32',
+  rightDepth: 'u32',
+  rightOnes: 'u32',
+  outOffset: 'u32',
+  outBatch: 'u32',
+  outRow: 'u32',
+  outSplit: 'u32',
+} as const;
+
+export const definitions = {
+  workgroup: defineKernel({ name: 'train-product', sources: [common, tile], bindings, uniforms }),
+  serial: defineKernel({ name: 'train-product-serial', sources: [common, serial], bindings, uniforms }),
+};
 
 /** An index no operand has. */
 const none = 0xffffffff;
 
-/** One source serves every adapter: a tile in workgroup memory is the fastest on CPUs too. */
-export async function prepareTrainProduct(gpu: Gpu): Promise<TrainProduct> {
-  const kernel = await prepareKernel(gpu, definition);
+export async function prepareTrainProduct(gpu: Gpu, variant?: TrainProductVariant): Promise<TrainProduct> {
+  const chosen = variant ?? gpu.chooseVariant(['serial']);
+  const kernel = await prepareKernel(gpu, definitions[chosen]);
+  const tileRows = chosen === 'serial' ? 4 : 64;
   return (arena, args) => {
     const { label, batches, rows, columns, depth, left, right, out } = args;
     const depthPerSplit = args.depthPerSplit ?? depth;
@@ -120,7 +125,7 @@ export async function prepareTrainProduct(gpu: Gpu): Promise<TrainProduct> {
         outRow: out.row,
         outSplit: out.splitStride ?? 0,
       },
-      workgroups: [Math.ceil(columns / 64), Math.ceil(rows / 64), batches * splits],
+      workgroups: [Math.ceil(columns / 64), Math.ceil(rows / tileRows), batches * splits],
       bytes: 4 * batches * (rows * depth + columns * depth + rows * columns),
     });
   };

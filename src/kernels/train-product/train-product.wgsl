@@ -1,7 +1,7 @@
 // out[batch, m, n] = Σₖ A[batch](m, k) · B[batch](n, k): a product of matrices lying any way, told by their strides.
 // The depth k may be cut into splits, each with an output of its own, to be added afterwards in a fixed order.
 // An operand may have one more index (`ones`) where it reads 1 everywhere: then a map's bias is a column of its matrix.
-// A workgroup makes 64 × 64, an invocation 4 × 4, in steps of 16 k held in workgroup memory.
+// This file: bindings and output. train-product-tile.wgsl and train-product-serial.wgsl are the parallel schemes.
 struct Dims {
   rows: u32,
   columns: u32,
@@ -30,52 +30,6 @@ struct Dims {
 @group(0) @binding(2) var<storage, read> right: array<f32>;
 @group(0) @binding(3) var<storage, read_write> out: array<f32>;
 
-const steps = 16u;
-// Quads between neighbouring k: one more than the 16 in use spreads transposed stores over the banks.
-const pitch = 17u;
-var<workgroup> leftTile: array<vec4f, 272>;
-var<workgroup> rightTile: array<vec4f, 272>;
-
-fn leftAt(base: u32, m: u32, k: u32, end: u32) -> f32 {
-  if (m >= dims.rows || k >= end) { return 0.0; }
-  if (k == dims.leftOnes) { return 1.0; }
-  return left[base + m * dims.leftRow + k * dims.leftDepth];
-}
-
-fn rightAt(base: u32, n: u32, k: u32, end: u32) -> f32 {
-  if (n >= dims.columns || k >= end) { return 0.0; }
-  if (n == dims.rightOnes) { return 1.0; }
-  return right[base + n * dims.rightColumn + k * dims.rightDepth];
-}
-
-// Where an invocation's four elements of a tile lie: neighbours in memory go to neighbouring invocations.
-struct Four { at: u32, k: u32, atStep: u32, kStep: u32 }
-
-fn fourOf(lane: u32, isAlongDepth: bool) -> Four {
-  if (isAlongDepth) { return Four(lane / 4u, lane % 4u * 4u, 0u, 1u); }
-  return Four(lane % 16u * 4u, lane / 16u, 1u, 0u);
-}
-
-fn loadLeft(base: u32, first: u32, four: Four, k: u32, end: u32) -> vec4f {
-  let at = first + four.at;
-  return vec4f(
-    leftAt(base, at, k, end),
-    leftAt(base, at + four.atStep, k + four.kStep, end),
-    leftAt(base, at + 2u * four.atStep, k + 2u * four.kStep, end),
-    leftAt(base, at + 3u * four.atStep, k + 3u * four.kStep, end),
-  );
-}
-
-fn loadRight(base: u32, first: u32, four: Four, k: u32, end: u32) -> vec4f {
-  let at = first + four.at;
-  return vec4f(
-    rightAt(base, at, k, end),
-    rightAt(base, at + four.atStep, k + four.kStep, end),
-    rightAt(base, at + 2u * four.atStep, k + 2u * four.kStep, end),
-    rightAt(base, at + 3u * four.atStep, k + 3u * four.kStep, end),
-  );
-}
-
 fn store(base: u32, m: u32, n: u32, sums: vec4f) {
   if (m >= dims.rows) { return; }
   let at = base + m * dims.outRow + n;
@@ -83,72 +37,4 @@ fn store(base: u32, m: u32, n: u32, sums: vec4f) {
   if (n + 1u < dims.columns) { out[at + 1u] = sums.y; }
   if (n + 2u < dims.columns) { out[at + 2u] = sums.z; }
   if (n + 3u < dims.columns) { out[at + 3u] = sums.w; }
-}
-
-@compute @workgroup_size(256)
-fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
-  let batch = group.z / dims.splits;
-  let split = group.z % dims.splits;
-  let begin = split * dims.depthPerSplit;
-  let end = min(begin + dims.depthPerSplit, dims.depth);
-  let firstColumn = group.x * 64u;
-  let firstRow = group.y * 64u;
-  let leftBase = dims.leftOffset + batch / dims.leftShare * dims.leftBatch;
-  let rightBase = dims.rightOffset + batch / dims.rightShare * dims.rightBatch;
-  let isLeftAlong = dims.leftDepth == 1u;
-  let isRightAlong = dims.rightDepth == 1u;
-  let leftFour = fourOf(lane, isLeftAlong);
-  let rightFour = fourOf(lane, isRightAlong);
-  let rowQuad = lane / 16u;
-  let columnQuad = lane % 16u;
-
-  var sum0 = vec4f();
-  var sum1 = vec4f();
-  var sum2 = vec4f();
-  var sum3 = vec4f();
-  var a = loadLeft(leftBase, firstRow, leftFour, begin + leftFour.k, end);
-  var b = loadRight(rightBase, firstColumn, rightFour, begin + rightFour.k, end);
-  for (var k = begin; k < end; k += steps) {
-    workgroupBarrier();
-    if (isLeftAlong) {
-      let slot = leftFour.k * pitch + leftFour.at / 4u;
-      let part = leftFour.at % 4u;
-      leftTile[slot][part] = a.x;
-      leftTile[slot + pitch][part] = a.y;
-      leftTile[slot + 2u * pitch][part] = a.z;
-      leftTile[slot + 3u * pitch][part] = a.w;
-    } else {
-      leftTile[leftFour.k * pitch + leftFour.at / 4u] = a;
-    }
-    if (isRightAlong) {
-      let slot = rightFour.k * pitch + rightFour.at / 4u;
-      let part = rightFour.at % 4u;
-      rightTile[slot][part] = b.x;
-      rightTile[slot + pitch][part] = b.y;
-      rightTile[slot + 2u * pitch][part] = b.z;
-      rightTile[slot + 3u * pitch][part] = b.w;
-    } else {
-      rightTile[rightFour.k * pitch + rightFour.at / 4u] = b;
-    }
-    workgroupBarrier();
-    // read while this step is computed
-    a = loadLeft(leftBase, firstRow, leftFour, k + steps + leftFour.k, end);
-    b = loadRight(rightBase, firstColumn, rightFour, k + steps + rightFour.k, end);
-    for (var step = 0u; step < steps; step++) {
-      let x = leftTile[step * pitch + rowQuad];
-      let y = rightTile[step * pitch + columnQuad];
-      sum0 += x.x * y;
-      sum1 += x.y * y;
-      sum2 += x.z * y;
-      sum3 += x.w * y;
-    }
-  }
-
-  let base = dims.outOffset + batch * dims.outBatch + split * dims.outSplit;
-  let m = firstRow + 4u * rowQuad;
-  let n = firstColumn + 4u * columnQuad;
-  store(base, m, n, sum0);
-  store(base, m + 1u, n, sum1);
-  store(base, m + 2u, n, sum2);
-  store(base, m + 3u, n, sum3);
 }

@@ -37,38 +37,41 @@ describe(`train-recall (seed ${runSeed})`, () => {
     arena.dispose();
   });
 
-  test('recall and mass, with many ties, negative scores and rows without candidates', async () => {
-    const arena = new Arena(gpu());
-    const random = new Random(runSeed);
-    const [lists, tokens, sink, window, share] = [2, 600, 4, 9, 1 / 16];
-    const positions = Uint32Array.of(0, 12, 13, 100, 599);
-    const rows = positions.length;
-    const scores = Float32Array.from({ length: lists * rows * tokens }, () => random.integer(-6, 6));
-    const targets = random.normals(scores.length, 3).map(Math.exp);
-    targets.fill(0, 3 * tokens, 3 * tokens + 90);
-    const results = arena.tensor('results', 'f32', [1 + lists * rows, 4]);
-    const { recall } = await prepareTrainRecall(gpu());
-    submitDispatches(gpu(), [
-      recall(arena, {
-        ...{ label: 'recall', lists, rows, tokens, sink, window, share, results, firstResult: 1 },
-        positions: arena.tensorFrom('positions', 'u32', [rows], positions),
-        targets: arena.tensorFrom('targets', 'f32', [targets.length], targets),
-        scores: arena.tensorFrom('scores', 'f32', [scores.length], scores),
-      }),
-    ]);
-    const got = await readF32(gpu(), results);
-    for (let line = 0; line < lists * rows; line++) {
-      const n = positions[line % rows]! + 1;
-      const { begin, end } = candidateRange(n - 1, { sink, window });
-      const [first, last] = [line * tokens + begin, line * tokens + end];
-      const expected = recallReference({
-        ...{ targets: targets.subarray(first, last), scores: scores.subarray(first, last), n, share },
-      });
-      const own = got.subarray(4 * (line + 1), 4 * (line + 2));
-      const bound = (i: number): number => dotBound(i === 0 ? 1 : end, expected[i]!);
-      expectClose(own, expected, bound, `row ${line}`);
-    }
-    expect([...got.subarray(0, 4)]).toEqual([0, 0, 0, 0]);
-    arena.dispose();
-  });
+  test.each(['workgroup', 'serial'] as const)(
+    '%s: recall and mass, with many ties, negative scores and rows without candidates',
+    async (variant) => {
+      const arena = new Arena(gpu());
+      const random = new Random(runSeed);
+      const [lists, tokens, sink, window, share] = [2, 600, 4, 9, 1 / 16];
+      const positions = Uint32Array.of(0, 12, 13, 100, 599);
+      const rows = positions.length;
+      const scores = Float32Array.from({ length: lists * rows * tokens }, () => random.integer(-6, 6));
+      const targets = random.normals(scores.length, 3).map(Math.exp);
+      targets.fill(0, 3 * tokens, 3 * tokens + 90);
+      const results = arena.tensor('results', 'f32', [1 + lists * rows, 4]);
+      const { recall } = await prepareTrainRecall(gpu(), variant);
+      submitDispatches(gpu(), [
+        recall(arena, {
+          ...{ label: 'recall', lists, rows, tokens, sink, window, share, results, firstResult: 1 },
+          positions: arena.tensorFrom('positions', 'u32', [rows], positions),
+          targets: arena.tensorFrom('targets', 'f32', [targets.length], targets),
+          scores: arena.tensorFrom('scores', 'f32', [scores.length], scores),
+        }),
+      ]);
+      const got = await readF32(gpu(), results);
+      for (let line = 0; line < lists * rows; line++) {
+        const n = positions[line % rows]! + 1;
+        const { begin, end } = candidateRange(n - 1, { sink, window });
+        const [first, last] = [line * tokens + begin, line * tokens + end];
+        const expected = recallReference({
+          ...{ targets: targets.subarray(first, last), scores: scores.subarray(first, last), n, share },
+        });
+        const own = got.subarray(4 * (line + 1), 4 * (line + 2));
+        const bound = (i: number): number => dotBound(i === 0 ? 1 : end, expected[i]!);
+        expectClose(own, expected, bound, `row ${line}`);
+      }
+      expect([...got.subarray(0, 4)]).toEqual([0, 0, 0, 0]);
+      arena.dispose();
+    },
+  );
 });

@@ -7,6 +7,7 @@ import { expectBytes } from '../runtime/expect-bytes.ts';
 import type { Gpu } from '../runtime/gpu.ts';
 import type { BufferSlice } from '../runtime/tensor.ts';
 import ranking from '../shared/ranking.wgsl?raw';
+import { type RowVariant, rowThreads } from '../shared/row-threads.ts';
 import levelsSource from './train-levels.wgsl?raw';
 import recallSource from './train-recall.wgsl?raw';
 
@@ -57,13 +58,14 @@ export const definitions = {
     sources: [ranking, recallSource],
     bindings: { positions: 'read', targets: 'read', scores: 'read', results: 'write' },
     uniforms: { rows: 'u32', tokens: 'u32', sink: 'u32', window: 'u32', firstResult: 'u32', share: 'f32' },
+    constants: ['threads'],
   }),
 };
 
-export async function prepareTrainRecall(gpu: Gpu): Promise<TrainRecall> {
+export async function prepareTrainRecall(gpu: Gpu, variant?: RowVariant): Promise<TrainRecall> {
   const [levels, recall] = await Promise.all([
     prepareKernel(gpu, definitions.levels),
-    prepareKernel(gpu, definitions.recall),
+    prepareKernel(gpu, definitions.recall, { threads: rowThreads(gpu, variant) }),
   ]);
   return {
     levels: (arena, { label, values, out, rows, bits, queryBits }) => {

@@ -9,8 +9,8 @@ struct Dims { rows: u32, tokens: u32, sink: u32, window: u32, firstResult: u32, 
 @group(0) @binding(3) var<storage, read> scores: array<f32>;
 @group(0) @binding(4) var<storage, read_write> results: array<vec4f>;
 
-const threads = 256u;
-var<workgroup> parts: array<vec4f, 256>;
+override threads: u32; // a power of two
+var<workgroup> parts: array<vec4f, threads>;
 
 const byTarget = 0u;
 const byScore = 1u;

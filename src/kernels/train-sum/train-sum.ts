@@ -38,7 +38,7 @@ export async function prepareTrainSum(gpu: Gpu): Promise<TrainSum> {
       label,
       bindings: { values, out },
       uniforms: { sums, terms, inner, outOffset },
-      workgroups: gridOf(Math.ceil(sums / 16)),
+      workgroups: gridOf(Math.ceil(sums / 64)),
       bytes: 4 * sums * (terms + 1),
     });
   };

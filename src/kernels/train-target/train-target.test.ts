@@ -8,6 +8,8 @@ import { withGpu } from '../testing/with-gpu.ts';
 import { targetReference } from './train-target.ref.ts';
 import { prepareTrainTarget } from './train-target.ts';
 
+const variants = ['workgroup', 'serial'] as const;
+
 const cases = [
   { lists: 1, heads: 1, tokens: 1, sink: 0, window: 1, positions: [0] },
   // no candidates, none for want of room behind the window, the first ones, all tokens
@@ -15,7 +17,7 @@ const cases = [
   { lists: 3, heads: 1, tokens: 97, sink: 0, window: 1, positions: [0, 1, 50, 96] },
 ];
 
-describe(`train-target (seed ${runSeed})`, () => {
+describe.each(variants)(`train-target, %s (seed ${runSeed})`, (variant) => {
   const gpu = withGpu();
 
   test.each(cases)(
@@ -32,7 +34,7 @@ describe(`train-target (seed ${runSeed})`, () => {
         [one.lists, rows, one.tokens],
         new Float32Array(one.lists * rows * one.tokens).fill(9),
       );
-      const target = await prepareTrainTarget(gpu());
+      const target = await prepareTrainTarget(gpu(), variant);
       submitDispatches(gpu(), [
         target(arena, {
           ...one,

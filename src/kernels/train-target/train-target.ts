@@ -5,6 +5,7 @@ import type { Dispatch } from '../runtime/dispatch.ts';
 import { expectBytes } from '../runtime/expect-bytes.ts';
 import type { Gpu } from '../runtime/gpu.ts';
 import type { BufferSlice } from '../runtime/tensor.ts';
+import { type RowVariant, rowThreads } from '../shared/row-threads.ts';
 import source from './train-target.wgsl?raw';
 
 export interface TrainTargetArgs {
@@ -34,10 +35,11 @@ export const definition = defineKernel({
   sources: [source],
   bindings: { positions: 'read', products: 'read', targets: 'write' },
   uniforms: { rows: 'u32', tokens: 'u32', heads: 'u32', sink: 'u32', window: 'u32', scale: 'f32' },
+  constants: ['threads'],
 });
 
-export async function prepareTrainTarget(gpu: Gpu): Promise<TrainTarget> {
-  const kernel = await prepareKernel(gpu, definition);
+export async function prepareTrainTarget(gpu: Gpu, variant?: RowVariant): Promise<TrainTarget> {
+  const kernel = await prepareKernel(gpu, definition, { threads: rowThreads(gpu, variant) });
   return (arena, args) => {
     const { label, positions, products, targets, lists, heads, rows, tokens, sink, window, scale } = args;
     expectBytes(`${label}: positions`, positions, 4 * rows);

@@ -9,8 +9,8 @@ struct Dims { rows: u32, tokens: u32, heads: u32, sink: u32, window: u32, scale:
 @group(0) @binding(2) var<storage, read> products: array<f32>;
 @group(0) @binding(3) var<storage, read_write> targets: array<f32>;
 
-const threads = 256u;
-var<workgroup> parts: array<f32, 256>;
+override threads: u32; // a power of two
+var<workgroup> parts: array<f32, threads>;
 
 fn largestOf(lane: u32, value: f32) -> f32 {
   parts[lane] = value;

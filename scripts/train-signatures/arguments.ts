@@ -1,0 +1,144 @@
+/** The command line of `npm run train-signatures`. */
+import { parseArgs } from 'node:util';
+import {
+  completeTrainOptions,
+  publishedTrainOptions,
+  type TrainOptions,
+} from '../../src/engine/train/train-options.ts';
+import { AppError } from '../../src/errors.ts';
+
+export const usage = `npm run train-signatures -- --model DIR|REPO --text FILE … --out hash_attention.safetensors
+
+  --model NAME        folder of a model, or a Hugging Face repository
+  --text FILE         training text, UTF-8; may be given several times
+  --tokens FILE       token ids in place of text: little-endian u16 where the name ends in .u16, else u32
+  --out FILE          where the signature maps go
+  --steps N           500
+  --lengths N,N,…     tokens of the sequences, in turn; 8192,8192,4096,6144, at most the model's trained context
+  --positions N       queries a step; 256
+  --bits 16|32|64     32
+  --hidden N,N,…      widths between head size and bits; 64; "none" for linear maps
+  --loss mass|bce     mass
+  --score asymmetric|hamming
+  --sharing kv-head|query-head
+  --query-bits 1…4    4
+  --rate X            1.5e-3
+  --last-rate X       share of the rate at the end; 0.03
+  --warm-up N         20
+  --beta A,B          tanh(β·x) stands for the sign, β from A to B; 1,4
+  --repeat-every N    tokens of text per span that is repeated later; 800; 0 for none
+  --sink N, --window N   128, 128
+  --seed N            1
+  --recipe published  loss, score, sharing, widths and rate of arXiv:2412.14468; other options go on top
+  --weights KIND      how unquantised weights are kept: stored (as they are), f16, q8, q4; stored
+  --checkpoint FILE   kept while training; OUT.checkpoint
+  --checkpoint-every N   100
+  --measure-every N   steps between measurements of recall on text kept aside; 100
+  --resume            go on from the checkpoint
+  --stop-after SECONDS   stop with a checkpoint, to go on later
+`;
+
+export interface TrainArguments {
+  readonly model: string;
+  readonly text: readonly string[];
+  readonly tokens: readonly string[];
+  readonly out: string;
+  readonly checkpoint: string;
+  readonly checkpointEvery: number;
+  readonly measureEvery: number;
+  readonly resume: boolean;
+  readonly weights: 'stored' | 'f16' | 'q8' | 'q4';
+  /** Seconds; null: until the last step. */
+  readonly stopAfter: number | null;
+  /** Complete but for lengths, which follow from the model where they are not given. */
+  readonly options: (trainedContext: number) => TrainOptions;
+}
+
+/** @throws AppError "invalid-request" */
+export function parseArguments(argv: readonly string[]): TrainArguments | 'help' {
+  const { values } = readArguments(argv);
+  if (values.help) return 'help';
+  const { model, out } = values;
+  if (!model) throw missing('--model');
+  if (!out) throw missing('--out');
+  const [text, tokens] = [values.text ?? [], values.tokens ?? []];
+  if (text.length + tokens.length === 0) throw missing('--text');
+  const given = {
+    ...number('steps', values.steps),
+    ...number('positions', values.positions),
+    ...(values.bits ? { bits: Number(values.bits) as TrainOptions['bits'] } : {}),
+    ...number('queryBits', values['query-bits']),
+    ...number('rate', values.rate),
+    ...number('lastRate', values['last-rate']),
+    ...number('warmUp', values['warm-up']),
+    ...number('repeatEvery', values['repeat-every']),
+    ...number('sink', values.sink),
+    ...number('window', values.window),
+    ...number('seed', values.seed),
+    ...(values.hidden ? { hidden: values.hidden === 'none' ? [] : numbers(values.hidden) } : {}),
+    ...(values.lengths ? { lengths: numbers(values.lengths) } : {}),
+    // what is wrong with these, completeTrainOptions says
+    ...(values.beta ? { beta: numbers(values.beta) as [number, number] } : {}),
+    ...(values.loss ? { loss: values.loss as TrainOptions['loss'] } : {}),
+    ...(values.score ? { score: values.score as TrainOptions['score'] } : {}),
+    ...(values.sharing ? { sharing: values.sharing as TrainOptions['sharing'] } : {}),
+  };
+  if (values.recipe && values.recipe !== 'published') throw wrong('--recipe', values.recipe, 'published');
+  const recipe = values.recipe ? publishedTrainOptions : {};
+  const weights = (['stored', 'f16', 'q8', 'q4'] as const).find(
+    (kind) => kind === (values.weights ?? 'stored'),
+  );
+  if (!weights) throw wrong('--weights', String(values.weights), 'stored, f16, q8 or q4');
+  return {
+    ...{ model, text, tokens, out, weights, resume: values.resume ?? false },
+    checkpoint: values.checkpoint ?? `${out}.checkpoint`,
+    checkpointEvery: Number(values['checkpoint-every'] ?? 100),
+    measureEvery: Number(values['measure-every'] ?? 100),
+    stopAfter: values['stop-after'] === undefined ? null : Number(values['stop-after']),
+    options: (trainedContext) => {
+      const options = completeTrainOptions({ ...recipe, ...given });
+      if (values.lengths) return options;
+      const lengths = options.lengths.map((length) => Math.min(length, trainedContext));
+      return completeTrainOptions({ ...options, lengths });
+    },
+  };
+}
+
+function readArguments(argv: readonly string[]) {
+  const one = { type: 'string' } as const;
+  try {
+    return parseArgs({
+      args: [...argv],
+      options: {
+        ...{ model: one, out: one, checkpoint: one, weights: one, recipe: one },
+        ...{ steps: one, lengths: one, positions: one, bits: one, hidden: one, loss: one, score: one },
+        ...{ sharing: one, 'query-bits': one, rate: one, 'last-rate': one, 'warm-up': one, beta: one },
+        ...{ 'repeat-every': one, sink: one, window: one, seed: one },
+        ...{ 'checkpoint-every': one, 'measure-every': one, 'stop-after': one },
+        text: { type: 'string', multiple: true },
+        tokens: { type: 'string', multiple: true },
+        resume: { type: 'boolean' },
+        help: { type: 'boolean' },
+      },
+    });
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new AppError('invalid-request', `${reason} See --help.`, { cause });
+  }
+}
+
+function number<K extends keyof TrainOptions>(name: K, text: string | undefined): { [name in K]?: number } {
+  return text === undefined ? {} : ({ [name]: Number(text) } as { [name in K]: number });
+}
+
+function numbers(text: string): number[] {
+  return text.split(',').map(Number);
+}
+
+function missing(name: string): AppError {
+  return new AppError('invalid-request', `${name} is missing. See --help.`);
+}
+
+function wrong(name: string, got: string, expected: string): AppError {
+  return new AppError('invalid-request', `${name}: expected ${expected}; got ${got}.`);
+}

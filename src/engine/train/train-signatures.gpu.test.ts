@@ -1,0 +1,91 @@
+/** Training on a tiny model: it learns, it can be interrupted, and its file is one the engine takes. */
+import { describe, expect, test } from 'vitest';
+import { openNetwork } from '../../../test/support/open-network.ts';
+import { MemorySource, readTinyModel } from '../../../test/support/test-files.ts';
+import { floatFromHalf } from '../../kernels/shared/half.ts';
+import { Random, runSeed } from '../../kernels/testing/random.ts';
+import { withGpu } from '../../kernels/testing/with-gpu.ts';
+import { hashMapsFile, hashMapsFit, parseHashMaps } from '../../model/hash-maps.ts';
+import { parseSafetensorsHeader, type SafetensorsHeader } from '../../model/safetensors.ts';
+import { loadHashMaps, openHashMaps } from '../load/load-hash-maps.ts';
+import { TrainCorpus } from './corpus.ts';
+import { completeTrainOptions, publishedTrainOptions, type TrainOptions } from './train-options.ts';
+import { type TrainProgress, type TrainRun, trainSignatures } from './train-signatures.ts';
+
+const model = 'qwen3-bf16';
+const length = 192;
+
+function headerOf(file: Uint8Array): SafetensorsHeader {
+  return parseSafetensorsHeader(file, { file: hashMapsFile, fileSize: file.length });
+}
+
+describe(`training signatures of ${model} (seed ${runSeed})`, () => {
+  const gpu = withGpu();
+
+  async function train(options: Partial<TrainOptions>, run: TrainRun = {}) {
+    const files = await readTinyModel(model);
+    const network = await openNetwork(gpu(), new MemorySource(files), { context: length });
+    const { config } = network;
+    const random = new Random(runSeed);
+    const tokens = Uint32Array.from({ length: 8000 }, () => random.integer(0, config.vocab - 1));
+    const complete = completeTrainOptions({
+      ...{ lengths: [length], positions: 32, sink: 8, window: 8, repeatEvery: 100, hidden: [32] },
+      ...{ rate: 0.02, warmUp: 2, heldOut: 2, seed: runSeed, ...options },
+    });
+    const corpus = new TrainCorpus(tokens, complete);
+    const told: TrainProgress[] = [];
+    const parts = { gpu: gpu(), network, rope: config.rope, model, corpus, options: complete };
+    const onProgress = (progress: TrainProgress): void => void told.push(progress);
+    const file = await trainSignatures(parts, { ...run, onProgress }).finally(() => network.dispose());
+    const recalls = told.flatMap((one) => (one.kind === 'recall' ? [one.recall] : []));
+    const checkpoints = told.flatMap((one) => (one.kind === 'checkpoint' ? [one] : []));
+    return { file, files, config, recalls, checkpoints };
+  }
+
+  test('finds more of what attention looks at than chance, and ends in the same bits after an interruption', async () => {
+    const options = { steps: 24 };
+    const { file, files, config, recalls, checkpoints } = await train(options, { checkpointEvery: 21 });
+    const [before, after] = [recalls[0]!, recalls.at(-1)!];
+    // Chance: a sixteenth of the context, of its candidates. Seen over ten seeds: 0.10 before, 0.16 to 0.19 after.
+    expect(after.recall, 'recall').toBeGreaterThan(before.recall + 0.03);
+    expect(after.mass, 'attention mass caught').toBeGreaterThan(before.mass + 0.005);
+    expect(after.mass).toBeLessThan(after.bestMass);
+
+    const interrupted = checkpoints[0]!;
+    expect(interrupted.step).toBe(21);
+    const resumed = await train(options, { checkpoint: interrupted.bytes });
+    expect(resumed.checkpoints.map(({ step }) => step)).toEqual([24]);
+    expect(resumed.file.length).toBe(file.length);
+    expect(
+      resumed.file.every((byte, i) => byte === file[i]),
+      'bytes of the maps',
+    ).toBe(true);
+
+    const maps = parseHashMaps(headerOf(file), config);
+    expect(maps).toMatchObject({ bits: 32, sharing: 'kv-head', score: 'asymmetric', queryBits: 4, model });
+    expect(hashMapsFit(maps, { rope: config.rope, contextLength: length })).toEqual({ kind: 'fits' });
+    const source = new MemorySource(new Map([...files, [hashMapsFile, file]]));
+    const opened = await openHashMaps(source, config);
+    const loaded = await loadHashMaps(gpu(), source, opened!);
+    expect(loaded.layers[0]?.query.widths).toEqual([64, 32, 32]);
+    loaded.dispose();
+  });
+
+  test('the published recipe with 16 bits: a list per query head, and a word whose upper half no key sets', async () => {
+    const options = { ...publishedTrainOptions, hidden: [8], bits: 16, steps: 1 } as const;
+    const { file, config } = await train(options);
+    const header = headerOf(file);
+    const maps = parseHashMaps(header, config);
+    expect(maps).toMatchObject({ bits: 32, sharing: 'query-head', score: 'hamming' });
+    const valuesOf = (name: string): number[] => {
+      const { begin, end } = header.entries.find((entry) => entry.name === name)!;
+      return Array.from(new Uint16Array(file.slice(begin, end).buffer), floatFromHalf);
+    };
+    const weights = valuesOf('layers.2.key.1.weight');
+    const isUpper = (row: number): boolean => row % 32 >= 16;
+    expect(weights.filter((value, i) => isUpper(Math.floor(i / 8)) !== (value === 0))).toEqual([]);
+    expect(valuesOf('layers.2.key.1.bias').map((bias) => bias === -1)).toEqual(
+      Array.from({ length: config.qHeads * 32 }, (_, row) => isUpper(row)),
+    );
+  });
+});
