@@ -109,6 +109,11 @@ describe(`automatic HashAttention (seed ${runSeed})`, () => {
     engine.setAttention({ ...options, budget: { tokens: 6 } });
     await engine.attentionFacts();
     expect(record.size).toBe(2);
+    // another session on the same device, as after a loss, finds what was measured
+    const again = await open(record);
+    again.engine.setAttention(options);
+    expect(await again.engine.attentionFacts()).toEqual(facts);
+    expect(record.size).toBe(2);
   });
 
   test('nothing is loaded for contexts that sink and window cover', async () => {

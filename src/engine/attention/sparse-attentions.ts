@@ -1,5 +1,6 @@
 /** Opens sparse policies as they are wanted. Everything behind it is loaded when the first one is, as most pages start
  *  without. */
+import { AppError } from '../../errors.ts';
 import type { Attend } from '../../kernels/attend/attend.ts';
 import type { Gpu } from '../../kernels/runtime/gpu.ts';
 import type { ModelConfig } from '../../model/config.ts';
@@ -158,6 +159,7 @@ export class SparseAttentions {
     this.#isCentred = true;
   }
 
+  /** Null, too, where there is no memory to find out: where memory is short, dense attention needs least of it. */
   async #crossover(options: HashAttentionOptions): Promise<number | null> {
     const { crossovers, plannedContext } = this.#parts;
     const parts = await this.#hashParts(options);
@@ -166,9 +168,14 @@ export class SparseAttentions {
     const key = JSON.stringify([vendor, architecture, description, plannedContext, choices]);
     const known = crossovers.get(key);
     if (known !== undefined) return known;
-    const measured = await measureCrossover({ ...parts, plannedContext, attend: this.#attend });
-    crossovers.set(key, measured);
-    return measured;
+    try {
+      const measured = await measureCrossover({ ...parts, plannedContext, attend: this.#attend });
+      crossovers.set(key, measured);
+      return measured;
+    } catch (error) {
+      if (error instanceof AppError && error.code === 'out-of-memory') return null;
+      throw error;
+    }
   }
 
   dispose(): void {
