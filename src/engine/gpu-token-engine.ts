@@ -52,7 +52,7 @@ export class GpuTokenEngine implements TokenEngine {
   }
 
   async probe(options: ProbeOptions): Promise<ProbedStep> {
-    const { probeStep } = await import('./probe/probe-step.ts');
+    const { probeStep } = await import('./on-demand.ts');
     return this.#naming(probeStep(this.#gpu, this.#network, options));
   }
 

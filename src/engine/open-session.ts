@@ -75,7 +75,7 @@ export async function openSession(
       rope,
       plannedContext: contextLength,
       openHashMaps: async () => {
-        const { loadModelHashMaps } = await import('./attention/sparse-attentions.ts');
+        const { loadModelHashMaps } = await import('./on-demand.ts');
         return loadModelHashMaps(gpu, model.source, model.config, { rope, contextLength });
       },
       crossovers: options.crossovers,

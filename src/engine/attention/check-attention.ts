@@ -4,6 +4,6 @@ import type { AttentionOptions } from '../api.ts';
 /** @throws AppError "invalid-request" naming the option. */
 export async function checkAttention(options: AttentionOptions, layers: number): Promise<void> {
   if (options.mode === 'dense') return;
-  const { checkSparseOptions } = await import('./sparse-attentions.ts');
+  const { checkSparseOptions } = await import('../on-demand.ts');
   checkSparseOptions(options, layers);
 }

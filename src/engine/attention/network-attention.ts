@@ -114,7 +114,7 @@ export class NetworkAttention {
   }
 
   async #sparseAttentions(): Promise<SparseAttentions> {
-    const { SparseAttentions } = await import('./sparse-attentions.ts');
+    const { SparseAttentions } = await import('../on-demand.ts');
     this.#sparse ??= new SparseAttentions(this.#parts, this.#attend);
     return this.#sparse;
   }

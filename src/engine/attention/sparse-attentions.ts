@@ -18,9 +18,6 @@ import type { SparseAttention } from './sparse-attention.ts';
 import { checkInteger, sparseChoices } from './sparse-choices.ts';
 import { noSelector, type TokenSelector } from './token-selector.ts';
 
-export { loadModelHashMaps } from './model-hash-maps.ts';
-export { checkSparseOptions } from './sparse-choices.ts';
-
 export interface SparseAttentionsParts {
   readonly gpu: Gpu;
   readonly config: ModelConfig;

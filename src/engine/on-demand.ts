@@ -1,0 +1,5 @@
+/** What is loaded when it is first wanted, in one piece, as most pages start without: always by `import()`. */
+export { loadModelHashMaps } from './attention/model-hash-maps.ts';
+export { SparseAttentions } from './attention/sparse-attentions.ts';
+export { checkSparseOptions } from './attention/sparse-choices.ts';
+export { probeStep } from './probe/probe-step.ts';
