@@ -1,16 +1,13 @@
 /** Every sparse policy inside the network: what it attends to, what it makes of that, and what it says of itself. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { greedyRequest } from '../../../test/support/golden.ts';
+import { readLastLayer } from '../../../test/support/last-layer.ts';
 import { openNetwork } from '../../../test/support/open-network.ts';
 import { MemorySource, readTinyModel } from '../../../test/support/test-files.ts';
 import { attendListedReference, listedBound } from '../../kernels/attend/attend-listed.ref.ts';
 import { attentionWeightsReference } from '../../kernels/attention-weights/attention-weights.ref.ts';
 import { randomListSeed, randomScore } from '../../kernels/hash-reference/random-score.ref.ts';
-import { Arena } from '../../kernels/runtime/arena.ts';
-import { submitDispatches } from '../../kernels/runtime/dispatch.ts';
-import { readBytes, readF32, readU32 } from '../../kernels/runtime/readback.ts';
 import { selectLargestReference } from '../../kernels/select-scores/select-scores.ref.ts';
-import { floatFromHalf } from '../../kernels/shared/half.ts';
 import { blockTokens } from '../../kernels/shared/token-blocks.ts';
 import { expectClose } from '../../kernels/testing/expect-close.ts';
 import { Random, runSeed } from '../../kernels/testing/random.ts';
@@ -18,7 +15,6 @@ import { withGpu } from '../../kernels/testing/with-gpu.ts';
 import type { SparseAttentionOptions } from '../api.ts';
 import { GpuTokenEngine } from '../gpu-token-engine.ts';
 import type { Network } from '../network/network.ts';
-import { writeStep } from '../network/step.ts';
 import type { TokenEvent } from '../token-engine.ts';
 
 type TokenGenerated = Extract<TokenEvent, { kind: 'token' }>;
@@ -51,41 +47,6 @@ describe.each(models)(`sparse policies in %s (seed ${runSeed})`, (name) => {
     return events;
   }
 
-  /** What the last layer of the last step had and did, read back. */
-  async function lastLayer() {
-    const { config, cache, act, policies } = network;
-    const { kvHeads, qHeads, headDim, layers } = config;
-    const { capacity } = cache;
-    const [length = 0] = await readU32(gpu(), act.step);
-    const halves = async (side: 'key' | 'value'): Promise<Float32Array> => {
-      const bytes = await readBytes(gpu(), cache.layer(layers - 1)[side], kvHeads * capacity * headDim * 2);
-      return Float32Array.from(new Uint16Array(bytes), floatFromHalf);
-    };
-    const policy = policies.at(-1)!;
-    const arena = new Arena(gpu());
-    const layer = { ...act, index: layers - 1, cache: cache.layer(layers - 1), capacity };
-    const selection = policy.selectedTokens?.(arena, layer);
-    // the step has moved on; a list that is made on request is that of the step before
-    writeStep(gpu(), act.step, { position: length - 1, rows: 1, index: 0 });
-    submitDispatches(gpu(), selection?.dispatches ?? []);
-    writeStep(gpu(), act.step, { position: length, rows: 1, index: 0 });
-    const { sinkEnd, windowStart, selected } = policy.attendedSet(length);
-    const tokenLists = selection ? [...(await readU32(gpu(), selection.tokenLists))] : [];
-    arena.dispose();
-    const listCapacity = tokenLists.length / kvHeads;
-    const lists = Array.from({ length: kvHeads }, (_, head) =>
-      tokenLists.slice(head * listCapacity, head * listCapacity + selected),
-    );
-    return {
-      ...{ length, sinkEnd, windowStart, selected, lists, layer: layers - 1 },
-      ...{ qHeads, kvHeads, headDim, capacity },
-      query: await readF32(gpu(), act.query),
-      attended: (await readF32(gpu(), act.attended)).subarray(0, qHeads * headDim),
-      keys: await halves('key'),
-      values: await halves('value'),
-    };
-  }
-
   /** Per KV head: the random maps of a group and of its keys, f16 with f32 biases; signatures of the candidates. */
   const hashBytes = (
     candidates: number,
@@ -102,7 +63,7 @@ describe.each(models)(`sparse policies in %s (seed ${runSeed})`, (name) => {
   ];
   test.each(cases)('attends to sink, list and window: %o', async (options) => {
     const events = await answer(prompt(60), options);
-    const last = await lastLayer();
+    const last = await readLastLayer(gpu(), network);
     const { length, sinkEnd, windowStart, selected, lists, kvHeads, qHeads, headDim } = last;
     expect({ sinkEnd, windowStart }).toEqual({ sinkEnd: 3, windowStart: length - 5 });
     for (const list of lists) {
@@ -146,7 +107,7 @@ describe.each(models)(`sparse policies in %s (seed ${runSeed})`, (name) => {
 
   test('the oracle selects what dense attention gives most weight', async () => {
     await answer(prompt(70), { mode: 'oracle', ...sizes, budget: { tokens: 12 } });
-    const last = await lastLayer();
+    const last = await readLastLayer(gpu(), network);
     const { length, sinkEnd, windowStart, lists, qHeads, kvHeads } = last;
     const { weights } = attentionWeightsReference(last);
     const group = qHeads / kvHeads;
@@ -171,7 +132,7 @@ describe.each(models)(`sparse policies in %s (seed ${runSeed})`, (name) => {
     const ids = prompt(65);
     const options = { mode: 'random', ...sizes, budget: { tokens: 7 }, seed } as const;
     const events = await answer(ids, options);
-    const last = await lastLayer();
+    const last = await readLastLayer(gpu(), network);
     const { length, kvHeads, layer } = last;
     const keys = Array.from({ length: kvHeads }, (_, list) =>
       Array.from({ length }, (_, token) =>
@@ -182,7 +143,7 @@ describe.each(models)(`sparse policies in %s (seed ${runSeed})`, (name) => {
     expect(last.lists, `seed ${seed}`).toEqual(selectLargestReference(keys, length, budget));
     expect(await answer(ids, options)).toEqual(events);
     await answer(ids, { ...options, seed: (seed + 1) % 2 ** 32 });
-    expect((await lastLayer()).lists).not.toEqual(last.lists);
+    expect((await readLastLayer(gpu(), network)).lists).not.toEqual(last.lists);
   });
 
   test.each([
@@ -195,7 +156,7 @@ describe.each(models)(`sparse policies in %s (seed ${runSeed})`, (name) => {
     async (options) => {
       const ids = prompt(40);
       const answered = await answer(ids, { ...sizes, ...options });
-      const last = await lastLayer();
+      const last = await readLastLayer(gpu(), network);
       const dense = attendListedReference({
         ...last,
         tokensOf: () => Array.from({ length: last.length }, (_, token) => token),

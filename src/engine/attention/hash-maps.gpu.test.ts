@@ -1,0 +1,167 @@
+/** HashAttention with maps and models of every shape, the published one among them, inside the network: the tokens looked
+ *  up by the last step and what is made of them, against the reference. */
+import { describe, expect, test } from 'vitest';
+import { greedyRequest } from '../../../test/support/golden.ts';
+import { type LastLayer, readLastLayer } from '../../../test/support/last-layer.ts';
+import {
+  type BoundedValues,
+  bitCosts,
+  decidedTokens,
+  distanceSpan,
+  mapWithBound,
+} from '../../../test/support/map-bound.ts';
+import { openNetwork } from '../../../test/support/open-network.ts';
+import {
+  type LayerMaps,
+  type MapsShape,
+  randomHashMaps,
+  randomModel,
+} from '../../../test/support/random-model.ts';
+import { MemorySource } from '../../../test/support/test-files.ts';
+import { attendListedReference, listedBound } from '../../kernels/attend/attend-listed.ref.ts';
+import type { HashScoring } from '../../kernels/hash-reference/step.ref.ts';
+import { attendedTokens } from '../../kernels/hash-reference/token-set.ref.ts';
+import { blockTokens } from '../../kernels/shared/token-blocks.ts';
+import { expectClose } from '../../kernels/testing/expect-close.ts';
+import { Random, runSeed } from '../../kernels/testing/random.ts';
+import { withGpu } from '../../kernels/testing/with-gpu.ts';
+import type { HashAttentionOptions } from '../api.ts';
+import { GpuTokenEngine } from '../gpu-token-engine.ts';
+
+interface Case {
+  readonly name: string;
+  readonly maps: Omit<MapsShape, 'layers'>;
+  readonly options: Omit<HashAttentionOptions, 'mode' | 'sink' | 'window' | 'denseBelow' | 'budget'>;
+}
+
+const cases: readonly Case[] = [
+  {
+    name: 'as published: a map and a list per query head, 128-128-32, no tail, no dense layer',
+    maps: {
+      ...heads(6, 2, 32),
+      sharing: 'query-head',
+      score: 'hamming',
+      queryBits: 1,
+      stages: [128, 128, 32],
+    },
+    options: { lists: 'query-head', tail: false, denseLayers: [] },
+  },
+  {
+    name: 'maps per query head, lists per KV head',
+    maps: { ...heads(6, 3, 48), sharing: 'query-head', score: 'hamming', queryBits: 1, stages: [40, 64] },
+    options: { lists: 'kv-head' },
+  },
+  {
+    name: 'maps and lists per query head, 3-bit queries, 64 bits',
+    maps: { ...heads(4, 2, 50), sharing: 'query-head', score: 'asymmetric', queryBits: 3, stages: [64] },
+    options: { lists: 'query-head', denseLayers: [] },
+  },
+  {
+    name: 'seven query heads on one KV head, head size 36, 64 bits, three stages',
+    maps: { ...heads(7, 1, 36), sharing: 'kv-head', score: 'asymmetric', queryBits: 4, stages: [70, 33, 64] },
+    options: { tail: true },
+  },
+  {
+    name: 'eight query heads on one KV head, head size 64, compared bit by bit',
+    maps: { ...heads(8, 1, 64), sharing: 'kv-head', score: 'asymmetric', queryBits: 4, stages: [32] },
+    options: { score: 'hamming', tail: true },
+  },
+];
+
+function heads(qHeads: number, kvHeads: number, headDim: number) {
+  return { qHeads, kvHeads, headDim };
+}
+
+describe(`the tokens looked up and what is made of them (seed ${runSeed})`, () => {
+  const gpu = withGpu();
+  const layers = 2;
+  const sizes = { sink: 3, window: 5, denseBelow: 0 };
+
+  test.each(cases)('$name', async ({ maps: shape, options }) => {
+    const random = new Random(runSeed);
+    const maps = randomHashMaps(random, { ...shape, layers });
+    const files = randomModel(random, { ...shape, layers }).set(...maps.file);
+    const network = await openNetwork(gpu(), new MemorySource(files), { context: 256 });
+    const engine = new GpuTokenEngine(gpu(), network);
+    const prompt = Array.from({ length: 90 }, () => random.integer(0, 255));
+    const answer = async (budget: HashAttentionOptions['budget'] & object): Promise<LastLayer> => {
+      engine.setAttention({ mode: 'hash', ...options, ...sizes, budget });
+      for await (const _ of engine.generateTokens(greedyRequest(prompt, 12)));
+      return readLastLayer(gpu(), network);
+    };
+
+    const few = await answer({ tokens: 13 });
+    const scoring: HashScoring = {
+      score: options.score ?? shape.score,
+      queryBits: shape.queryBits,
+      sharing: shape.sharing,
+      lists: options.lists ?? 'kv-head',
+    };
+    expect(few.selected).toBe(13);
+    expect(few.length).toBe(101);
+    expectNearest(few, scoring, maps.layers.at(-1)!);
+    const tail = options.tail ?? !options.denseLayers;
+    expectAttended(few, tail);
+
+    expectAttended(await answer({ tokens: 0 }), tail);
+    const all = await answer({ fraction: 1 });
+    expect(all.selected).toBe(101 - 8);
+    expectAttended(all, false);
+    network.dispose();
+  });
+});
+
+/** Fails where a list is not one that f32 can have come to. */
+function expectNearest(last: LastLayer, scoring: HashScoring, maps: LayerMaps): void {
+  const { qHeads, kvHeads, headDim, capacity, length, query, keys, lists } = last;
+  const group = qHeads / kvHeads;
+  const keyHeads = scoring.sharing === 'kv-head' ? kvHeads : qHeads;
+  const mapped = Array.from({ length: qHeads }, (_, head) =>
+    mapWithBound(maps.query, head, query.subarray(head * headDim, (head + 1) * headDim)),
+  );
+  const mappedKeys = Array.from({ length: keyHeads }, (_, head) => {
+    const kvHead = Math.floor((head * kvHeads) / keyHeads);
+    return Array.from({ length }, (_, token): BoundedValues => {
+      const row = (kvHead * capacity + token) * headDim;
+      return mapWithBound(maps.key, head, keys.subarray(row, row + headDim));
+    });
+  });
+  const perList = scoring.lists === 'kv-head' ? group : 1;
+  expect(lists.length).toBe(qHeads / perList);
+  lists.forEach((list, i) => {
+    const queryHeads = mapped.slice(i * perList, (i + 1) * perList);
+    // heads with signatures of their own are compared one by one, and their distances added
+    const parts =
+      scoring.sharing === 'kv-head'
+        ? [{ costs: bitCosts(scoring, queryHeads), keys: mappedKeys[Math.floor((i * perList) / group)]! }]
+        : queryHeads.map((head, h) => ({
+            costs: bitCosts(scoring, [head]),
+            keys: mappedKeys[i * perList + h]!,
+          }));
+    const spans = Array.from({ length }, (_, token) =>
+      parts
+        .map(({ costs, keys }) => distanceSpan(costs, keys[token]!))
+        .reduce((a, b) => ({ least: a.least + b.least, most: a.most + b.most })),
+    );
+    const { certain, possible } = decidedTokens(spans, last);
+    expect(list).toEqual([...new Set(list)].sort((a, b) => a - b));
+    expect(
+      [...certain].filter((token) => !list.includes(token)),
+      `list ${i}: missing`,
+    ).toEqual([]);
+    expect(
+      list.filter((token) => !possible.has(token)),
+      `list ${i}: wrong`,
+    ).toEqual([]);
+  });
+}
+
+function expectAttended(last: LastLayer, tail: boolean): void {
+  const { qHeads, headDim, length, lists } = last;
+  const tokensOf = (head: number) =>
+    attendedTokens(length, last, lists[Math.floor((head * lists.length) / qHeads)]!);
+  const expected = attendListedReference({ ...last, tokensOf, tail, blockTokens });
+  const attended = tokensOf(0).length;
+  const bound = listedBound(expected, { headDim, attended, splits: 1, runs: 1 });
+  expectClose(last.attended, expected.out, bound, `${last.selected} of ${length} tokens`);
+}
