@@ -189,7 +189,8 @@ describe(`switching (seed ${runSeed})`, () => {
   ): Promise<void> {
     const { kvHeads, headDim } = config;
     const { capacity, length } = cache;
-    const { maps } = await loadModelHashMaps(gpu(), source, config);
+    const running = { rope: config.rope, contextLength: capacity };
+    const { maps } = await loadModelHashMaps(gpu(), source, config, running);
     const signatures = { ...(await derivedSignatures(gpu(), config, maps)), name: 'signatures afresh' };
     const layers = Array.from({ length: config.layers }, (_, layer) => layer);
     const afresh = new DerivedCaches(gpu(), cache, layers, [signatures]);
