@@ -4,8 +4,8 @@ import type { MapStage } from '../../src/kernels/hash-reference/signature-map.re
 import { floatFromHalf, halfFromFloat } from '../../src/kernels/shared/half.ts';
 import type { Random } from '../../src/kernels/testing/random.ts';
 import { hashMapsFile } from '../../src/model/hash-maps.ts';
+import { type TensorData, writeSafetensors } from '../../src/model/write-safetensors.ts';
 import { encode } from './checkpoint.ts';
-import { type TensorData, writeSafetensors } from './write-safetensors.ts';
 
 export interface ModelShape {
   readonly layers: number;
