@@ -1,0 +1,107 @@
+/** The command line of `npm run eval`. */
+import { parseArgs } from 'node:util';
+import { type Selector, selectors } from './policies.ts';
+
+export const usage = `npm run eval -- [options]
+  --model FOLDER        model to evaluate; the default model unless told
+  --maps NAME=FILE      signature maps, once or more; "untrained" as FILE: random projections; the model's own unless told
+  --policies LIST       of ${selectors.join(',')}; all unless told
+  --needle-policies LIST  those tried on needles; hash,oracle,streaming unless told
+  --fractions LIST      e.g. 1/16,1/32; 1/4 to 1/64 unless told
+  --contexts LIST       e.g. 8192; 8192,4096,2048 unless told
+  --text FILE,START,N   N windows of the largest context from token START on, once or more
+  --prompts FILE        needle prompts: JSON [{ set, prompt_ids, answer_ids }]
+  --needles N           so many generated needle prompts, hidden in the texts; 96 unless told
+  --seed N              of the generated prompts; 1 unless told
+  --out FOLDER          where the report goes; .eval unless told. What it holds already is not run again
+  --seconds N           begins nothing new after so many seconds
+  --webgpu FILE         where the npm package webgpu is, if not in node_modules`;
+
+export interface TextChoice {
+  readonly file: string;
+  readonly start: number;
+  readonly windows: number;
+}
+
+export interface EvalOptions {
+  readonly model: string;
+  readonly maps: readonly { readonly name: string; readonly file: string | null }[];
+  readonly policies: readonly Selector[];
+  readonly needlePolicies: readonly Selector[];
+  readonly fractions: readonly number[];
+  readonly contexts: readonly number[];
+  readonly texts: readonly TextChoice[];
+  readonly prompts: string | null;
+  readonly needles: number;
+  readonly seed: number;
+  readonly out: string;
+  readonly seconds: number;
+  readonly webgpu: string;
+}
+
+/** @throws Error that says which option is wrong, and what it should be; for --help, one that says them all. */
+export function parseEvalOptions(args: readonly string[]): EvalOptions {
+  const string = { type: 'string' } as const;
+  const several = { type: 'string', multiple: true } as const;
+  const { values } = parseArgs({
+    args: [...args],
+    options: {
+      ...{ model: string, policies: string, fractions: string, contexts: string, prompts: string },
+      ...{ needles: string, seed: string, out: string, seconds: string, webgpu: string },
+      help: { type: 'boolean' },
+      ...{ maps: several, text: several, 'needle-policies': string },
+    },
+  });
+  if (values.help) throw new Error(usage);
+  const contexts = list(values.contexts ?? '8192,4096,2048').map((item) => integer('contexts', item, 2));
+  return {
+    model: values.model ?? 'public/models/SmolLM2-135M-Instruct-4bit',
+    maps: (values.maps ?? []).map(mapsOf),
+    policies: list(values.policies ?? selectors.join(',')).map(selectorOf),
+    needlePolicies: list(values['needle-policies'] ?? 'hash,oracle,streaming').map(selectorOf),
+    fractions: list(values.fractions ?? '1/16,1/32,1/64,1/8,1/4').map(fractionOf),
+    contexts: contexts.sort((a, b) => b - a),
+    texts: (values.text ?? ['test/data/wikitext-2-valid.txt,0,4']).map(textOf),
+    prompts: values.prompts ?? null,
+    needles: integer('needles', values.needles ?? '96', 0),
+    seed: integer('seed', values.seed ?? '1', 0),
+    out: values.out ?? '.eval',
+    seconds: integer('seconds', values.seconds ?? '86400', 1),
+    webgpu: values.webgpu ?? 'webgpu',
+  };
+}
+
+function list(value: string): string[] {
+  return value.split(',').filter((item) => item !== '');
+}
+
+function integer(option: string, value: string, least: number): number {
+  const number = Number(value);
+  if (Number.isInteger(number) && number >= least) return number;
+  throw new Error(`--${option}: expected an integer of at least ${least}, got "${value}".\n${usage}`);
+}
+
+function fractionOf(value: string): number {
+  const [top, bottom = '1'] = value.split('/');
+  const fraction = Number(top) / Number(bottom);
+  if (fraction > 0 && fraction <= 1) return fraction;
+  throw new Error(`--fractions: expected fractions of the context as 1/16, got "${value}".\n${usage}`);
+}
+
+function selectorOf(value: string): Selector {
+  const found = selectors.find((selector) => selector === value);
+  if (found) return found;
+  throw new Error(`--policies: expected some of ${selectors.join(', ')}, got "${value}".\n${usage}`);
+}
+
+function mapsOf(value: string): { name: string; file: string | null } {
+  const [name, file] = value.split('=');
+  if (name && file) return { name, file };
+  throw new Error(`--maps: expected NAME=FILE, got "${value}".\n${usage}`);
+}
+
+function textOf(value: string): TextChoice {
+  const [file, start = '0', windows = '1'] = value.split(',');
+  if (!file) throw new Error(`--text: expected FILE,START,N, got "${value}".\n${usage}`);
+  return { file, start: integer('text', start, 0), windows: integer('text', windows, 1) };
+}

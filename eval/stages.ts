@@ -1,0 +1,61 @@
+/** What an evaluation runs, the most telling first, so that one cut short has said the most. */
+import type { ModelHashMaps } from '../src/engine/attention/model-hash-maps.ts';
+import type { Stage, TextWindow } from './evaluate.ts';
+import type { NeedlePrompt } from './needles.ts';
+import type { EvalOptions } from './options.ts';
+import { dense, policyGrid, type Selector, streaming } from './policies.ts';
+
+export interface StageInput {
+  readonly options: Pick<EvalOptions, 'policies' | 'needlePolicies' | 'fractions' | 'contexts'>;
+  readonly maps: ReadonlyMap<string, ModelHashMaps>;
+  /** Of the largest context. */
+  readonly windows: readonly TextWindow[];
+  readonly prompts: readonly NeedlePrompt[];
+}
+
+/** What is compared on all windows. */
+const mainSelectors: readonly Selector[] = ['hash', 'oracle'];
+const mainFractions = [1 / 16, 1 / 32];
+/** Needles are looked for at small budgets: at large ones nothing is missed. */
+const mostNeedleFraction = 1 / 16;
+
+export function planStages({ options, maps, windows, prompts }: StageInput): Stage[] {
+  const { policies, needlePolicies, fractions } = options;
+  const [context, ...shorter] = options.contexts;
+  if (context === undefined) return [];
+  const some = windows.filter((_, i) => i % 2 === 0);
+  const main = fractions.filter((fraction) => mainFractions.includes(fraction));
+  const small = fractions.filter((fraction) => fraction <= mostNeedleFraction);
+  const grid = (chosen: readonly Selector[], at: readonly number[], tail: boolean) =>
+    policyGrid(chosen, maps, at, tail);
+  const whole = (length: number, tail: boolean): Stage => ({
+    ...{ kind: 'perplexity', context: length, windows: some },
+    policies: [dense, ...streaming(policies, tail), ...grid(policies, fractions, tail)],
+  });
+  return [
+    {
+      ...{ kind: 'perplexity', context, windows },
+      policies: [
+        dense,
+        ...streaming(policies, true),
+        ...grid(
+          policies.filter((selector) => mainSelectors.includes(selector)),
+          main,
+          true,
+        ),
+      ],
+    },
+    {
+      ...{ kind: 'retrieval', prompts },
+      policies: [dense, ...streaming(needlePolicies, true), ...grid(needlePolicies, small, true)],
+    },
+    {
+      ...{ kind: 'quality', context, rows: Math.min(512, context / 4), windows: windows.slice(0, 2) },
+      policies: grid(policies, main.slice(0, 1), false),
+    },
+    whole(context, true),
+    ...shorter.map((length) => whole(length, true)),
+    whole(context, false),
+    ...shorter.map((length) => whole(length, false)),
+  ];
+}
