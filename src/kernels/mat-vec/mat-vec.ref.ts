@@ -12,12 +12,16 @@ export interface MatVecInput {
   /** What `out` holds before, for `add`. */
   readonly residual?: Float32Array;
   readonly finish: 'store' | 'add' | 'gated';
+  /** Bounds what 16-bit inputs change: x times gain, rounded in each block of 32 to multiples of max|x · gain| / 32767. */
+  readonly roundsInputs?: boolean;
 }
 
 export interface MatVecOutput {
   readonly out: Float64Array;
   /** Per output, the sum of magnitudes its error bound scales with. */
   readonly magnitude: Float64Array;
+  /** Per output, what rounding the inputs can change: Σ |w| · step / 2, and what finish makes of it. 0 unless they are. */
+  readonly rounding: Float64Array;
 }
 
 export function matVecReference(input: MatVecInput): MatVecOutput {
@@ -27,16 +31,22 @@ export function matVecReference(input: MatVecInput): MatVecOutput {
   const factor = norm ? 1 / Math.sqrt(squares / columns + norm.eps) : 1;
   const y = new Float64Array(rows);
   const size = new Float64Array(rows);
+  const moved = new Float64Array(rows);
+  const inputs = Float64Array.from(x, (value, k) => value * (norm ? norm.gain[k]! : 1));
+  const steps = input.roundsInputs ? roundingSteps(inputs) : new Float64Array(Math.ceil(columns / 32));
   for (let row = 0; row < rows; row++) {
     let sum = 0;
     let magnitude = 0;
+    let rounding = 0;
     for (let k = 0; k < columns; k++) {
-      const scaled = x[k]! * (norm ? norm.gain[k]! : 1) * factor;
+      const scaled = inputs[k]! * factor;
       sum += input.weights[row * columns + k]! * scaled;
       magnitude += input.magnitudes[row * columns + k]! * Math.abs(scaled);
+      rounding += (Math.abs(input.weights[row * columns + k]!) * steps[k >> 5]! * factor) / 2;
     }
     y[row] = sum + (bias ? bias[row]! : 0);
     size[row] = magnitude + Math.abs(bias ? bias[row]! : 0);
+    moved[row] = rounding;
   }
   if (finish === 'gated') {
     const outputs = rows / 2;
@@ -48,6 +58,12 @@ export function matVecReference(input: MatVecInput): MatVecOutput {
         { length: outputs },
         (_, i) => 1.1 * size[i]! * Math.abs(y[i + outputs]!) + Math.abs(y[i]!) * size[i + outputs]!,
       ),
+      rounding: Float64Array.from(
+        { length: outputs },
+        (_, i) =>
+          1.1 * moved[i]! * (Math.abs(y[i + outputs]!) + moved[i + outputs]!) +
+          Math.abs(y[i]!) * moved[i + outputs]!,
+      ),
     };
   }
   if (finish === 'add') {
@@ -56,5 +72,15 @@ export function matVecReference(input: MatVecInput): MatVecOutput {
       size[row] = size[row]! + Math.abs(input.residual![row]!);
     }
   }
-  return { out: y, magnitude: size };
+  return { out: y, magnitude: size, rounding: moved };
+}
+
+/** Per block of 32 inputs, the unit they are rounded to. */
+function roundingSteps(inputs: Float64Array): Float64Array {
+  return Float64Array.from({ length: Math.ceil(inputs.length / 32) }, (_, block) => {
+    const largest = inputs
+      .subarray(32 * block, 32 * block + 32)
+      .reduce((m, v) => Math.max(m, Math.abs(v)), 0);
+    return Math.max(largest, 1e-30) / 32767;
+  });
 }

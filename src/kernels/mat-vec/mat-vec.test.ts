@@ -8,7 +8,7 @@ import { Random, runSeed } from '../testing/random.ts';
 import { randomMatrix } from '../testing/random-matrix.ts';
 import { withGpu } from '../testing/with-gpu.ts';
 import { matVecReference } from './mat-vec.ref.ts';
-import { type Finish, prepareMatVec } from './mat-vec.ts';
+import { type Finish, type MatVecVariant, prepareMatVec } from './mat-vec.ts';
 
 const formats: readonly MatrixFormat[] = [
   { kind: 'q4', groupSize: 32, scales: 'f16' },
@@ -27,6 +27,9 @@ interface Case {
   readonly norm: boolean;
   readonly bias: boolean;
   readonly rowsPerTeam?: number;
+  readonly lanes?: number;
+  /** 'extreme': blocks of zeros, of tiny values, and with an input a million times the others. */
+  readonly inputs?: 'normal' | 'extreme';
   /** Rows per part, when split. */
   readonly partRows?: number;
 }
@@ -38,6 +41,23 @@ const cases: readonly Case[] = [
   { rows: 1, columns: 256, finish: 'add', norm: false, bias: true, rowsPerTeam: 1 },
   { rows: 52, columns: 128, finish: 'store', norm: true, bias: true, rowsPerTeam: 4, partRows: 20 },
   { rows: 44, columns: 256, finish: 'gated', norm: false, bias: true, rowsPerTeam: 2, partRows: 16 },
+];
+
+/** For the variant 'integer'. Blocks: 38 in two tiles, 8, 12, 4, 33 in two tiles, 40 in one, 8 in parts. */
+const integerCases: readonly Case[] = [
+  { rows: 37, columns: 1216, finish: 'store', norm: true, bias: true, lanes: 32 },
+  { rows: 64, columns: 256, finish: 'add', norm: false, bias: false, inputs: 'extreme' },
+  { rows: 30, columns: 384, finish: 'gated', norm: true, bias: true, inputs: 'extreme' },
+  { rows: 1, columns: 128, finish: 'add', norm: false, bias: true },
+  { rows: 18, columns: 1056, finish: 'store', norm: false, bias: false, lanes: 32, inputs: 'extreme' },
+  { rows: 21, columns: 1280, finish: 'store', norm: true, bias: false },
+  { rows: 44, columns: 256, finish: 'gated', norm: false, bias: true, partRows: 16 },
+];
+
+const integerFormats: readonly MatrixFormat[] = [
+  { kind: 'q4', groupSize: 32, scales: 'f16' },
+  { kind: 'q4', groupSize: 64, scales: 'f32' },
+  { kind: 'q4', groupSize: 128, scales: 'f16' },
 ];
 
 describe(`mat-vec (seed ${runSeed})`, () => {
@@ -60,6 +80,18 @@ describe(`mat-vec (seed ${runSeed})`, () => {
     });
   }
 
+  test('q4 against rounded inputs stays within what rounding them can change', async () => {
+    const random = new Random(runSeed + 2);
+    expect(gpu().traits.subgroups, 'the test device offers subgroups').not.toBeNull();
+    for (const [index, spec] of integerCases.entries()) {
+      // a group of 128 columns needs rows of as many
+      const some = integerFormats.filter(
+        (format, i) => i === index % 3 || (index < 3 && 'groupSize' in format),
+      );
+      for (const format of some) await check(random, format, 'integer', spec);
+    }
+  });
+
   test('columns that do not fill a block of 32 are padded', async () => {
     const random = new Random(runSeed + 1);
     for (const kind of ['f16', 'bf16', 'f32'] as const) {
@@ -76,7 +108,7 @@ describe(`mat-vec (seed ${runSeed})`, () => {
   async function check(
     random: Random,
     format: MatrixFormat,
-    variant: 'workgroup' | 'subgroup' | 'serial',
+    variant: MatVecVariant,
     spec: Case,
   ): Promise<void> {
     const { rows, columns, finish } = spec;
@@ -93,6 +125,7 @@ describe(`mat-vec (seed ${runSeed})`, () => {
       return out;
     };
     const x = random.normals(columns, 3);
+    if (spec.inputs === 'extreme') makeExtreme(x);
     const gain = random.normals(columns);
     const bias = random.normals(rows);
     const residual = random.normals(rows);
@@ -100,7 +133,11 @@ describe(`mat-vec (seed ${runSeed})`, () => {
     const product = await prepareMatVec(
       gpu(),
       { format, finish, hasNorm: spec.norm, hasBias: spec.bias, rows, columns },
-      { variant, ...(spec.rowsPerTeam ? { rowsPerTeam: spec.rowsPerTeam } : {}) },
+      {
+        variant,
+        ...(spec.rowsPerTeam ? { rowsPerTeam: spec.rowsPerTeam } : {}),
+        ...(spec.lanes ? { lanes: spec.lanes } : {}),
+      },
     );
     const eps = 1e-5;
     submitDispatches(
@@ -129,18 +166,27 @@ describe(`mat-vec (seed ${runSeed})`, () => {
       ...(spec.bias ? { bias } : {}),
       residual,
       finish,
+      roundsInputs: variant === 'integer',
     });
     const got = (await readF32(gpu(), out)).subarray(0, expected.out.length);
-    // beside the sum itself: decoding, gain, norm factor, exp and division of the gate
+    // beside the sum itself: decoding, gain, norm factor, exp and division of the gate; rounding: in f32, a little more
+    // than half a step
     expectClose(
       got,
       expected.out,
-      (i) => dotBound(columns, expected.magnitude[i]!, 24),
+      (i) => dotBound(columns, expected.magnitude[i]!, 24) + 1.01 * expected.rounding[i]!,
       `mat-vec ${JSON.stringify({ format, variant, ...spec })}`,
     );
     arena.dispose();
   }
 });
+
+/** Of blocks of 32: the first all zeros, the second tiny, in the third one input a million times the others. */
+function makeExtreme(x: Float32Array): void {
+  x.fill(0, 0, 32);
+  for (let i = 32; i < 64; i++) x[i]! *= 1e-25;
+  x[70]! *= 1e6;
+}
 
 function gateFirst<T extends Float32Array | Float64Array>(
   dense: T,

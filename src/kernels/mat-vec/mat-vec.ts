@@ -15,6 +15,7 @@ import weightsF32 from '../shared/weights-f32.wgsl?raw';
 import weightsQ4 from '../shared/weights-q4.wgsl?raw';
 import weightsQ8 from '../shared/weights-q8.wgsl?raw';
 import shared from './mat-vec.wgsl?raw';
+import integer from './mat-vec-integer.wgsl?raw';
 import serial from './mat-vec-serial.wgsl?raw';
 import staged from './mat-vec-staged.wgsl?raw';
 import subgroup from './mat-vec-subgroup.wgsl?raw';
@@ -67,13 +68,22 @@ const uniforms = {
   eps: 'f32',
 } as const;
 const formatSources = { q4: weightsQ4, q8: weightsQ8, f16: weightsF16, bf16: weightsBf16, f32: weightsF32 };
-const variantSources = { workgroup: [staged, workgroup], subgroup: [staged, subgroup], serial: [serial] };
+const variantSources = {
+  workgroup: [staged, workgroup],
+  subgroup: [staged, subgroup],
+  serial: [serial],
+  integer: [integer],
+};
 const structure = ['lanes', 'rowsPerTeam', 'hasNorm', 'hasBias', 'finishKind'];
+
+/** 'integer': q4 weights against inputs rounded to 16 bits, for devices with subgroups and packed integer products. */
+export type MatVecVariant = KernelVariant | 'integer';
 
 type MatVecDefinition = KernelDefinition<typeof bindings, typeof uniforms>;
 
-function define(kind: MatrixFormat['kind'], variant: KernelVariant): MatVecDefinition {
-  const enable = variant === 'subgroup' ? ['enable subgroups;'] : [];
+function define(kind: MatrixFormat['kind'], variant: MatVecVariant): MatVecDefinition {
+  const hasSubgroups = variant === 'subgroup' || variant === 'integer';
+  const enable = hasSubgroups ? ['enable subgroups;'] : [];
   return defineKernel({
     name: `mat-vec-${kind}-${variant}`,
     sources: [...enable, inputs, formatSources[kind], shared, ...variantSources[variant]],
@@ -82,36 +92,44 @@ function define(kind: MatrixFormat['kind'], variant: KernelVariant): MatVecDefin
     constants: [
       ...structure,
       ...(kind === 'q4' || kind === 'q8' ? ['groupShift', 'wideScales'] : []),
-      ...(variant === 'subgroup' ? ['together'] : []),
+      ...(hasSubgroups ? ['together'] : []),
+      ...(variant === 'integer' ? ['teams'] : []),
     ],
-    features: variant === 'subgroup' ? ['subgroups'] : [],
+    features: hasSubgroups ? ['subgroups'] : [],
   });
 }
 
 const kinds = ['q4', 'q8', 'f16', 'bf16', 'f32'] as const;
-export const definitions = new Map(
-  kinds.flatMap((kind) =>
-    (['workgroup', 'subgroup', 'serial'] as const).map((variant) => [
-      `${kind} ${variant}`,
-      define(kind, variant),
-    ]),
+export const definitions = new Map([
+  ...kinds.flatMap((kind) =>
+    (['workgroup', 'subgroup', 'serial'] as const).map(
+      (variant) => [`${kind} ${variant}`, define(kind, variant)] as const,
+    ),
   ),
-);
+  ['q4 integer', define('q4', 'integer')],
+]);
 
-/** Prepares the product for matrices of one shape class.
- *  @param options.rowsPerTeam 1, 2 or 4 rows that share each input load; chosen from the matrix unless told.
- *  @param options.lanes 16, 32 or 64 invocations that share them; likewise. */
+export interface MatVecOptions {
+  readonly variant?: MatVecVariant;
+  /** 1, 2 or 4 rows that share each input load; chosen from the matrix unless told. 'integer' always takes 4. */
+  readonly rowsPerTeam?: number;
+  /** Invocations that share a row; likewise. 16, 32 or 64; 'integer': a multiple of 32, at most 224. */
+  readonly lanes?: number;
+}
+
+/** Prepares the product for matrices of one shape class. */
 export async function prepareMatVec(
   gpu: Gpu,
   shape: MatVecShape,
-  options: { readonly variant?: KernelVariant; readonly rowsPerTeam?: number; readonly lanes?: number } = {},
+  options: MatVecOptions = {},
 ): Promise<MatVec> {
-  const variant = options.variant ?? gpu.chooseVariant(['workgroup', 'subgroup', 'serial']);
-  const lanes = variant === 'serial' ? 1 : (options.lanes ?? lanesFor(shape));
-  const rowsPerTeam = options.rowsPerTeam ?? chooseRowsPerTeam(shape, variant);
+  const variant = options.variant ?? chooseVariant(gpu, shape);
+  const rowsPerTeam = variant === 'integer' ? 4 : (options.rowsPerTeam ?? chooseRowsPerTeam(shape, variant));
   invariant(shape.finish !== 'gated' || rowsPerTeam % 2 === 0, 'gated mat-vec needs an even rowsPerTeam');
+  const { lanes, teams } = layOut(shape, variant, options.lanes);
   const definition = definitions.get(`${shape.format.kind} ${variant}`);
   invariant(definition, `mat-vec has no variant ${shape.format.kind} ${variant}`);
+  const hasSubgroups = variant === 'subgroup' || variant === 'integer';
   const kernel = await prepareKernel(gpu, definition, {
     lanes,
     rowsPerTeam,
@@ -119,10 +137,10 @@ export async function prepareMatVec(
     hasBias: Number(shape.hasBias),
     finishKind: { store: 0, add: 1, gated: 2 }[shape.finish],
     ...formatConstants(shape.format),
-    ...(variant === 'subgroup' ? { together: Math.min(lanes, smallestSubgroup(gpu)) } : {}),
+    // a power of two that divides every variant's lanes
+    ...(hasSubgroups ? { together: Math.min(lanes, 32, smallestSubgroup(gpu)) } : {}),
+    ...(variant === 'integer' ? { teams } : {}),
   });
-  const teamsPerWorkgroup = variant === 'serial' ? 16 : 256 / lanes;
-
   return (arena, args) => {
     check(shape, args);
     const { matrix } = args;
@@ -151,11 +169,48 @@ export async function prepareMatVec(
           upBias: firstOut + matrix.rows / 2,
           eps: args.norm?.eps ?? 0,
         },
-        workgroups: gridOf(Math.ceil(part.rows / rowsPerTeam / teamsPerWorkgroup)),
+        workgroups: gridOf(Math.ceil(part.rows / rowsPerTeam / teams)),
         bytes,
       });
     });
   };
+}
+
+/** Packed integers pay where rows are long; short ones are over before their inputs are packed. Measured on an H200. */
+function chooseVariant(gpu: Gpu, { format, columns }: MatVecShape): MatVecVariant {
+  const variant = gpu.chooseVariant(['workgroup', 'subgroup', 'serial']);
+  const isInteger = variant === 'subgroup' && gpu.traits.hasIntegerDot && format.kind === 'q4';
+  return isInteger && columns >= 2048 ? 'integer' : variant;
+}
+
+interface Layout {
+  /** Invocations that share a row. */
+  readonly lanes: number;
+  /** Teams of rows in a workgroup. */
+  readonly teams: number;
+}
+
+function layOut(shape: MatVecShape, variant: MatVecVariant, wantedLanes: number | undefined): Layout {
+  switch (variant) {
+    case 'serial':
+      return { lanes: 1, teams: 16 };
+    case 'integer':
+      return { lanes: wantedLanes ?? integerLanesFor(shape), teams: 3 };
+    case 'workgroup':
+    case 'subgroup': {
+      const lanes = wantedLanes ?? lanesFor(shape);
+      return { lanes, teams: 256 / lanes };
+    }
+    default:
+      return variant satisfies never;
+  }
+}
+
+/** As few tiles as workgroup memory allows, of equal size: 3 teams × 224 lanes × 16 bytes of 16 KiB. */
+function integerLanesFor({ columns }: MatVecShape): number {
+  const blocks = rowStride(columns) / 32;
+  const tiles = Math.ceil(blocks / 224);
+  return Math.ceil(blocks / tiles / 32) * 32;
 }
 
 /** Measured on an H200: long rows want more lanes, unless there are rows enough to fill the device. */
@@ -166,12 +221,12 @@ function lanesFor({ rows, columns }: MatVecShape): number {
 }
 
 function smallestSubgroup(gpu: Gpu): number {
-  invariant(gpu.traits.subgroups, 'the subgroup variant of mat-vec needs the subgroups feature');
+  invariant(gpu.traits.subgroups, 'these variants of mat-vec need the subgroups feature');
   return gpu.traits.subgroups.min;
 }
 
 /** Likewise: enough teams to fill the device come first, then inputs shared by more rows. */
-function chooseRowsPerTeam(shape: MatVecShape, variant: KernelVariant): number {
+function chooseRowsPerTeam(shape: MatVecShape, variant: MatVecVariant): number {
   const least = shape.finish === 'gated' ? 2 : 1;
   if (variant === 'serial' || shape.rows >= 16384 || shape.columns >= 8192) return 4;
   return Math.max(least, shape.rows >= 2048 ? 2 : 1);

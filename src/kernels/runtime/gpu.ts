@@ -15,6 +15,8 @@ export interface GpuTraits {
   readonly isCpu: boolean;
   /** Smallest and largest subgroup the adapter may use; null without the feature. */
   readonly subgroups: { readonly min: number; readonly max: number } | null;
+  /** Four products of bytes are one instruction. Browsers imitate them elsewhere, slowly, and do not say where. */
+  readonly hasIntegerDot: boolean;
   readonly hasF16: boolean;
   readonly hasTimestamps: boolean;
 }
@@ -81,7 +83,7 @@ export async function openGpu(options: OpenGpuOptions = {}): Promise<Gpu> {
   const requiredLimits: Record<string, number> = {};
   if (!baseline) for (const name of raisedLimits) requiredLimits[name] = adapter.limits[name];
   const device = await adapter.requestDevice({ requiredFeatures: features, requiredLimits, label: 'engine' });
-  return new Gpu(device, traitsOf(adapter, device));
+  return new Gpu(device, traitsOf(gpu, adapter, device));
 }
 
 /** The first request of a page may answer null while the GPU process starts: ask again for five seconds. */
@@ -103,7 +105,7 @@ interface Timers {
   setTimeout(callback: () => void, milliseconds: number): unknown;
 }
 
-function traitsOf(adapter: GPUAdapter, device: GPUDevice): GpuTraits {
+function traitsOf(gpu: GPU, adapter: GPUAdapter, device: GPUDevice): GpuTraits {
   const info = adapter.info;
   const words = `${info.vendor} ${info.architecture} ${info.device} ${info.description}`.toLowerCase();
   const isCpu = info.isFallbackAdapter === true || /swiftshader|llvmpipe|lavapipe|basic render/.test(words);
@@ -115,6 +117,10 @@ function traitsOf(adapter: GPUAdapter, device: GPUDevice): GpuTraits {
     subgroups: device.features.has('subgroups')
       ? { min: info.subgroupMinSize ?? 4, max: info.subgroupMaxSize ?? 128 }
       : null,
+    hasIntegerDot:
+      !isCpu &&
+      info.vendor !== 'apple' && // Metal has no such instruction
+      gpu.wgslLanguageFeatures.has('packed_4x8_integer_dot_product'),
     hasF16: device.features.has('shader-f16'),
     hasTimestamps: device.features.has('timestamp-query'),
   };
