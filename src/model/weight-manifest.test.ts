@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { tinyModelNames } from '../../test/support/test-files.ts';
 import { parseModelConfig } from './config.ts';
 import { parseSafetensorsHeader, type TensorEntry } from './safetensors.ts';
 import { parseSafetensorsIndex } from './safetensors-index.ts';
@@ -19,23 +20,7 @@ function load(folder: string) {
   return { config, manifest: weightManifest(config), entries };
 }
 
-const tiny = [
-  'llama-f32',
-  'llama-bf16-sharded',
-  'llama3-f16',
-  'llama-linear-f16',
-  'llama-bias-f32',
-  'mistral-bf16',
-  'qwen2-bf16',
-  'qwen2-yarn-f32',
-  'qwen3-bf16',
-  'llama-mlx4-g32',
-  'llama-mlx4-g64',
-  'llama-mlx8-g64',
-  'llama-mlx4-bf16',
-];
-
-test.each([defaultModel, ...tiny.map((name) => `${tinyModels}/${name}`)])(
+test.each([defaultModel, ...tinyModelNames.map((name) => `${tinyModels}/${name}`)])(
   '%s: the manifest is exactly what its files hold',
   (folder) => {
     const { manifest, entries } = load(folder);

@@ -6,23 +6,7 @@ import { scorePrompt } from '../../src/engine/network/score.ts';
 import { withGpu } from '../../src/kernels/testing/with-gpu.ts';
 import { argMax, greedyRequest, readTensors } from '../support/golden.ts';
 import { openNetwork } from '../support/open-network.ts';
-import { MemorySource, readTestFile, readTinyModel } from '../support/test-files.ts';
-
-const models = [
-  'llama-f32',
-  'llama-bf16-sharded',
-  'llama3-f16',
-  'llama-linear-f16',
-  'llama-bias-f32',
-  'mistral-bf16',
-  'qwen2-bf16',
-  'qwen2-yarn-f32',
-  'qwen3-bf16',
-  'llama-mlx4-g32',
-  'llama-mlx4-g64',
-  'llama-mlx8-g64',
-  'llama-mlx4-bf16',
-];
+import { MemorySource, readTestFile, readTinyModel, tinyModelNames } from '../support/test-files.ts';
 
 /** An f16 cache moves these models' logits by up to 0.022 (simulated on the reference). */
 const logitBound = 0.03;
@@ -36,7 +20,7 @@ interface TinyGolden {
 describe('tiny models', () => {
   const gpu = withGpu();
 
-  for (const name of models) {
+  for (const name of tinyModelNames) {
     test(`${name} gives the reference's logits and greedy tokens`, async () => {
       const network = await openNetwork(gpu(), new MemorySource(await readTinyModel(name)));
       await expectLogits(network, name, logitBound);

@@ -45,6 +45,23 @@ export async function readDefaultModel(): Promise<Map<string, Uint8Array<ArrayBu
   return files;
 }
 
+/** Every model of test/data/models/tiny. */
+export const tinyModelNames = [
+  'llama-f32',
+  'llama-bf16-sharded',
+  'llama3-f16',
+  'llama-linear-f16',
+  'llama-bias-f32',
+  'mistral-bf16',
+  'qwen2-bf16',
+  'qwen2-yarn-f32',
+  'qwen3-bf16',
+  'llama-mlx4-g32',
+  'llama-mlx4-g64',
+  'llama-mlx8-g64',
+  'llama-mlx4-bf16',
+] as const;
+
 /** One of test/data/models/tiny, whole. */
 export async function readTinyModel(name: string): Promise<Map<string, Uint8Array<ArrayBuffer>>> {
   const files = new Map<string, Uint8Array<ArrayBuffer>>();
