@@ -2,6 +2,8 @@
  *  losses token by token. On a graphics card only: the prompts alone take a CPU adapter half an hour. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { AttentionOptions } from '../../src/engine/api.ts';
+import { loadModelHashMaps } from '../../src/engine/attention/model-hash-maps.ts';
+import { RowEvaluator } from '../../src/engine/evaluate/row-evaluator.ts';
 import type { Network } from '../../src/engine/network/network.ts';
 import { scorePrompt, scoreSteps } from '../../src/engine/network/score.ts';
 import { withGpu } from '../../src/kernels/testing/with-gpu.ts';
@@ -77,34 +79,61 @@ describe.runIf(wantsHardware)('after 4096 tokens of text', () => {
   });
   afterAll(() => network?.dispose());
 
-  test.each([0, 4])(
-    'the losses of window %i are the golden ones under every policy',
-    {
+  describe.each([0, 4])('of window %i', (window) => {
+    test('the losses are the golden ones under every policy, token by token', {
       timeout: 600_000,
-    },
-    async (window) => {
+    }, async () => {
       const ids = quality.ids[window]!;
       network.truncate(0);
       for await (const _ of scorePrompt(gpu(), network, ids.slice(0, promptTokens), { from: promptTokens }));
-      const faults: string[] = [];
-      const rows = quality.rows.filter((row) => row.window === window);
-      for (const row of rows) {
-        const losses = await lossesUnder(row, ids);
-        const bound = policies[row.selector];
-        const sum = losses.reduce((total, loss) => total + loss, 0);
-        const error = Math.abs(sum / row.nll_sum - 1);
-        const byToken = golden.rows.find((other) => nameOf(other) === nameOf(row));
-        const rms = byToken ? rmsDifference(losses, byToken.nll) : 0;
-        const found = `${nameOf(row)}: sum ${sum.toFixed(3)} for ${row.nll_sum.toFixed(3)}, RMS ${rms.toFixed(4)}`;
-        if (!(error <= bound.sum) || !(rms <= bound.rms)) faults.push(found);
-      }
-      expect(rows.length).toBe(8);
-      expect(faults).toEqual([]);
-    },
-  );
+      await compare(window, (policy) => lossesOfSteps(policy, ids));
+    });
+
+    test('and so they are in bulk', { timeout: 600_000 }, async () => {
+      const ids = quality.ids[window]!;
+      const evaluator = await RowEvaluator.create(gpu(), network);
+      const maps = await loadModelHashMaps(
+        gpu(),
+        new MemorySource(await readDefaultModel()),
+        network.config,
+        {
+          ...{ rope: network.config.rope, contextLength: network.plannedContext },
+        },
+      );
+      await evaluator.read(ids.slice(0, promptTokens), ids.length - promptTokens);
+      await compare(window, async (policy) => {
+        const rows = { options: attentionOf(policy), maps };
+        const { losses } = await evaluator.score(
+          rows,
+          ids.slice(promptTokens, -1),
+          ids.slice(promptTokens + 1),
+        );
+        return [...losses];
+      });
+      evaluator.dispose();
+      maps.maps.dispose();
+    });
+  });
+
+  async function compare(window: number, lossesUnder: (policy: Policy) => Promise<number[]>): Promise<void> {
+    const faults: string[] = [];
+    const rows = quality.rows.filter((row) => row.window === window);
+    for (const row of rows) {
+      const losses = await lossesUnder(row);
+      const bound = policies[row.selector];
+      const sum = losses.reduce((total, loss) => total + loss, 0);
+      const error = Math.abs(sum / row.nll_sum - 1);
+      const byToken = golden.rows.find((other) => nameOf(other) === nameOf(row));
+      const rms = byToken ? rmsDifference(losses, byToken.nll) : 0;
+      const found = `${nameOf(row)}: sum ${sum.toFixed(3)} for ${row.nll_sum.toFixed(3)}, RMS ${rms.toFixed(4)}`;
+      if (!(error <= bound.sum) || !(rms <= bound.rms)) faults.push(found);
+    }
+    expect(rows.length).toBe(8);
+    expect(faults).toEqual([]);
+  }
 
   /** Of the tokens that follow the prompt, fed one at a time. */
-  async function lossesUnder(policy: Policy, ids: readonly number[]): Promise<number[]> {
+  async function lossesOfSteps(policy: Policy, ids: readonly number[]): Promise<number[]> {
     network.truncate(promptTokens);
     network.setAttention(attentionOf(policy));
     const losses: number[] = [];
