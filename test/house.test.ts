@@ -152,7 +152,7 @@ describe('layers', () => {
 
 describe('house', () => {
   const wgsl = filesUnder('src', ['.wgsl']);
-  const folders = ['src', 'bench', 'build', 'docs', 'e2e', 'scripts', 'test'];
+  const folders = ['src', 'bench', 'build', 'docs', 'e2e', 'eval', 'scripts', 'test'];
   const extensions = ['.ts', '.tsx', '.mjs', '.wgsl', '.css', '.html', '.md'];
   const written = folders
     .flatMap((folder) => filesUnder(folder, extensions))
