@@ -10,9 +10,10 @@ const groups = [
   { name: 'model', test: /\/src\/model\//, priority: 1 },
 ];
 
-/** Loaded when sparse attention, or a look into a step, is first wanted. All other chunks, whatever they are called, come
- *  with the page's first model. */
+/** Loaded when sparse attention, or a look into a step, is first wanted; and with a model that is not quantised. All other
+ *  chunks, whatever they are called, come with the page's first model. */
 const onDemand = ['on-demand'];
+const toConvert = ['convert-kernels'];
 const notOurs = ['libraries', 'model'];
 
 describe('the built worker', () => {
@@ -36,22 +37,24 @@ describe('the built worker', () => {
     names.reduce((sum, name) => sum + gzipSync(chunks.get(name) ?? '', { level: 9 }).length, 0);
 
   test('is made of the parts that are weighed', () => {
-    const names = ['worker', 'local-engine', ...onDemand, ...notOurs];
+    const names = ['worker', 'local-engine', ...onDemand, ...toConvert, ...notOurs];
     expect([...chunks.keys()]).toEqual(expect.arrayContaining(names));
     expect(chunks.get('local-engine')).toContain('@compute');
     expect(chunks.get('local-engine')).not.toContain('Jinja');
   });
 
-  test('engine and kernels stay within 60 kB, with the model layer within 72 kB, sparse attention and a look into a step within 26 kB more (gzip)', () => {
-    const later = new Set([...onDemand, ...notOurs]);
+  test('engine and kernels stay within 60 kB, with the model layer within 72 kB, sparse attention and a look into a step within 26 kB more, conversion of weights within 2 kB (gzip)', () => {
+    const later = new Set([...onDemand, ...toConvert, ...notOurs]);
     const engine = gzipped(...[...chunks.keys()].filter((name) => !later.has(name)));
     console.log(
       `gzipped: engine and kernels ${engine} B, model ${gzipped('model')} B, libraries ${gzipped('libraries')} B, ` +
-        `sparse attention and a look into a step when first wanted ${gzipped(...onDemand)} B`,
+        `sparse attention and a look into a step when first wanted ${gzipped(...onDemand)} B, ` +
+        `conversion of weights ${gzipped(...toConvert)} B`,
     );
     expect(engine).toBeLessThan(60_000);
     expect(engine + gzipped('model')).toBeLessThan(72_000);
     expect(gzipped(...onDemand)).toBeLessThan(26_000);
+    expect(gzipped(...toConvert)).toBeLessThan(2_000);
   });
 });
 

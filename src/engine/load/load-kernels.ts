@@ -1,15 +1,15 @@
 /** The kernels a set of tasks needs, compiled before the first byte arrives. */
 import { invariant } from '../../errors.ts';
-import { type CheckFinite, prepareCheckFinite } from '../../kernels/check-finite/check-finite.ts';
+import type { CheckFinite } from '../../kernels/check-finite/check-finite.ts';
 import {
   type PlaceScales,
   preparePlaceScales,
   type ScalePlacement,
 } from '../../kernels/place-scales/place-scales.ts';
-import { prepareQuantize, type Quantize } from '../../kernels/quantize/quantize.ts';
+import type { Quantize } from '../../kernels/quantize/quantize.ts';
 import type { Gpu } from '../../kernels/runtime/gpu.ts';
 import type { MatrixFormat } from '../../kernels/runtime/matrix.ts';
-import { prepareToHalf, type ToHalf } from '../../kernels/to-half/to-half.ts';
+import type { ToHalf } from '../../kernels/to-half/to-half.ts';
 import type { TensorTask } from './tensor-tasks.ts';
 import { type FloatKind, floatKindOf } from './weight-formats.ts';
 
@@ -42,6 +42,7 @@ export async function methodFor(gpu: Gpu, { entry, target }: TensorTask): Promis
     }
     case 'weights': {
       const { kind } = target.matrix.format;
+      const { prepareCheckFinite, prepareQuantize, prepareToHalf } = await import('./convert-kernels.ts');
       if (kind === 'q4' || kind === 'q8') {
         const bits = kind === 'q4' ? 4 : 8;
         return { kind: 'quantize', source, bits, quantize: await prepareQuantize(gpu, source, bits) };
