@@ -33,7 +33,8 @@ async function train(parsed: TrainArguments): Promise<void> {
   const model = await openModel(source);
   const { config } = model;
   const options = parsed.options(config.trainedContext);
-  const corpus = new TrainCorpus(await readTokens(parsed, model), options);
+  const tokens = await readTokens(parsed, model);
+  new TrainCorpus(tokens, options); // refuses text that is too short before anything is loaded
   const gpu = await openDawn();
   console.log(`${gpu.traits.description || gpu.traits.vendor}; ${source.name}, ${options.steps} steps`);
   const plannedContext = Math.max(...options.lengths);
@@ -55,7 +56,7 @@ async function train(parsed: TrainArguments): Promise<void> {
   process.once('SIGINT', () => stop.abort());
   if (parsed.stopAfter !== null) setTimeout(() => stop.abort(), parsed.stopAfter * 1000).unref();
   const file = await trainSignatures(
-    { gpu, network, rope: config.rope, model: source.name, corpus, options },
+    { gpu, network, rope: config.rope, model: source.name, tokens, options },
     {
       checkpoint: parsed.resume ? await readCheckpointFile(parsed.checkpoint) : undefined,
       checkpointEvery: parsed.checkpointEvery,

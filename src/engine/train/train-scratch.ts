@@ -9,7 +9,7 @@ import type { TrainOptions } from './train-options.ts';
 export const tokensPerSplit = 512;
 
 /** Bytes that one matrix of queries by tokens may take; lists are worked on a few at a time where more are needed. */
-const matrixBytes = 128 * 2 ** 20;
+export const matrixBytes = 128 * 2 ** 20;
 
 export interface TrainScratch {
   /** f32 [kvHeads, tokens, headDim] */

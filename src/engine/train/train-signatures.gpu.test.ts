@@ -8,7 +8,6 @@ import { withGpu } from '../../kernels/testing/with-gpu.ts';
 import { hashMapsFile, hashMapsFit, parseHashMaps } from '../../model/hash-maps.ts';
 import { parseSafetensorsHeader, type SafetensorsHeader } from '../../model/safetensors.ts';
 import { loadHashMaps, openHashMaps } from '../load/load-hash-maps.ts';
-import { TrainCorpus } from './corpus.ts';
 import { completeTrainOptions, publishedTrainOptions, type TrainOptions } from './train-options.ts';
 import { type TrainProgress, type TrainRun, trainSignatures } from './train-signatures.ts';
 
@@ -32,9 +31,8 @@ describe(`training signatures of ${model} (seed ${runSeed})`, () => {
       ...{ lengths: [length], positions: 32, sink: 8, window: 8, repeatEvery: 100, hidden: [32] },
       ...{ rate: 0.02, warmUp: 2, heldOut: 2, seed: runSeed, ...options },
     });
-    const corpus = new TrainCorpus(tokens, complete);
     const told: TrainProgress[] = [];
-    const parts = { gpu: gpu(), network, rope: config.rope, model, corpus, options: complete };
+    const parts = { gpu: gpu(), network, rope: config.rope, model, tokens, options: complete };
     const onProgress = (progress: TrainProgress): void => void told.push(progress);
     const file = await trainSignatures(parts, { ...run, onProgress }).finally(() => network.dispose());
     const recalls = told.flatMap((one) => (one.kind === 'recall' ? [one.recall] : []));
@@ -43,18 +41,18 @@ describe(`training signatures of ${model} (seed ${runSeed})`, () => {
   }
 
   test('finds more of what attention looks at than chance, and ends in the same bits after an interruption', async () => {
-    const options = { steps: 24 };
-    const { file, files, config, recalls, checkpoints } = await train(options, { checkpointEvery: 21 });
+    const options = { steps: 16 };
+    const { file, files, config, recalls, checkpoints } = await train(options, { checkpointEvery: 14 });
     const [before, after] = [recalls[0]!, recalls.at(-1)!];
-    // Chance: a sixteenth of the context, of its candidates. Seen over ten seeds: 0.10 before, 0.16 to 0.19 after.
+    // Untrained maps find little more than chance. Seen over seven seeds: 0.07 to 0.10 before, 0.07 to 0.08 more after 24.
     expect(after.recall, 'recall').toBeGreaterThan(before.recall + 0.03);
     expect(after.mass, 'attention mass caught').toBeGreaterThan(before.mass + 0.005);
     expect(after.mass).toBeLessThan(after.bestMass);
 
     const interrupted = checkpoints[0]!;
-    expect(interrupted.step).toBe(21);
+    expect(interrupted.step).toBe(14);
     const resumed = await train(options, { checkpoint: interrupted.bytes });
-    expect(resumed.checkpoints.map(({ step }) => step)).toEqual([24]);
+    expect(resumed.checkpoints.map(({ step }) => step)).toEqual([16]);
     expect(resumed.file.length).toBe(file.length);
     expect(
       resumed.file.every((byte, i) => byte === file[i]),

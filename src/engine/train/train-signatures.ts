@@ -1,7 +1,26 @@
 /** Training from beginning to end, with what to tell and keep on the way. */
 import { AppError, throwIfAborted } from '../../errors.ts';
-import type { Recall } from './recall.ts';
-import { SignatureTrainer, type TrainerParts } from './signature-trainer.ts';
+import type { Gpu } from '../../kernels/runtime/gpu.ts';
+import type { RopeConfig } from '../../model/rope-config.ts';
+import type { Network } from '../network/network.ts';
+import { TrainCorpus } from './corpus.ts';
+import { type Recall, summariseRecall } from './recall.ts';
+import { SequenceCapture } from './sequence-capture.ts';
+import { SignatureTrainer } from './signature-trainer.ts';
+import type { TrainOptions } from './train-options.ts';
+
+export interface TrainParts {
+  readonly gpu: Gpu;
+  /** Its cache is used up by training. */
+  readonly network: Network;
+  /** What the network runs under. */
+  readonly rope: RopeConfig;
+  /** As the maps file will name it. */
+  readonly model: string;
+  /** The text. */
+  readonly tokens: Uint32Array;
+  readonly options: TrainOptions;
+}
 
 export type TrainProgress =
   /** loss: mean over the layers, nats; milliseconds: of one step, on average since the last report. */
@@ -29,44 +48,77 @@ export interface TrainRun {
 }
 
 /** @returns hash_attention.safetensors
- *  @throws AppError "aborted" when stopped, after the checkpoint; "invalid-request" when training diverges; whatever
- *  creating the trainer throws. */
+ *  @throws AppError "aborted" when stopped, after the checkpoint; "invalid-request" when the text or the context is too
+ *  short, or training diverges; whatever creating the trainer throws. */
 export async function trainSignatures(
-  parts: TrainerParts,
+  parts: TrainParts,
   run: TrainRun = {},
 ): Promise<Uint8Array<ArrayBuffer>> {
-  const { reportEvery = 10, measureEvery = 100, checkpointEvery = 100, signal } = run;
-  const { steps } = parts.options;
-  const tell = async (progress: TrainProgress): Promise<void> => run.onProgress?.(progress);
-  const trainer = await SignatureTrainer.create(parts, run.checkpoint);
+  const { gpu, network, rope, model, options } = parts;
+  const corpus = new TrainCorpus(parts.tokens, options);
+  const tokens = Math.max(...options.lengths);
+  const capture = await SequenceCapture.create({ gpu, network, tokens, positions: options.positions });
   try {
-    const measure = async (): Promise<void> =>
-      tell({ kind: 'recall', step: trainer.step, recall: await trainer.measureRecall() });
-    if (trainer.step === 0) await measure();
-    let reported = trainer.step;
-    let started = performance.now();
-    while (trainer.step < steps) {
-      await trainer.trainStep();
-      const { step } = trainer;
-      const isLast = step === steps;
-      if (step % reportEvery === 0 || isLast) {
-        const loss = await trainer.readLoss();
-        if (!Number.isFinite(loss)) throw diverged(step);
-        const milliseconds = (performance.now() - started) / (step - reported);
-        await tell({ kind: 'step', step, steps, loss, milliseconds });
-        reported = step;
-      }
-      if (step % checkpointEvery === 0 || isLast || signal?.aborted) {
-        await tell({ kind: 'checkpoint', step, bytes: await trainer.checkpoint() });
-      }
-      if (!isLast) throwIfAborted(signal);
-      if (step % measureEvery === 0 || isLast) await measure();
-      if (reported === step) started = performance.now();
+    const trainer = await SignatureTrainer.create({ gpu, capture, rope, model, options }, run.checkpoint);
+    try {
+      await runSteps({ capture, corpus, trainer, options }, run);
+      return await trainer.maps();
+    } finally {
+      trainer.dispose();
     }
-    return await trainer.maps();
   } finally {
-    trainer.dispose();
+    capture.dispose();
   }
+}
+
+interface Training {
+  readonly capture: SequenceCapture;
+  readonly corpus: TrainCorpus;
+  readonly trainer: SignatureTrainer;
+  readonly options: TrainOptions;
+}
+
+async function runSteps(training: Training, run: TrainRun): Promise<void> {
+  const { capture, corpus, trainer, options } = training;
+  const { reportEvery = 10, measureEvery = 100, checkpointEvery = 100, signal } = run;
+  const { steps } = options;
+  const tell = async (progress: TrainProgress): Promise<void> => run.onProgress?.(progress);
+  const measure = async (): Promise<void> =>
+    tell({ kind: 'recall', step: trainer.step, recall: await measureRecall(training) });
+  if (trainer.step === 0) await measure();
+  let reported = trainer.step;
+  let started = performance.now();
+  while (trainer.step < steps) {
+    const sequence = corpus.sequence(trainer.step + 1);
+    await capture.run(sequence);
+    await trainer.trainStep(sequence.tokens.length);
+    const { step } = trainer;
+    const isLast = step === steps;
+    if (step % reportEvery === 0 || isLast) {
+      const loss = await trainer.readLoss();
+      if (!Number.isFinite(loss)) throw diverged(step);
+      const milliseconds = (performance.now() - started) / (step - reported);
+      await tell({ kind: 'step', step, steps, loss, milliseconds });
+      reported = step;
+    }
+    if (step % checkpointEvery === 0 || isLast || signal?.aborted) {
+      await tell({ kind: 'checkpoint', step, bytes: await trainer.checkpoint() });
+    }
+    if (!isLast) throwIfAborted(signal);
+    if (step % measureEvery === 0 || isLast) await measure();
+    if (reported === step) started = performance.now();
+  }
+}
+
+/** How well the signatures of now find what attention looks at in the text kept aside. */
+export async function measureRecall({ capture, corpus, trainer, options }: Training): Promise<Recall> {
+  const rows: Float32Array[] = [];
+  for (let index = 0; index < options.heldOut; index++) {
+    const sequence = corpus.heldOut(index);
+    await capture.run(sequence);
+    rows.push(await trainer.measureRows(sequence.tokens.length));
+  }
+  return summariseRecall(rows, capture.network.config.layers, trainer.headsPerList);
 }
 
 function diverged(step: number): AppError {
