@@ -67,7 +67,7 @@ describe(`training signatures of ${model} (seed ${runSeed})`, () => {
     const loaded = await loadHashMaps(gpu(), source, opened!);
     expect(loaded.layers[0]?.query.widths).toEqual([64, 32, 32]);
     loaded.dispose();
-  });
+  }, 300_000);
 
   test('the published recipe with 16 bits: a list per query head, and a word whose upper half no key sets', async () => {
     const options = { ...publishedTrainOptions, hidden: [8], bits: 16, steps: 1 } as const;
