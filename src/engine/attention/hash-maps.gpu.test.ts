@@ -75,7 +75,7 @@ function heads(qHeads: number, kvHeads: number, headDim: number) {
 describe(`the tokens looked up and what is made of them (seed ${runSeed})`, () => {
   const gpu = withGpu();
   const layers = 2;
-  const sizes = { sink: 3, window: 5, denseBelow: 0 };
+  const sizes = { sink: 3, window: 5 };
 
   test.each(cases)('$name', async ({ maps: shape, options }) => {
     const random = new Random(runSeed);
@@ -84,8 +84,11 @@ describe(`the tokens looked up and what is made of them (seed ${runSeed})`, () =
     const network = await openNetwork(gpu(), new MemorySource(files), { context: 256 });
     const engine = new GpuTokenEngine(gpu(), network);
     const prompt = Array.from({ length: 90 }, () => random.integer(0, 255));
-    const answer = async (budget: HashAttentionOptions['budget'] & object): Promise<LastLayer> => {
-      engine.setAttention({ mode: 'hash', ...options, ...sizes, budget });
+    const answer = async (
+      budget: NonNullable<HashAttentionOptions['budget']>,
+      { sink, window } = sizes,
+    ): Promise<LastLayer> => {
+      engine.setAttention({ mode: 'hash', ...options, sink, window, denseBelow: 0, budget });
       for await (const _ of engine.generateTokens(greedyRequest(prompt, 12)));
       return readLastLayer(gpu(), network);
     };
@@ -107,6 +110,14 @@ describe(`the tokens looked up and what is made of them (seed ${runSeed})`, () =
     const all = await answer({ fraction: 1 });
     expect(all.selected).toBe(101 - 8);
     expectAttended(all, false);
+
+    // a context shorter than the window, and one that sink and window share
+    const windowed = await answer({ tokens: 13 }, { sink: 128, window: 128 });
+    expect(windowed).toMatchObject({ sinkEnd: 0, windowStart: 0, selected: 0 });
+    expectAttended(windowed, false);
+    const overlapping = await answer({ tokens: 13 }, { sink: 90, window: 60 });
+    expect(overlapping).toMatchObject({ sinkEnd: 41, windowStart: 41, selected: 0 });
+    expectAttended(overlapping, false);
     network.dispose();
   });
 });
