@@ -26,6 +26,7 @@ export const usage = `npm run train-signatures -- --model DIR|REPO --text FILE �
   --last-rate X       share of the rate at the end; 0.03
   --warm-up N         20
   --beta A,B          tanh(β·x) stands for the sign, β from A to B; 1,4
+  --first-scale X     of the scores, t, before it is learnt; 1
   --repeat-every N    tokens of text per span that is repeated later; 800; 0 for none
   --sink N, --window N   128, 128
   --seed N            1
@@ -71,6 +72,7 @@ export function parseArguments(argv: readonly string[]): TrainArguments | 'help'
     ...number('rate', values.rate),
     ...number('lastRate', values['last-rate']),
     ...number('warmUp', values['warm-up']),
+    ...number('firstScale', values['first-scale']),
     ...number('repeatEvery', values['repeat-every']),
     ...number('sink', values.sink),
     ...number('window', values.window),
@@ -113,7 +115,7 @@ function readArguments(argv: readonly string[]) {
         ...{ model: one, out: one, checkpoint: one, weights: one, recipe: one },
         ...{ steps: one, lengths: one, positions: one, bits: one, hidden: one, loss: one, score: one },
         ...{ sharing: one, 'query-bits': one, rate: one, 'last-rate': one, 'warm-up': one, beta: one },
-        ...{ 'repeat-every': one, sink: one, window: one, seed: one },
+        ...{ 'first-scale': one, 'repeat-every': one, sink: one, window: one, seed: one },
         ...{ 'checkpoint-every': one, 'measure-every': one, 'stop-after': one },
         text: { type: 'string', multiple: true },
         tokens: { type: 'string', multiple: true },

@@ -31,7 +31,9 @@ describe(`a layer's training step (seed ${runSeed})`, () => {
     const options = completeTrainOptions({ ...one, lengths: [tokens], positions: 5, sink: 3, window: 4 });
     const layout = layerLayout(dimensions, options);
     const positions = Uint32Array.of(8, 100, 101, 400, 599);
-    const initial = initialParameters(layout, runSeed, 0).map((value) => value + 0.1 * random.normal());
+    const initial = initialParameters(layout, { seed: runSeed, firstScale: 0.8 }, 0).map(
+      (value) => value + 0.1 * random.normal(),
+    );
     const queries = random.normals(positions.length * 6 * 32, 2);
     const halves = Uint16Array.from(random.normals(2 * capacity * 32, 2), halfFromFloat);
     const layers = 3;

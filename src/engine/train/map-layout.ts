@@ -53,10 +53,10 @@ export function stageSize(heads: number, { inputs, outputs }: StageLayout): numb
 
 const initialPurpose = 3;
 
-/** Weights uniform within ±1 / √inputs, biases 0, t 1. */
+/** Weights uniform within ±1 / √inputs, biases 0. */
 export function initialParameters(
   layout: LayerLayout,
-  seed: number,
+  { seed, firstScale }: Pick<TrainOptions, 'seed' | 'firstScale'>,
   layer: number,
 ): Float32Array<ArrayBuffer> {
   const random = new SeededRandom(seed, initialPurpose, layer);
@@ -70,7 +70,7 @@ export function initialParameters(
       }
     }
   }
-  parameters[layout.scaleIndex] = 1;
+  parameters[layout.scaleIndex] = firstScale;
   return parameters;
 }
 

@@ -178,7 +178,7 @@ export class SignatureTrainer {
     const restored = checkpoint && readCheckpoint(checkpoint, this.#identity());
     this.#buffers.states.forEach(({ parameters, moments }, layer) => {
       const values = restored?.layers[layer];
-      const first = values?.parameters ?? initialParameters(this.#layout, options.seed, layer);
+      const first = values?.parameters ?? initialParameters(this.#layout, options, layer);
       queue.writeBuffer(parameters.buffer, 0, first);
       if (values) queue.writeBuffer(moments.buffer, 0, values.moments);
     });

@@ -29,6 +29,8 @@ export interface TrainOptions {
   readonly lastRate: number;
   /** tanh(β · x) stands for the sign of x; β at the first and the last step, linear between. */
   readonly beta: readonly [number, number];
+  /** t before the first step; 'mass' then learns it. */
+  readonly firstScale: number;
   /** Tokens of text per span that is copied to a later place; 0: text as it is. */
   readonly repeatEvery: number;
   readonly seed: number;
@@ -55,6 +57,7 @@ export const defaultTrainOptions: TrainOptions = {
   warmUp: 20,
   lastRate: 0.03,
   beta: [1, 4],
+  firstScale: 1,
   repeatEvery: 800,
   seed: 1,
   heldOut: 2,
@@ -97,6 +100,7 @@ export function completeTrainOptions(options: Partial<TrainOptions>): TrainOptio
   number('lastRate', complete.lastRate, 0, 1);
   if (complete.beta.length !== 2) throw invalid('beta', String(complete.beta), 'two numbers');
   for (const beta of complete.beta) number('beta', beta, 0.01, 100);
+  number('firstScale', complete.firstScale, 1e-4, 100);
   integer('repeatEvery', complete.repeatEvery, 0);
   integer('seed', complete.seed, 0, 2 ** 32 - 1);
   integer('heldOut', complete.heldOut, 1, 64);
