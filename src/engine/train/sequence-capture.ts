@@ -45,7 +45,17 @@ export class SequenceCapture {
     const gather = await prepareTrainGather(gpu);
     const { layers, qHeads, headDim } = network.config;
     const bytes = layers * parts.positions * qHeads * headDim * 4;
-    return allocating(gpu, 'captured queries', bytes, () => new SequenceCapture(parts, gather));
+    let made: SequenceCapture | undefined;
+    try {
+      const make = (): SequenceCapture => {
+        made = new SequenceCapture(parts, gather);
+        return made;
+      };
+      return await allocating(gpu, 'captured queries', bytes, make);
+    } catch (error) {
+      made?.dispose();
+      throw error;
+    }
   }
 
   private constructor({ gpu, network, positions }: CaptureParts, gather: TrainGather) {
