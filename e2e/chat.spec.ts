@@ -72,7 +72,7 @@ test.describe
       expect(await chat.figure('First token')).toMatch(figures.duration);
       // The 36 tokens of the rendered question, then 24 of the answer; the last one was attended by nothing yet.
       expect(await chat.figure('Tokens')).toBe('60 of 8,192');
-      expect(await chat.figure('Attended per step')).toBe('59');
+      expect(await chat.figure('Attended per step')).toBe('59 (100 %)');
       expect(await chat.figure('Weights')).toBe('98 MB');
       expect(await chat.figure('KV cache')).toMatch(figures.bytes);
       expect(await chat.figure('Scratch')).toMatch(figures.bytes);

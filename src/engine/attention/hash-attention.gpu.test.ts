@@ -109,6 +109,21 @@ describe.each(models)('HashAttention in %s', (name) => {
     expectGolden(await answer(engine, golden.prompt_ids, 123), golden);
   });
 
+  test('a prompt may make the cache grow after sparse steps', async () => {
+    const options = { ...everywhere, budget: { tokens: 9 }, tail: true } as const;
+    const [small, large] = [await open(2048), await open(2048)];
+    const long = Array.from({ length: 1100 }, (_, i) => (i * 29 + (i % 7)) % 200);
+    await answer(large.engine, long, 1);
+    const tokens: number[][] = [];
+    for (const { engine, golden } of [small, large]) {
+      engine.setAttention(options);
+      await answer(engine, golden.prompt_ids, 4); // random maps are centred on this prompt
+      tokens.push((await answer(engine, long, 8)).map(({ token }) => token));
+    }
+    expect(tokens[0]!.length).toBe(8);
+    expect(tokens[0]).toEqual(tokens[1]);
+  });
+
   test('options that make no sense are refused by name', async () => {
     const { engine, golden } = await open();
     engine.setAttention({ ...everywhere, sink: -1 });

@@ -24,31 +24,34 @@ export interface DecoderParts extends Omit<DecodeStepInput, 'arena'> {
 export class Decoder {
   readonly #parts: DecoderParts;
   readonly #arena: Arena;
-  /** From the last residual of a prefill to the first token. */
-  readonly #firstToken: Record<SamplingKind, readonly Dispatch[]>;
-  /** From a token to the logits of the next. */
-  readonly #logits: readonly Dispatch[];
-  /** From a token to the next. */
-  readonly #nextToken: Record<SamplingKind, readonly Dispatch[]>;
+  /** How a step ends: from logits to the chosen token. */
+  readonly #sampling: Record<SamplingKind, readonly Dispatch[]>;
+  /** From the last residual of a prefill to logits. */
+  readonly #head: readonly Dispatch[];
+  #builtStep: readonly Dispatch[] | undefined;
 
   constructor(parts: DecoderParts) {
     this.#parts = parts;
     this.#arena = new Arena(parts.gpu);
     const { sampler, sampling, act } = parts;
-    const input = { ...parts, arena: this.#arena };
     const bindings = { logits: act.logits, tokens: act.token, step: act.step };
-    const greedy = sampler.greedyList(this.#arena, bindings, sampling);
-    const sampled = sampler.sampledList(this.#arena, bindings, sampling);
-    const head = logitsOf(input);
-    const whole = decodeStep(input);
-    this.#firstToken = { greedy: [...head, ...greedy], sampled: [...head, ...sampled] };
-    this.#logits = whole;
-    this.#nextToken = { greedy: [...whole, ...greedy], sampled: [...whole, ...sampled] };
+    this.#sampling = {
+      greedy: sampler.greedyList(this.#arena, bindings, sampling),
+      sampled: sampler.sampledList(this.#arena, bindings, sampling),
+    };
+    this.#head = logitsOf({ ...parts, arena: this.#arena });
   }
 
-  /** What one token costs, for counts and profiles. */
+  /** From a token to the next. */
   stepList(kind: SamplingKind): readonly Dispatch[] {
-    return this.#nextToken[kind];
+    return [...this.#logits, ...this.#sampling[kind]];
+  }
+
+  /** From a token to logits. Built when first asked for: the first token of an answer is chosen before it is known how the
+   *  steps after it attend. */
+  get #logits(): readonly Dispatch[] {
+    this.#builtStep ??= decodeStep({ ...this.#parts, arena: this.#arena });
+    return this.#builtStep;
   }
 
   /** Chooses the first token of an answer from one row of a prefill's last residual.
@@ -72,7 +75,7 @@ export class Decoder {
       0,
       rowBytes,
     );
-    encodeDispatches(encoder, this.#firstToken[options.kind]);
+    encodeDispatches(encoder, [...this.#head, ...this.#sampling[options.kind]]);
     return readback.submit(encoder, sampling.results, options.index, 1);
   }
 
@@ -81,7 +84,7 @@ export class Decoder {
     invariant(count >= 1 && count <= ringSlots / 2, `a batch is 1 to ${ringSlots / 2} steps, got ${count}`);
     const { gpu, sampling, readback } = this.#parts;
     const encoder = gpu.device.createCommandEncoder();
-    const list = this.#nextToken[kind];
+    const list = this.stepList(kind);
     encodeDispatches(encoder, Array.from({ length: count }, () => list).flat());
     return readback.submit(encoder, sampling.results, index, count);
   }
