@@ -73,11 +73,10 @@ describe(`rows in bulk (seed ${runSeed})`, () => {
       const { losses, tops } = await inBulk(options);
       const expected = await stepByStep(options);
       const differences = expected.map((loss, i) => Math.abs(losses[i]! - loss));
-      // Matrix products add in other orders, which moves f16 keys and values by a unit, and seldom a bit of a query.
+      // Matrix products add in other orders, which moves f16 keys and values by a unit, and seldom a bit of a query, hence
+      // a token: that may happen to a tenth of the rows. Wrong lists move every loss, by a tenth and more.
       differences.sort((a, b) => a - b);
       expect(differences[Math.floor(0.9 * scored)], `differences ${differences}`).toBeLessThan(2e-3);
-      const rms = Math.sqrt(differences.reduce((sum, difference) => sum + difference ** 2, 0) / scored);
-      expect(rms, `differences ${differences}`).toBeLessThan(0.03);
       expect(tops.every((token) => token < network.config.vocab)).toBe(true);
     });
 
