@@ -11,11 +11,15 @@ const gpuTests = ['src/kernels/**/*.test.ts', 'src/engine/**/*.gpu.test.ts', 'te
 /** GPU tests that need Node itself. */
 const dawnTests = ['src/**/*.dawn.test.ts'];
 
+/** Those that only a graphics card can finish. */
+const hardwareTests = ['test/golden/**/*.hardware.test.ts'];
+
 /** Set by `npm test`; unset, Debian's Chromium. */
 const chromiumPath = process.env.CHROMIUM_PATH ?? '/usr/bin/chromium';
 
 /** `npm run test:gpu` runs the GPU tests on a graphics card, and fails where there is none. */
 const onHardware = process.env.TEST_GPU === 'hardware';
+const tooLong = onHardware ? [] : hardwareTests;
 
 export default defineConfig({
   base: './',
@@ -38,13 +42,20 @@ export default defineConfig({
       },
       {
         extends: true,
-        test: { name: 'dawn', include: [...gpuTests, ...dawnTests], pool: 'forks', fileParallelism: false },
+        test: {
+          name: 'dawn',
+          include: [...gpuTests, ...dawnTests],
+          exclude: tooLong,
+          pool: 'forks',
+          fileParallelism: false,
+        },
       },
       {
         extends: true,
         test: {
           name: 'gpu',
           include: gpuTests,
+          exclude: tooLong,
           fileParallelism: false,
           browser: {
             enabled: true,

@@ -28,10 +28,6 @@ export async function readTestJson<T>(path: string): Promise<T> {
   return JSON.parse(new TextDecoder().decode(bytes)) as T;
 }
 
-/** Whether this run asks for a graphics card (`npm run test:gpu`), and so for the tests that only one can do. */
-export const wantsHardware: boolean =
-  (import.meta as unknown as { env?: Record<string, string> }).env?.TEST_GPU === 'hardware';
-
 /** The default model of the repository with its signature maps, as a build serves it. */
 export async function readDefaultModel(): Promise<Map<string, Uint8Array<ArrayBuffer>>> {
   const names = ['config.json', 'generation_config.json', 'tokenizer.json', 'tokenizer_config.json'];

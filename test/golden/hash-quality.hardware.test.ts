@@ -9,7 +9,7 @@ import { scorePrompt, scoreSteps } from '../../src/engine/network/score.ts';
 import { withGpu } from '../../src/kernels/testing/with-gpu.ts';
 import { negativeLogLikelihood } from '../support/golden.ts';
 import { openNetwork } from '../support/open-network.ts';
-import { MemorySource, readDefaultModel, readTestJson, wantsHardware } from '../support/test-files.ts';
+import { MemorySource, readDefaultModel, readTestJson } from '../support/test-files.ts';
 
 interface Policy {
   readonly window: number;
@@ -64,7 +64,7 @@ function nameOf({ window, selector, fraction, tail, dense_layers }: Policy): str
   return `window ${window}, ${selector}, ${fraction} of the context${tail ? ', tail' : ''}${dense}`;
 }
 
-describe.runIf(wantsHardware)('after 4096 tokens of text', () => {
+describe('after 4096 tokens of text', () => {
   const gpu = withGpu();
   let network: Network;
   let quality: Quality;
