@@ -118,13 +118,12 @@ export class GpuTokenEngine implements TokenEngine {
     const network = this.#network;
     const { signal } = start;
     const endTokens = new Set(request.endTokens);
-    const pending: Batch[] = [];
-    const submit = (records: Batch['records'], attention: Batch['attention']): void => {
-      records.catch(() => undefined); // thrown where it is awaited, which may be after a loss
-      pending.push({ records, attention });
-    };
-    const first = network.submitFirst(kind, start.lastRow, start.contextTokens, start.index);
-    submit(first, network.promptAttention); // the prompt is read densely
+    const pending: Batch[] = [
+      {
+        records: network.submitFirst(kind, start.lastRow, start.contextTokens, start.index),
+        attention: network.promptAttention, // the prompt is read densely
+      },
+    ];
     let submitted = start.index + 1;
     let produced = start.index;
     // the last token's keys and values are not in the cache yet: they are computed by the step that follows it
@@ -136,7 +135,8 @@ export class GpuTokenEngine implements TokenEngine {
           const most = Math.min(this.#sizer.size, request.maxTokens - submitted);
           const position = start.contextTokens - start.index + submitted - 1;
           const count = await network.prepareSteps(position, most);
-          submit(network.submitSteps(kind, submitted, count), network.attentionCounter());
+          const records = network.submitSteps(kind, submitted, count);
+          pending.push({ records, attention: network.attentionCounter() });
           submitted += count;
         }
         const { records: arriving, attention } = pending.shift()!;

@@ -1,6 +1,7 @@
 /** Every kernel's declaration against its WGSL, and every kernel within WebGPU's default limits. */
 import { describe, expect, test } from 'vitest';
 import { prepareAttend } from './attend/attend.ts';
+import { prepareAttendSelected } from './attend/attend-selected.ts';
 import { prepareAttendTail } from './attend/attend-tail.ts';
 import { prepareAttendPrefill } from './attend-prefill/attend-prefill.ts';
 import { prepareHashKeys } from './hash-keys/hash-keys.ts';
@@ -118,12 +119,19 @@ describe('WebGPU without extras', () => {
     await prepareAttend(gpu(), { headDim: 256, group: 8, variant });
     await prepareAttendTail(gpu(), { headDim: 256, group: 8, lists: 'kv-head', variant });
     await prepareAttendPrefill(gpu(), 256, { variant });
-    const score = { kind: 'asymmetric', queryBits: 4, summed: 8 } as const;
-    await prepareHashQuery(gpu(), { score, qHeads: 8, width: 256, variant });
+    await prepareAttendSelected(gpu(), {
+      headDim: 256,
+      group: 8,
+      lists: 'kv-head',
+      tail: true,
+      bins: 2048,
+      variant,
+    });
+    await prepareHashQuery(gpu(), { qHeads: 8, width: 256, variant });
     await prepareHashKeys(gpu(), { width: 256, variant });
     await prepareMatMul(gpu(), { kind: 'f32' }, { variant });
     await prepareMatVec(gpu(), shape, { variant, rowsPerTeam: 4, lanes: 64 });
-    const bits = { planes: 5, words: 2, weights: 'doubling', signatures: 'shared' } as const;
+    const bits = { score: { kind: 'hamming' }, summed: 15, words: 2, signatures: 'own' } as const;
     await prepareSelectTokens(gpu(), { ...bits, variant });
   });
 });

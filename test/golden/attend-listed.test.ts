@@ -62,7 +62,7 @@ describe.each([
       const tokensOf = (head: number) =>
         attendedTokens(length, ranges, selected[Math.floor((head * selected.length) / qHeads)]!);
       for (const hasTail of [false, true]) {
-        const reference = { ...heads, ...cached, query, length, tokensOf, tail: hasTail, blockTokens };
+        const reference = { ...heads, ...cached, query, length, tokensOf, tail: hasTail };
         const sizes = { headDim, attended: tokensOf(0).length, splits, runs: slots };
         // Golden outputs are doubles rounded to f32.
         const bound = listedBound(attendListedReference(reference), sizes);

@@ -1,11 +1,12 @@
-/** Query planes and signatures of the reference maps, against an independent program's step over real keys. */
+/** Query planes that follow from the reference maps, and signatures, against an independent program's step over real keys. */
 import { describe, expect, test } from 'vitest';
 import { prepareHashKeys } from '../../src/kernels/hash-keys/hash-keys.ts';
-import { prepareHashQuery, type QueryScore } from '../../src/kernels/hash-query/hash-query.ts';
+import { prepareHashQuery } from '../../src/kernels/hash-query/hash-query.ts';
 import { applyMap, type MapStage } from '../../src/kernels/hash-reference/signature-map.ref.ts';
+import { type HashScoring, queryPlanes } from '../../src/kernels/hash-reference/step.ref.ts';
 import { Arena } from '../../src/kernels/runtime/arena.ts';
 import { submitDispatches } from '../../src/kernels/runtime/dispatch.ts';
-import { readU32 } from '../../src/kernels/runtime/readback.ts';
+import { readF32, readU32 } from '../../src/kernels/runtime/readback.ts';
 import { signatureMapOf } from '../../src/kernels/testing/random-signature-map.ts';
 import { withGpu } from '../../src/kernels/testing/with-gpu.ts';
 import { Checkpoint } from '../support/checkpoint.ts';
@@ -84,17 +85,22 @@ describe.each([5, 17])('hashing in layer %i', (layer) => {
     ]);
     const query = arena.tensorFrom('query', 'f32', [qHeads, headDim], Float32Array.from(values('query')));
     const queryMap = signatureMapOf(arena, qHeads, queryStages);
-    const planesOf = async (score: QueryScore, shape: readonly number[]) => {
-      const planes = arena.tensor('planes', 'u32', shape);
-      const hashQuery = await prepareHashQuery(gpu(), { score, qHeads, width: 64 });
-      const step = stepOf(length - 1, 1);
-      submitDispatches(gpu(), [
-        hashQuery(arena, { ...common, label: 'query', step, query, queryMap, planes, signatures: decoded }),
+    const mapped = arena.tensor('mapped', 'f32', [qHeads, bits]);
+    const hashQuery = await prepareHashQuery(gpu(), { qHeads, width: 64 });
+    const step = stepOf(length - 1, 1);
+    submitDispatches(gpu(), [
+      hashQuery(arena, { ...common, label: 'query', step, query, queryMap, mapped, signatures: decoded }),
+    ]);
+    const got = await readF32(gpu(), mapped);
+    const rows = Array.from({ length: qHeads }, (_, head) => got.subarray(head * bits, (head + 1) * bits));
+    const planesOf = (scoring: Pick<HashScoring, 'score' | 'lists'>): number[] => {
+      const shape = { ...scoring, queryBits: 4, sharing: 'kv-head' as const };
+      return queryPlanes({ scoring: shape, qHeads, kvHeads, headDim }, rows).flatMap(({ words }) => [
+        ...words,
       ]);
-      return readU32(gpu(), planes);
     };
 
-    const planes = await planesOf({ kind: 'asymmetric', queryBits: 4, summed: 3 }, [kvHeads, 4, 1]);
+    const planes = planesOf({ score: 'asymmetric', lists: 'kv-head' });
     const sums = values('query_sum');
     const goldenPlanes = values('query_planes');
     for (let list = 0; list < kvHeads; list++) {
@@ -110,10 +116,10 @@ describe.each([5, 17])('hashing in layer %i', (layer) => {
       }
     }
 
-    const signs = await planesOf({ kind: 'hamming' }, [qHeads, 1, 1]);
-    const mapped = values('query_map');
+    const signs = planesOf({ score: 'hamming', lists: 'query-head' });
+    const goldenMapped = values('query_map');
     values('query_signature').forEach((expected, head) => {
-      const certain = mask((bit) => Math.abs(mapped[head * bits + bit]!) > signMargin);
+      const certain = mask((bit) => Math.abs(goldenMapped[head * bits + bit]!) > signMargin);
       expectBits(signs[head]!, expected, certain, `query head ${head}`);
     });
 

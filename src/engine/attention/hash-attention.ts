@@ -1,17 +1,17 @@
 /** HashAttention as a policy: hash the query and the new key, select tokens by distance, attend to them.
  *  See the paper, arXiv:2412.14468; design of the lists and scores: kernels/hash-reference. */
-import { prepareAttendListed } from '../../kernels/attend/attend-listed.ts';
-import { prepareAttendTail } from '../../kernels/attend/attend-tail.ts';
-import { type HashQuery, prepareHashQuery } from '../../kernels/hash-query/hash-query.ts';
+import { prepareAttendSelected } from '../../kernels/attend/attend-selected.ts';
+import { prepareHashQuery } from '../../kernels/hash-query/hash-query.ts';
 import type { Arena } from '../../kernels/runtime/arena.ts';
 import type { Gpu } from '../../kernels/runtime/gpu.ts';
-import { prepareSelectTokens, type SelectTokens } from '../../kernels/select-tokens/select-tokens.ts';
+import { prepareSelectTokens } from '../../kernels/select-tokens/select-tokens.ts';
+import { countedWords } from '../../kernels/shared/token-chunks.ts';
 import type { ModelConfig } from '../../model/config.ts';
 import type { GpuHashMaps } from '../load/gpu-hash-maps.ts';
 import { hashBytesRead } from './attention-bytes.ts';
 import type { AttentionPolicy } from './attention-policy.ts';
 import { derivedBlockSums } from './block-sums.ts';
-import { type CachedLayers, type Derived, DerivedCaches } from './derived-caches.ts';
+import { type CachedLayers, DerivedCaches } from './derived-caches.ts';
 import type { HashChoices } from './hash-choices.ts';
 import { derivedSignatures } from './signatures.ts';
 import type { SparseAttention } from './sparse-attention.ts';
@@ -66,85 +66,52 @@ export class HashAttention implements SparseAttention {
   /** The policy of every layer that is not dense; the buffers its layers share live in `arena`. */
   policy(arena: Arena): AttentionPolicy {
     const { config, choices, maps, cache } = this.#parts;
-    const { hashQuery, select, attend } = this.#kernels;
-    const kernels = this.#kernels;
+    const { hashQuery, select, attend, signatures, blockSums } = this.#kernels;
     const caches = this.#caches;
-    const { kvHeads, headDim } = config;
-    const shape = listShape(this.#parts);
-    const { lists, listsPerHead, planes } = shape;
+    const { qHeads, kvHeads, headDim } = config;
+    const { lists, listsPerHead } = listShape(this.#parts);
     const { capacity } = cache;
     const { sink, window, count, share } = choices;
     const listCapacity = Math.max(1, attendedOf(choices, capacity).selected);
-    const chunks = select.chunksFor(capacity, lists);
-    const splits = attend.splitsFor(sink + window + listCapacity, kvHeads);
-    const slots = attend.tail?.slotsFor(capacity) ?? 0;
     const budget = {
       buffer: arena.uniform('hash.budget', Uint32Array.of(sink, window, count, share).buffer),
     };
-    const queryPlanes = arena.tensor('hash.planes', 'u32', [lists, planes, maps.bits / 32]);
-    const counts = arena.tensor('hash.counts', 'u32', select.countsShape(lists, chunks));
-    const list = arena.tensor('hash.list', 'u32', [lists, listCapacity]);
-    const partials = arena.tensor('hash.partials', 'f32', attend.partialsShape(kvHeads, splits));
-    const tailSums =
-      attend.tail && arena.tensor('hash.tailSums', 'f32', attend.tail.tailSumsShape(kvHeads, slots));
+    const mapped = arena.tensor('hash.mapped', 'f32', [qHeads, maps.bits]);
+    const countedShape = { bins: select.bins, chunks: select.chunksFor(capacity, lists) };
+    const words = countedWords(lists, capacity, countedShape);
+    const counted = { ...countedShape, buffer: arena.tensor('hash.counted', 'u32', [words]) };
+    const scratch = attend.scratch(arena, { kvHeads, capacity, tokens: sink + window + listCapacity });
     return {
       name: 'hash',
       attendedTokens: (tokens) => attendedOf(choices, tokens).attended,
       attendedSet: (tokens) => attendedOf(choices, tokens),
-      selectedTokens: () => ({ dispatches: [], tokenLists: list }),
+      selectedTokens: (own, { index, step }) => {
+        const list = own.tensor('hash.list', 'u32', [lists, listCapacity]);
+        const label = `layer[${index}].attention.list`;
+        const dispatch = select.list(own, {
+          ...{ label, step, budget, lists, capacity, counted, list, listCapacity },
+        });
+        return { dispatches: [dispatch], tokenLists: list };
+      },
       bytesRead: (tokens, layer) => hashBytesRead(this.#parts, tokens, layer),
       attend: (own, { index, step, query, cache: { key, value }, attended }) => {
-        const label = (name: string): string => `layer[${index}].attention.${name}`;
-        const signatures = caches.tensor(kernels.signatures, index);
+        const label = `layer[${index}].attention`;
+        const ofLayer = caches.tensor(signatures, index);
         const { query: queryMap, key: keyMap } = maps.layers[index]!;
-        const selection = {
-          step,
-          budget,
-          queryPlanes,
-          signatures,
-          counts,
-          lists,
-          listsPerHead,
-          capacity,
-          chunks,
-        };
-        const attending = {
-          ...{
-            step,
-            budget,
-            query,
-            keyCache: key,
-            valueCache: value,
-            capacity,
-            tokenLists: list,
-            listCapacity,
-          },
-          ...{ partials, kvHeads, splits },
-        };
+        const context = { step, capacity, kvHeads, keyCache: key };
         return [
           hashQuery(own, {
-            ...{ label: label('planes'), step, query, keyCache: key, queryMap, keyMap },
-            ...{ planes: queryPlanes, signatures, kvHeads, headDim, capacity },
+            ...{ ...context, label: `${label}.mapped`, query, queryMap, keyMap },
+            ...{ mapped, signatures: ofLayer, headDim },
           }),
-          select.count(own, { label: label('counts'), ...selection }),
-          select.list(own, { label: label('list'), ...selection, list, listCapacity }),
-          ...(attend.tail && tailSums && kernels.blockSums
-            ? [
-                attend.tail.split(own, {
-                  ...{ label: label('split'), ...attending, tailSums, slots },
-                  blockSums: caches.tensor(kernels.blockSums, index),
-                }),
-                attend.tail.merge(own, {
-                  ...{ label: `layer[${index}].attention`, step, budget, query, tailSums, partials },
-                  ...{ out: attended, kvHeads, splits, slots },
-                }),
-              ]
-            : [
-                attend.listed.split(own, { label: label('split'), ...attending }),
-                attend.listed.merge(own, {
-                  ...{ label: `layer[${index}].attention`, partials, out: attended, kvHeads, splits },
-                }),
-              ]),
+          select.count(own, {
+            ...{ label: `${label}.counted`, step, budget, mapped, signatures: ofLayer, counted },
+            ...{ lists, listsPerHead, capacity },
+          }),
+          ...attend.attend(own, {
+            ...{ ...context, label, budget, query, valueCache: value, counted, scratch, out: attended },
+            ...(blockSums ? { blockSums: caches.tensor(blockSums, index) } : {}),
+          }),
         ];
       },
     };
@@ -155,52 +122,36 @@ export class HashAttention implements SparseAttention {
   }
 }
 
-/** How many lists there are, and how many planes each is compared by. */
+/** How many lists there are, of how many query heads each, and whose signatures they are compared with. */
 function listShape({ config, choices, maps }: HashAttentionParts) {
   const { qHeads, kvHeads } = config;
   const group = qHeads / kvHeads;
   const isShared = choices.lists === 'kv-head';
   const isOwn = isShared && maps.sharing === 'query-head';
-  const planesOfHamming = isShared ? group : 1;
   return {
     lists: isShared ? kvHeads : qHeads,
     listsPerHead: !isShared && maps.sharing === 'kv-head' ? group : 1,
-    planes: choices.score === 'asymmetric' ? choices.queryBits : planesOfHamming,
     signatures: isOwn ? ('own' as const) : ('shared' as const),
     summed: isShared ? group : 1,
   };
 }
 
-async function prepareKernels(parts: HashAttentionParts): Promise<{
-  readonly hashQuery: HashQuery;
-  readonly signatures: Derived;
-  /** Null without a tail. */
-  readonly blockSums: Derived | null;
-  readonly select: SelectTokens;
-  readonly attend: Pick<Awaited<ReturnType<typeof prepareAttendListed>>, 'splitsFor' | 'partialsShape'> & {
-    readonly listed: Awaited<ReturnType<typeof prepareAttendListed>>;
-    readonly tail: Awaited<ReturnType<typeof prepareAttendTail>> | null;
-  };
-}> {
+async function prepareKernels(parts: HashAttentionParts) {
   const { gpu, config, maps, choices } = parts;
   const { qHeads, kvHeads, headDim } = config;
-  const { planes, signatures: owners, summed } = listShape(parts);
-  const isAsymmetric = choices.score === 'asymmetric';
-  const score = isAsymmetric
-    ? ({ kind: 'asymmetric', queryBits: choices.queryBits, summed } as const)
-    : ({ kind: 'hamming' } as const);
-  const attendShape = { headDim, group: qHeads / kvHeads, lists: choices.lists };
-  const [hashQuery, signatures, blockSums, select, listed, tail] = await Promise.all([
-    prepareHashQuery(gpu, { score, qHeads, width: maps.width }),
+  const { signatures: owners, summed } = listShape(parts);
+  const { queryBits, tail } = choices;
+  const score = choices.score === 'asymmetric' ? { kind: choices.score, queryBits } : { kind: choices.score };
+  const words = maps.bits === 64 ? 2 : 1;
+  const [hashQuery, signatures, blockSums, select] = await Promise.all([
+    prepareHashQuery(gpu, { qHeads, width: maps.width }),
     derivedSignatures(gpu, config, maps),
-    choices.tail ? derivedBlockSums(gpu, config) : null,
-    prepareSelectTokens(gpu, {
-      ...{ planes, words: maps.bits === 64 ? 2 : 1, signatures: owners },
-      weights: isAsymmetric ? 'doubling' : 'equal',
-    }),
-    prepareAttendListed(gpu, attendShape),
-    choices.tail ? prepareAttendTail(gpu, attendShape) : null,
+    tail ? derivedBlockSums(gpu, config) : null,
+    prepareSelectTokens(gpu, { score, summed, words, signatures: owners }),
   ]);
-  const { splitsFor, partialsShape } = tail ?? listed;
-  return { hashQuery, signatures, blockSums, select, attend: { listed, tail, splitsFor, partialsShape } };
+  const { bins } = select;
+  const attend = await prepareAttendSelected(gpu, {
+    ...{ headDim, group: qHeads / kvHeads, lists: choices.lists, tail, bins },
+  });
+  return { hashQuery, signatures, blockSums, select, attend };
 }

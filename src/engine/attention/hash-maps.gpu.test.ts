@@ -21,7 +21,6 @@ import { MemorySource } from '../../../test/support/test-files.ts';
 import { attendListedReference, listedBound } from '../../kernels/attend/attend-listed.ref.ts';
 import type { HashScoring } from '../../kernels/hash-reference/step.ref.ts';
 import { attendedTokens } from '../../kernels/hash-reference/token-set.ref.ts';
-import { blockTokens } from '../../kernels/shared/token-blocks.ts';
 import { expectClose } from '../../kernels/testing/expect-close.ts';
 import { Random, runSeed } from '../../kernels/testing/random.ts';
 import { withGpu } from '../../kernels/testing/with-gpu.ts';
@@ -171,7 +170,7 @@ function expectAttended(last: LastLayer, tail: boolean): void {
   const { qHeads, headDim, length, lists } = last;
   const tokensOf = (head: number) =>
     attendedTokens(length, last, lists[Math.floor((head * lists.length) / qHeads)]!);
-  const expected = attendListedReference({ ...last, tokensOf, tail, blockTokens });
+  const expected = attendListedReference({ ...last, tokensOf, tail });
   const attended = tokensOf(0).length;
   const bound = listedBound(expected, { headDim, attended, splits: 1, runs: 1 });
   expectClose(last.attended, expected.out, bound, `${last.selected} of ${length} tokens`);

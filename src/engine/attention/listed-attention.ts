@@ -131,7 +131,7 @@ export class ListedAttention implements SparseAttention {
       case 'tail': {
         const { slotsFor, tailSumsShape, split, merge } = attending.attend;
         const slots = slotsFor(capacity);
-        const tailSums = arena.tensor('attention.tailSums', 'f32', tailSumsShape(kvHeads, slots));
+        const tailSums = arena.tensor('attention.tailSums', 'f32', tailSumsShape(kvHeads, slots, splits));
         const tail = { tailSums, slots };
         return (own, layer) => {
           const { step, query, index } = layer;

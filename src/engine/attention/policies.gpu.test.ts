@@ -8,7 +8,6 @@ import { attendListedReference, listedBound } from '../../kernels/attend/attend-
 import { attentionWeightsReference } from '../../kernels/attention-weights/attention-weights.ref.ts';
 import { randomListSeed, randomScore } from '../../kernels/hash-reference/random-score.ref.ts';
 import { selectLargestReference } from '../../kernels/select-scores/select-scores.ref.ts';
-import { blockTokens } from '../../kernels/shared/token-blocks.ts';
 import { expectClose } from '../../kernels/testing/expect-close.ts';
 import { Random, runSeed } from '../../kernels/testing/random.ts';
 import { withGpu } from '../../kernels/testing/with-gpu.ts';
@@ -83,7 +82,6 @@ describe.each(models)(`sparse policies in %s (seed ${runSeed})`, (name) => {
         return all.filter((token) => token < sinkEnd || token >= windowStart || list.has(token));
       },
       tail: options.tail ?? true,
-      blockTokens,
     });
     const attended = sinkEnd + selected + length - windowStart;
     const bound = listedBound(expected, { headDim, attended, splits: 1, runs: 1 });
@@ -161,7 +159,6 @@ describe.each(models)(`sparse policies in %s (seed ${runSeed})`, (name) => {
         ...last,
         tokensOf: () => Array.from({ length: last.length }, (_, token) => token),
         tail: false,
-        blockTokens,
       });
       const { headDim, length } = last;
       const bound = listedBound(dense, { headDim, attended: length, splits: 1, runs: 1 });

@@ -16,8 +16,6 @@ export interface AttendListedInput {
   readonly tokensOf: (head: number) => readonly number[];
   /** The tokens of [0, length) left out enter as one more: mean key, mean value, weight log(count). */
   readonly tail: boolean;
-  /** Tokens whose sums are kept together: errors of the tail scale with what a block holds. */
-  readonly blockTokens: number;
 }
 
 export interface AttendListedOutput {
@@ -30,14 +28,15 @@ export interface AttendListedOutput {
   /** Per query head, the tail's share of the softmax; 0 without one. */
   readonly tailWeight: Float64Array;
   /** Per query head and per element, what errors of the tail's score and of its value scale with: the same sums over
-   *  every token of the blocks that have one left out. */
+   *  every token. */
   readonly tailScore: Float64Array;
   readonly tailValue: Float64Array;
 }
 
 /** Bound of |got − out[i]| for a computation in f32 over splits of `attended` tokens and `runs` runs of blocks.
- *  What is attended to: as derived in attend.test.ts. The tail: a block's sum, what is subtracted from it and the blocks
- *  of a run are added one by one, its score is a dot product more; a tail that weighs more or less moves all others. */
+ *  What is attended to: as derived in attend.test.ts. The tail: tokens of a block, blocks of a run, runs, and what
+ *  splits attend to are added one by one, its score is a dot product more; a tail that weighs more or less moves all
+ *  others. */
 export function listedBound(
   expected: AttendListedOutput,
   sizes: {
@@ -49,7 +48,7 @@ export function listedBound(
 ): (i: number) => number {
   const { headDim, attended, splits, runs } = sizes;
   const chain = Math.ceil(attended / splits) + 128 + splits;
-  const tailChain = 2 * 1024 + runs + headDim + 16;
+  const tailChain = 2 * 1024 + runs + chain + headDim + 16;
   return (i) => {
     const head = Math.floor(i / headDim);
     const magnitude = expected.magnitude[i]!;
@@ -81,7 +80,7 @@ export function attendListedReference(input: AttendListedInput): AttendListedOut
 }
 
 function attendHead(input: AttendListedInput, head: number, result: AttendListedOutput): void {
-  const { headDim, length, blockTokens } = input;
+  const { headDim, length } = input;
   const query = Array.from({ length: headDim }, (_, d) => input.query[head * headDim + d]!);
   const attended = new Set(input.tokensOf(head));
   const leftOut = Array.from({ length }, (_, token) => token).filter((token) => !attended.has(token));
@@ -109,11 +108,8 @@ function attendHead(input: AttendListedInput, head: number, result: AttendListed
   });
 
   if (!hasTail) return;
-  const blocks = new Set(leftOut.map((token) => Math.floor(token / blockTokens)));
-  const summed = Array.from({ length }, (_, token) => token).filter((token) =>
-    blocks.has(Math.floor(token / blockTokens)),
-  );
-  const size = sumOf(input, head, summed, (x) => Math.abs(x) / leftOut.length);
+  const everything = Array.from({ length }, (_, token) => token);
+  const size = sumOf(input, head, everything, (x) => Math.abs(x) / leftOut.length);
   result.tailWeight[head] = weights.at(-1)! / total;
   result.tailScore[head] = dot(query.map(Math.abs), size.key) / Math.sqrt(headDim);
   for (let d = 0; d < headDim; d++) {

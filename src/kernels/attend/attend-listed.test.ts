@@ -8,10 +8,11 @@ import { Random, runSeed } from '../testing/random.ts';
 import { runAttendListed } from '../testing/run-attend-listed.ts';
 import { withGpu } from '../testing/with-gpu.ts';
 import { attendListedReference, listedBound } from './attend-listed.ref.ts';
-import { type AttendListed, type AttendListedShape, prepareAttendListed } from './attend-listed.ts';
+import { type AttendListed, prepareAttendListed } from './attend-listed.ts';
 import { type AttendTail, prepareAttendTail } from './attend-tail.ts';
+import type { SparseShape } from './sparse-split.ts';
 
-type Lists = AttendListedShape['lists'];
+type Lists = SparseShape['lists'];
 interface Shape {
   readonly headDim: number;
   readonly group: number;
@@ -158,7 +159,7 @@ describe(`attend listed (seed ${runSeed})`, () => {
     expect(got.again, 'the same inputs give the same bits').toEqual(got.out);
 
     const shape = { qHeads, kvHeads, headDim, capacity };
-    const reference = { ...shape, ...halves, query: queries, length, tokensOf, blockTokens };
+    const reference = { ...shape, ...halves, query: queries, length, tokensOf };
     const attended = tokensOf(0).length;
     const of = JSON.stringify({ ...shape, position, budget, variant: attend.variant, splits, slots });
     for (const isTail of [false, true]) {

@@ -11,6 +11,9 @@ import stepSource from '../shared/step.wgsl?raw';
 import { type AttendMerge, prepareMerge } from './attend-merge.ts';
 import splitSource from './attend-split.wgsl?raw';
 import serialSource from './attend-split-serial.wgsl?raw';
+import octets from './octets.wgsl?raw';
+import rowsUnsummed from './rows-unsummed.wgsl?raw';
+import rowsUnsummedSerial from './rows-unsummed-serial.wgsl?raw';
 import splitMain from './split-main.wgsl?raw';
 import splitMainSerial from './split-main-serial.wgsl?raw';
 import {
@@ -24,6 +27,8 @@ import {
   variantFor,
 } from './split-plan.ts';
 import tokenRange from './token-range.wgsl?raw';
+import tokensKnown from './tokens-known.wgsl?raw';
+import tokensKnownSerial from './tokens-known-serial.wgsl?raw';
 import weighSubgroup from './weigh-subgroup.wgsl?raw';
 import weighWorkgroup from './weigh-workgroup.wgsl?raw';
 
@@ -74,14 +79,26 @@ const uniforms = { capacity: 'u32', splits: 'u32' } as const;
 export const splitKernels = {
   workgroup: defineKernel({
     name: 'attend-split-workgroup',
-    sources: [stepSource, tokenRange, weighWorkgroup, splitSource, splitMain],
+    sources: [
+      stepSource,
+      tokenRange,
+      tokensKnown,
+      rowsUnsummed,
+      weighWorkgroup,
+      octets,
+      splitSource,
+      splitMain,
+    ],
     bindings,
     uniforms,
     constants: teamConstants,
   }),
   subgroup: defineKernel({
     name: 'attend-split-subgroup',
-    sources: ['enable subgroups;', stepSource, tokenRange, weighSubgroup, splitSource, splitMain],
+    sources: [
+      'enable subgroups;',
+      ...[stepSource, tokenRange, tokensKnown, rowsUnsummed, weighSubgroup, octets, splitSource, splitMain],
+    ],
     bindings,
     uniforms,
     constants: teamConstants,
@@ -89,7 +106,7 @@ export const splitKernels = {
   }),
   serial: defineKernel({
     name: 'attend-split-serial',
-    sources: [stepSource, tokenRange, serialSource, splitMainSerial],
+    sources: [stepSource, tokenRange, tokensKnownSerial, rowsUnsummedSerial, serialSource, splitMainSerial],
     bindings,
     uniforms,
     constants: serialConstants,

@@ -1,4 +1,4 @@
-// merge-tail.wgsl without barriers, for any even headDim: every invocation works out the score for itself.
+// merge-tail.wgsl for small workgroups and any even headDim.
 struct Dims {
   splits: u32,
   slots: u32,
@@ -16,24 +16,42 @@ struct Merged {
   sum: vec4f,  // weighted values, four dimensions
 }
 
+var<workgroup> products: array<f32, 16>;
+
+// The product of the query with the sum of the keys left out, each invocation some dimensions of it.
+fn beginMerge(head: u32, thread: u32) {
+  let parts = dims.slots + dims.splits;
+  var product = 0.0;
+  for (var d = thread; d < headDim; d += 16u) {
+    var key = 0.0;
+    for (var part = 0u; part < parts; part++) {
+      let sign = select(-1.0, 1.0, part < dims.slots);
+      key += sign * tailSums[(head / dims.group * parts + part) * 2u * headDim + d];
+    }
+    product += query[head * headDim + d] * key;
+  }
+  products[thread] = product;
+  workgroupBarrier();
+}
+
 fn startOf(head: u32, vector: u32, thread: u32) -> Merged {
   let attended = attendedSetOf(budget, step.position + 1u);
   let leftOut = f32(attended.windowStart - attended.sinkEnd - attended.selected);
   if (leftOut == 0.0) {
     return Merged(noScore, 0.0, vec4f(0.0));
   }
-  let rows = head / dims.group * dims.slots;
+  let parts = dims.slots + dims.splits;
   // A dimension beyond the row repeats the last one and is not written.
   let d = min(4u * vector + vec4u(0u, 1u, 2u, 3u), vec4u(headDim - 1u));
-  var product = 0.0;
   var value = vec4f(0.0);
-  for (var slot = 0u; slot < dims.slots; slot++) {
-    let row = (rows + slot) * 2u * headDim;
-    for (var i = 0u; i < headDim; i++) {
-      product += query[head * headDim + i] * tailSums[row + i];
-    }
-    let at = row + headDim + d;
-    value += vec4f(tailSums[at.x], tailSums[at.y], tailSums[at.z], tailSums[at.w]);
+  for (var part = 0u; part < parts; part++) {
+    let sign = select(-1.0, 1.0, part < dims.slots);
+    let at = ((head / dims.group * parts + part) * 2u + 1u) * headDim + d;
+    value += sign * vec4f(tailSums[at.x], tailSums[at.y], tailSums[at.z], tailSums[at.w]);
+  }
+  var product = 0.0;
+  for (var i = 0u; i < 16u; i++) {
+    product += products[i];
   }
   let scale = 1.4426950408889634 / sqrt(f32(headDim));
   return Merged(product * scale / leftOut + log2(leftOut), 1.0, value / leftOut);

@@ -1,6 +1,7 @@
 // What a merge starts from with the tail: one more token that stands for the candidates left out, with their mean key,
 // their mean value and weight log(count): score = q · mean key / sqrt(headDim) + log(count).
-// query: f32 [qHeads, headDim]; tailSums: f32 [lists, slots, 2, headDim], of tail-sums.wgsl.
+// query: f32 [qHeads, headDim]; tailSums: f32 [lists, slots + splits, 2, headDim]: sums over all tokens, then over those
+// attended to; see block-runs.wgsl and rows-summed.wgsl.
 struct Dims {
   splits: u32,
   slots: u32,
@@ -34,10 +35,22 @@ fn startOf(head: u32, vector: u32, thread: u32) -> Merged {
   let list = head / dims.group;
   var key = vec4f(0.0);
   var value = vec4f(0.0);
-  for (var slot = thread / rowVectors; slot < dims.slots; slot += slices) {
-    let row = (list * dims.slots + slot) * 2u * rowVectors + vector;
-    key += tailSums[row];
-    value += tailSums[row + rowVectors];
+  let parts = dims.slots + dims.splits;
+  for (var first = thread / rowVectors; first < parts; first += 4u * slices) {
+    let part = first + slices * vec4u(0u, 1u, 2u, 3u);
+    let row = (list * parts + min(part, vec4u(parts - 1u))) * 2u * rowVectors + vector;
+    let key0 = tailSums[row.x];
+    let key1 = tailSums[row.y];
+    let key2 = tailSums[row.z];
+    let key3 = tailSums[row.w];
+    let value0 = tailSums[row.x + rowVectors];
+    let value1 = tailSums[row.y + rowVectors];
+    let value2 = tailSums[row.z + rowVectors];
+    let value3 = tailSums[row.w + rowVectors];
+    let sign = select(vec4f(-1.0), vec4f(1.0), part < vec4u(dims.slots))
+      * select(vec4f(0.0), vec4f(1.0), part < vec4u(parts));
+    key += (key0 * sign.x + key1 * sign.y) + (key2 * sign.z + key3 * sign.w);
+    value += (value0 * sign.x + value1 * sign.y) + (value2 * sign.z + value3 * sign.w);
   }
   sliceKey[thread] = key;
   sliceSum[thread] = value;

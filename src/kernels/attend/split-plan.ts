@@ -47,7 +47,7 @@ export function headBlocks(qHeads: number, group: number): number {
  *  @param tokens the most that will be attended to */
 export function splitsFor(plan: SplitPlan, tokens: number, blocks: number): number {
   const most = Math.min(plan.targetSplits / blocks, tokens / plan.tile);
-  return Math.ceil(most / plan.splitsPerWorkgroup) * plan.splitsPerWorkgroup;
+  return Math.max(1, Math.ceil(most / plan.splitsPerWorkgroup)) * plan.splitsPerWorkgroup;
 }
 
 export function planSplit(gpu: Gpu, variant: KernelVariant, shape: SplitShape): SplitPlan {

@@ -1,4 +1,4 @@
-// Splits first, four to a workgroup, then the tail of every KV head.
+// Splits first, four to a workgroup, then the blocks of every KV head.
 @compute @workgroup_size(4)
 fn main(
   @builtin(global_invocation_id) id: vec3u,
@@ -12,7 +12,7 @@ fn main(
     }
   } else if (workgroup.y < dims.kvHeads) {
     for (var word = lane; word < headDim / 2u; word += 4u) {
-      sumTail(workgroup.x - splitWorkgroups, workgroup.y, word);
+      sumBlocks(workgroup.x - splitWorkgroups, workgroup.y, word);
     }
   }
 }

@@ -1,11 +1,11 @@
-// Splits first, then the tail of every KV head: side by side, because a dispatch of its own would cost more than the sums.
+// Splits first, then the blocks of every KV head: side by side, because a dispatch of its own would cost more than the sums.
 @compute @workgroup_size(threads)
 fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index) thread: u32) {
   if (workgroup.x < dims.splits) {
     attendSplit(workgroup.x, workgroup.y, thread);
   } else if (workgroup.y < dims.kvHeads) {
     for (var word = thread; word < headDim / 2u; word += threads) {
-      sumTail(workgroup.x - dims.splits, workgroup.y, word);
+      sumBlocks(workgroup.x - dims.splits, workgroup.y, word);
     }
   }
 }

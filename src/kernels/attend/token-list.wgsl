@@ -5,7 +5,7 @@ struct Dims {
   splits: u32,
   listCapacity: u32,
   kvHeads: u32,
-  slots: u32,  // of the tail, see tail-sums.wgsl; 0 without one
+  slots: u32,  // of the tail, see block-runs.wgsl; 0 without one
   blocks: u32, // of the tail's sums; 0 without one
 }
 

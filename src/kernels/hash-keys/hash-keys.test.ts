@@ -1,10 +1,10 @@
 import { describe, expect, test } from 'vitest';
 import { boundedMap } from '../hash-query/hash-query.ref.ts';
 import { prepareHashQuery } from '../hash-query/hash-query.ts';
-import { applyMap } from '../hash-reference/signature-map.ref.ts';
+import { applyMap, signatureOf } from '../hash-reference/signature-map.ref.ts';
 import { Arena } from '../runtime/arena.ts';
 import { type Dispatch, submitDispatches } from '../runtime/dispatch.ts';
-import { readU32 } from '../runtime/readback.ts';
+import { readF32, readU32 } from '../runtime/readback.ts';
 import { floatFromHalf, halfFromFloat } from '../shared/half.ts';
 import { Random, runSeed } from '../testing/random.ts';
 import { randomSignatureMap, signatureMapOf } from '../testing/random-signature-map.ts';
@@ -138,14 +138,13 @@ describe(`hash-keys (seed ${runSeed})`, () => {
       const tokens = Array.from({ length: 4 }, () => random.integer(0, capacity - 1));
       for (const variant of index === 0 ? (['workgroup', 'serial'] as const) : (['serial'] as const)) {
         const hashQuery = await prepareHashQuery(gpu(), {
-          score: { kind: 'hamming' },
           qHeads: heads,
           width,
           variant,
         });
         const decoded = await signaturesOf((signatures) => {
           const query = arena.tensor('query', 'f32', [heads, headDim]);
-          const planes = arena.tensor('planes', 'u32', [heads, 1, words]);
+          const mapped = arena.tensor('mapped', 'f32', [heads, 32 * words]);
           return tokens.map((token) =>
             hashQuery(arena, {
               label: `token ${token}`,
@@ -154,7 +153,7 @@ describe(`hash-keys (seed ${runSeed})`, () => {
               keyCache,
               queryMap: map,
               keyMap: map,
-              planes,
+              mapped,
               signatures,
               ...cache,
             }),
@@ -201,12 +200,11 @@ describe(`hash-keys (seed ${runSeed})`, () => {
     const results: Uint32Array[] = [];
     for (const variant of ['workgroup', 'serial'] as const) {
       const hashKeys = await prepareHashKeys(gpu(), { width: 64, variant });
-      const score = { kind: 'hamming' } as const;
-      const hashQuery = await prepareHashQuery(gpu(), { score, qHeads: kvHeads, width: 64, variant });
+      const hashQuery = await prepareHashQuery(gpu(), { qHeads: kvHeads, width: 64, variant });
       const signatures = arena.tensor('bulk', 'u32', [kvHeads, capacity]);
       const decoded = arena.tensor('decoded', 'u32', [kvHeads, capacity]);
-      const planes = arena.tensor('planes', 'u32', [kvHeads, 1, 1]);
-      // The query maps are the key maps: their planes are a third way to the same bits.
+      const mapped = arena.tensor('mapped', 'f32', [kvHeads, 32]);
+      // The query maps are the key maps: their signs are a third way to the same bits.
       const query = arena.tensorFrom(
         'query',
         'f32',
@@ -230,12 +228,16 @@ describe(`hash-keys (seed ${runSeed})`, () => {
             query,
             queryMap: map,
             keyMap: map,
-            planes,
+            mapped,
             signatures: decoded,
           }),
         ),
       ]);
-      const perHead = await readU32(gpu(), planes);
+      const values = await readF32(gpu(), mapped);
+      const perHead = Array.from(
+        { length: kvHeads },
+        (_, head) => signatureOf(values.subarray(32 * head, 32 * head + 32))[0]!,
+      );
       results.push(
         await readU32(gpu(), signatures),
         await readU32(gpu(), decoded),

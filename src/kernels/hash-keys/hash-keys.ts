@@ -4,10 +4,13 @@ import { invariant } from '../../errors.ts';
 import type { Arena } from '../runtime/arena.ts';
 import { defineKernel, prepareKernel } from '../runtime/define-kernel.ts';
 import { type Dispatch, gridOf } from '../runtime/dispatch.ts';
-import { expectBytes } from '../runtime/expect-bytes.ts';
 import type { Gpu } from '../runtime/gpu.ts';
-import type { BufferSlice } from '../runtime/tensor.ts';
-import { checkSignatureMap, packWidths, type SignatureMap } from '../shared/signature-map.ts';
+import {
+  checkHashedCache,
+  type HashedCacheArgs,
+  type MapVariant,
+  packWidths,
+} from '../shared/signature-map.ts';
 import mapSource from '../shared/signature-map.wgsl?raw';
 import mapSerialSource from '../shared/signature-map-serial.wgsl?raw';
 import stepSource from '../shared/step.wgsl?raw';
@@ -19,28 +22,16 @@ export interface HashKeysShape {
   /** Widest input or output among the maps to be run. */
   readonly width: number;
   /** The fastest this device runs, unless told. */
-  readonly variant?: HashKeysVariant;
+  readonly variant?: MapVariant;
 }
 
-export interface HashKeysArgs {
-  readonly label: string;
-  /** Uniform `Step`: tokens step.position … + step.rows − 1 are hashed, those beyond the capacity left out. */
-  readonly step: BufferSlice;
-  /** Packed f16 [kvHeads, capacity, headDim] */
-  readonly keyCache: BufferSlice;
-  /** Heads: kvHeads, or qHeads where every query head has signatures of its own. */
-  readonly keyMap: SignatureMap;
-  /** u32 [keyMap.heads, capacity, words] */
-  readonly signatures: BufferSlice;
+/** Tokens step.position … + step.rows − 1 are hashed, those beyond the capacity left out. */
+export interface HashKeysArgs extends HashedCacheArgs {
   /** Rows dispatched: the most that step.rows will say. */
   readonly rows: number;
-  readonly kvHeads: number;
-  readonly headDim: number;
-  readonly capacity: number;
 }
 
 export type HashKeys = (arena: Arena, args: HashKeysArgs) => Dispatch;
-export type HashKeysVariant = 'workgroup' | 'serial';
 
 const bindings = {
   step: 'uniform',
@@ -82,16 +73,7 @@ export async function prepareHashKeys(gpu: Gpu, shape: HashKeysShape): Promise<H
   const tokensPerWorkgroup = variant === 'serial' ? 1 : 4096 / width;
   return (arena, args) => {
     const { label, keyMap, rows, kvHeads, headDim, capacity } = args;
-    checkSignatureMap(`${label}: key map`, keyMap, headDim);
-    const widest = Math.max(...keyMap.widths);
-    invariant(widest <= width, `${label}: prepared for maps up to ${width} wide, got ${widest}`);
-    invariant(
-      keyMap.heads % kvHeads === 0,
-      `${label}: key maps must be a multiple of ${kvHeads}, got ${keyMap.heads}`,
-    );
-    const bits = keyMap.widths.at(-1)!;
-    expectBytes(`${label}: keyCache`, args.keyCache, kvHeads * capacity * headDim * 2);
-    expectBytes(`${label}: signatures`, args.signatures, (keyMap.heads * capacity * bits) / 8);
+    const { bits, signaturesPerKey } = checkHashedCache(args, width);
     const [x, y] = gridOf(Math.ceil(rows / tokensPerWorkgroup));
     return kernel.dispatch(arena, {
       label,
@@ -103,13 +85,7 @@ export async function prepareHashKeys(gpu: Gpu, shape: HashKeysShape): Promise<H
         keyBiases: keyMap.biases,
         signatures: args.signatures,
       },
-      uniforms: {
-        signatureHeads: keyMap.heads,
-        signaturesPerKey: keyMap.heads / kvHeads,
-        headDim,
-        bits,
-        capacity,
-      },
+      uniforms: { signatureHeads: keyMap.heads, signaturesPerKey, headDim, bits, capacity },
       workgroups: [x, y ?? 1, keyMap.heads],
       bytes: kvHeads * rows * headDim * 2 + (keyMap.heads * rows * bits) / 8,
     });

@@ -1,28 +1,26 @@
-// A unit or a key by a small workgroup, map after map: for adapters that run on the CPU.
+// hash-query.wgsl by small workgroups: for adapters that run on the CPU.
 @compute @workgroup_size(threads)
 fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index) thread: u32) {
-  let isKey = workgroup.x >= dims.units;
+  let isKey = workgroup.x >= dims.qHeads;
   let kind = select(ofQuery, ofKey, isKey);
   let heads = select(dims.qHeads, dims.signatureHeads, isKey);
-  let maps = select(dims.summed, 1u, isKey);
-  let firstHead = select(workgroup.x * dims.summed, workgroup.x - dims.units, isKey);
+  let head = select(workgroup.x, workgroup.x - dims.qHeads, isKey);
   // A write past the capacity would land in the next head's first tokens.
   if (isKey && step.position >= dims.capacity) { return; }
 
-  var sum = vec4f(0.0);
-  for (var map = 0u; map < maps; map++) {
-    for (var quad = thread; quad < (dims.headDim + 7u) / 8u * 2u; quad += threads) {
-      activations[quad] = inputQuad(kind, firstHead + map, quad);
-    }
-    let begin = runMap(kind, heads, firstHead + map, thread);
-    sum += activations[begin + thread];
-    workgroupBarrier();
+  for (var quad = thread; quad < (dims.headDim + 7u) / 8u * 2u; quad += threads) {
+    activations[quad] = inputQuad(kind, head, quad);
   }
-  sums[thread] = sum;
-  workgroupBarrier();
-  if (isKey) {
-    writeSignature(firstHead, thread);
-  } else {
-    writePlanes(workgroup.x, thread);
+  let outputs = runMap(kind, heads, head, thread);
+  if (!isKey) {
+    if (thread < dims.bits / 4u) {
+      mapped[head * (dims.bits / 4u) + thread] = activations[outputs + thread];
+    }
+  } else if (thread < dims.bits / 32u) {
+    var signs = 0u;
+    for (var quad = 0u; quad < 8u; quad++) {
+      signs |= signBits(activations[outputs + 8u * thread + quad]) << (4u * quad);
+    }
+    signatures[(head * dims.capacity + step.position) * (dims.bits / 32u) + thread] = signs;
   }
 }

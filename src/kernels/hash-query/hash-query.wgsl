@@ -1,114 +1,174 @@
-// Query planes of the current token and the signature of its key, in one dispatch: a workgroup per unit (the maps of
-// its query heads, added and quantised) or per key head. `together` maps run at a time. Eight lanes share a row, an
-// invocation takes two quads of rows of a tile; lanes meet in workgroup memory, because the stages' barriers are there
-// anyway. query: f32 [qHeads, headDim]; keyCache: f16 [kvHeads, capacity, headDim];
-// planes: [units, planes, words]; signatures: [signatureHeads, capacity, words].
-override width: u32;    // widest input or output, a multiple of 8, at most 256
-override together: u32; // width · together ≤ 512
+// The signature maps of the current token in one dispatch, a workgroup per map: of every query head, whose values are
+// left for the selection to add up or to take the signs of, and of the newest key, whose signs are its signature.
+// Eight lanes share four rows of a tile of 128; lanes meet in workgroup memory, because the stages' barriers are there
+// anyway. What waits here is memory: the weights of three tiles, of one stage or several, are in flight. Their variables
+// take turns by name, because copying one would wait for it.
+override width: u32; // widest input or output, a multiple of 8, at most 256
 const threads = 256u;
-const tileQuads = 2u * threads / mapLanes;
+const tileQuads = threads / mapLanes;
 
-var<workgroup> activations: array<vec4f, 2u * together * width / 4u>;
-var<workgroup> parts: array<vec4f, tileQuads * mapLanes>;
+var<workgroup> activations: array<vec4f, width / 2u>; // two sets, read and written in turns
+var<workgroup> parts: array<vec4f, threads>;
+
+// A tile of a stage, and where the stage's numbers begin; without outputs, there is no such stage.
+struct Tile {
+  first: u32, // quad of rows
+  stage: u32,
+  outputs: u32,
+  octets: u32, // of a row
+  weights: u32,
+  biases: u32,
+}
+
+fn quadsOf(tile: Tile) -> u32 {
+  return (tile.outputs + 7u) / 8u * 2u;
+}
+
+fn tileAfter(tile: Tile, map: Map) -> Tile {
+  if (tile.outputs == 0u) {
+    return tile;
+  }
+  if (tile.first + tileQuads < quadsOf(tile)) {
+    return Tile(tile.first + tileQuads, tile.stage, tile.outputs, tile.octets, tile.weights, tile.biases);
+  }
+  return Tile(
+    0u,
+    tile.stage + 1u,
+    widthAt(map.kind, tile.stage + 2u),
+    (tile.outputs + 7u) / 8u,
+    tile.weights + map.heads * tile.outputs * tile.octets,
+    tile.biases + map.heads * tile.outputs,
+  );
+}
+
+struct Map {
+  kind: u32,
+  heads: u32, // maps of the kind
+  head: u32,
+}
+
+// A lane's first two octets of four rows, and four biases.
+struct Octets {
+  a0: vec4u, a1: vec4u, a2: vec4u, a3: vec4u,
+  b0: vec4u, b1: vec4u, b2: vec4u, b3: vec4u,
+  bias: vec4f,
+}
+
+// Where the four rows of an invocation's quad begin; a row beyond the outputs repeats the last one.
+fn rowsAt(tile: Tile, map: Map, thread: u32) -> vec4u {
+  let row = min(4u * (tile.first + thread / mapLanes) + vec4u(0u, 1u, 2u, 3u), vec4u(tile.outputs - 1u));
+  return tile.weights + (map.head * tile.outputs + row) * tile.octets;
+}
+
+fn readOctets(tile: Tile, map: Map, thread: u32) -> Octets {
+  if (tile.outputs == 0u) {
+    return Octets();
+  }
+  let kind = map.kind;
+  let row = min(4u * (tile.first + thread % tileQuads) + vec4u(0u, 1u, 2u, 3u), vec4u(tile.outputs - 1u));
+  let bias = tile.biases + map.head * tile.outputs + row;
+  let rows = rowsAt(tile, map, thread);
+  let a = rows + min(thread % mapLanes, tile.octets - 1u);
+  let b = rows + min(thread % mapLanes + mapLanes, tile.octets - 1u);
+  return Octets(
+    weightAt(kind, a.x), weightAt(kind, a.y), weightAt(kind, a.z), weightAt(kind, a.w),
+    weightAt(kind, b.x), weightAt(kind, b.y), weightAt(kind, b.z), weightAt(kind, b.w),
+    vec4f(biasAt(kind, bias.x), biasAt(kind, bias.y), biasAt(kind, bias.z), biasAt(kind, bias.w)),
+  );
+}
 
 @compute @workgroup_size(threads)
 fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index) thread: u32) {
-  let isKey = workgroup.x >= dims.units;
-  let kind = select(ofQuery, ofKey, isKey);
-  let heads = select(dims.qHeads, dims.signatureHeads, isKey);
-  let maps = select(dims.summed, 1u, isKey);
-  let firstHead = select(workgroup.x * dims.summed, workgroup.x - dims.units, isKey);
+  let isKey = workgroup.x >= dims.qHeads;
+  let map = Map(
+    select(ofQuery, ofKey, isKey),
+    select(dims.qHeads, dims.signatureHeads, isKey),
+    select(workgroup.x, workgroup.x - dims.qHeads, isKey),
+  );
   // A write past the capacity would land in the next head's first tokens.
   if (isKey && step.position >= dims.capacity) { return; }
 
-  for (var first = 0u; first < maps; first += together) {
-    let count = min(together, maps - first);
-    let inputQuads = (dims.headDim + 7u) / 8u * 2u;
-    for (var i = thread; i < count * inputQuads; i += threads) {
-      let map = i / inputQuads;
-      activations[map * width / 4u + i % inputQuads] = inputQuad(kind, firstHead + first + map, i % inputQuads);
-    }
-    workgroupBarrier();
-    let begin = runMaps(kind, heads, firstHead + first, count, thread);
-    if (thread < dims.bits / 4u) {
-      var sum = select(sums[thread], vec4f(0.0), first == 0u);
-      for (var map = 0u; map < count; map++) {
-        sum += activations[begin + map * width / 4u + thread];
-      }
-      sums[thread] = sum;
-    }
-    workgroupBarrier();
+  var tileA = Tile(0u, 0u, widthAt(map.kind, 1u), (widthAt(map.kind, 0u) + 7u) / 8u, 0u, 0u);
+  var tileB = tileAfter(tileA, map);
+  var tileC = tileAfter(tileB, map);
+  var a = readOctets(tileA, map, thread);
+  var b = readOctets(tileB, map, thread);
+  var c = readOctets(tileC, map, thread);
+  for (var quad = thread; quad < tileA.octets * 2u; quad += threads) {
+    activations[quad] = inputQuad(map.kind, map.head, quad);
+  }
+  workgroupBarrier();
+  while (tileA.outputs > 0u) {
+    runTile(tileA, a, map, thread);
+    tileA = tileAfter(tileC, map);
+    a = readOctets(tileA, map, thread);
+    if (tileB.outputs == 0u) { break; }
+    runTile(tileB, b, map, thread);
+    tileB = tileAfter(tileA, map);
+    b = readOctets(tileB, map, thread);
+    if (tileC.outputs == 0u) { break; }
+    runTile(tileC, c, map, thread);
+    tileC = tileAfter(tileB, map);
+    c = readOctets(tileC, map, thread);
   }
 
-  if (isKey) {
-    writeSignature(firstHead, thread);
-  } else {
-    writePlanes(workgroup.x, thread);
+  let source = inputOf(tileA.stage);
+  if (!isKey) {
+    if (thread < dims.bits / 4u) {
+      mapped[map.head * (dims.bits / 4u) + thread] = activations[source + thread];
+    }
+  } else if (thread < dims.bits / 32u) {
+    writeSignature(map.head, thread, source);
   }
 }
 
-// All stages of `count` maps; returns the quad where the outputs of the first begin.
-fn runMaps(kind: u32, heads: u32, firstHead: u32, count: u32, thread: u32) -> u32 {
-  var source = 0u;
-  var weightBegin = 0u;
-  var biasBegin = 0u;
-  for (var stage = 0u; stage < maxStages; stage++) {
-    let outputs = widthAt(kind, stage + 1u);
-    if (outputs == 0u) { break; }
-    let isLast = widthAt(kind, stage + 2u) == 0u;
-    let octets = (widthAt(kind, stage) + 7u) / 8u;
-    let to = together * width / 4u - source;
-    let mapQuads = (outputs + 7u) / 8u * 2u;
-    let quads = count * mapQuads;
-    for (var tile = 0u; tile < quads; tile += tileQuads) {
-      let team = thread / mapLanes;
-      let lane = thread % mapLanes;
-      let slot = vec2u(team, team + tileQuads / 2u);
-      let quad = min(tile + slot, vec2u(quads - 1u));
-      let map = quad / mapQuads;
-      let row = 4u * (quad % mapQuads);
-      let head = weightBegin + (firstHead + map) * outputs * octets;
-      let input = source + map * width / 4u;
-      var part0 = vec4f(0.0);
-      var part1 = vec4f(0.0);
-      let at0 = head.x + min(row.x + vec4u(0u, 1u, 2u, 3u), vec4u(outputs - 1u)) * octets;
-      let at1 = head.y + min(row.y + vec4u(0u, 1u, 2u, 3u), vec4u(outputs - 1u)) * octets;
-      for (var octet = lane; octet < octets; octet += mapLanes) {
-        // All reads first: eight are in flight.
-        let a0 = weightAt(kind, at0.x + octet);
-        let a1 = weightAt(kind, at0.y + octet);
-        let a2 = weightAt(kind, at0.z + octet);
-        let a3 = weightAt(kind, at0.w + octet);
-        let b0 = weightAt(kind, at1.x + octet);
-        let b1 = weightAt(kind, at1.y + octet);
-        let b2 = weightAt(kind, at1.z + octet);
-        let b3 = weightAt(kind, at1.w + octet);
-        let x = input + 2u * octet;
-        part0 = addOctet(part0, a0, a1, a2, a3, activations[x.x], activations[x.x + 1u]);
-        part1 = addOctet(part1, b0, b1, b2, b3, activations[x.y], activations[x.y + 1u]);
-      }
-      parts[slot.x * mapLanes + lane] = part0;
-      parts[slot.y * mapLanes + lane] = part1;
-      workgroupBarrier();
-      if (thread < tileQuads && tile + thread < quads) {
-        let map = (tile + thread) / mapQuads;
-        let quad = (tile + thread) % mapQuads;
-        let row = 4u * quad + vec4u(0u, 1u, 2u, 3u);
-        let bias = biasBegin + (firstHead + map) * outputs + min(row, vec4u(outputs - 1u));
-        var sum = vec4f(
-          biasAt(kind, bias.x), biasAt(kind, bias.y), biasAt(kind, bias.z), biasAt(kind, bias.w),
-        );
-        for (var other = 0u; other < mapLanes; other++) {
-          sum += parts[thread * mapLanes + other];
-        }
-        if (!isLast) { sum = silu(sum); }
-        activations[to + map * width / 4u + quad] = select(vec4f(0.0), sum, row < vec4u(outputs));
-      }
-      workgroupBarrier();
-    }
-    weightBegin += heads * outputs * octets;
-    biasBegin += heads * outputs;
-    source = to;
+// Where a stage finds its input.
+fn inputOf(stage: u32) -> u32 {
+  return stage % 2u * (width / 4u);
+}
+
+fn runTile(tile: Tile, octets: Octets, map: Map, thread: u32) {
+  let kind = map.kind;
+  let lane = thread % mapLanes;
+  let source = inputOf(tile.stage);
+  let quad = tile.first + thread % tileQuads;
+  var part = vec4f(0.0);
+  if (lane < tile.octets) {
+    let x = source + 2u * lane;
+    part = addOctet(part, octets.a0, octets.a1, octets.a2, octets.a3, activations[x], activations[x + 1u]);
   }
-  return source;
+  if (lane + mapLanes < tile.octets) {
+    let x = source + 2u * (lane + mapLanes);
+    part = addOctet(part, octets.b0, octets.b1, octets.b2, octets.b3, activations[x], activations[x + 1u]);
+  }
+  let rows = rowsAt(tile, map, thread);
+  for (var octet = lane + 2u * mapLanes; octet < tile.octets; octet += mapLanes) {
+    let x = source + 2u * octet;
+    part = addOctet(
+      part,
+      weightAt(kind, rows.x + octet), weightAt(kind, rows.y + octet),
+      weightAt(kind, rows.z + octet), weightAt(kind, rows.w + octet),
+      activations[x], activations[x + 1u],
+    );
+  }
+  parts[thread] = part;
+  workgroupBarrier();
+  if (thread < tileQuads && quad < quadsOf(tile)) {
+    var sum = octets.bias;
+    for (var other = 0u; other < mapLanes; other++) {
+      sum += parts[thread * mapLanes + other];
+    }
+    if (widthAt(kind, tile.stage + 2u) != 0u) { sum = silu(sum); }
+    let isRow = 4u * quad + vec4u(0u, 1u, 2u, 3u) < vec4u(tile.outputs);
+    activations[inputOf(tile.stage + 1u) + quad] = select(vec4f(0.0), sum, isRow);
+  }
+  workgroupBarrier();
+}
+
+fn writeSignature(head: u32, word: u32, source: u32) {
+  var signs = 0u;
+  for (var quad = 0u; quad < 8u; quad++) {
+    signs |= signBits(activations[source + 8u * word + quad]) << (4u * quad);
+  }
+  signatures[(head * dims.capacity + step.position) * (dims.bits / 32u) + word] = signs;
 }

@@ -1,34 +1,43 @@
 import { describe, expect, test } from 'vitest';
 import { Checkpoint } from '../../../test/support/checkpoint.ts';
 import { readTestFile } from '../../../test/support/test-files.ts';
+import { boundedSum, certainLevels } from '../hash-query/hash-query.ref.ts';
+import { quantiseQuery } from '../hash-reference/query-planes.ref.ts';
 import { Arena } from '../runtime/arena.ts';
 import { type Dispatch, submitDispatches } from '../runtime/dispatch.ts';
 import { readU32 } from '../runtime/readback.ts';
+import { countedWords } from '../shared/token-chunks.ts';
+import { levelsOf, mapsOfPlanes, probingSignatures } from '../testing/planes-as-maps.ts';
 import { Random, runSeed } from '../testing/random.ts';
 import { withGpu } from '../testing/with-gpu.ts';
 import { type SelectTokensInput, selectTokensReference } from './select-tokens.ref.ts';
-import { prepareSelectTokens, type SelectTokens, type SelectTokensShape } from './select-tokens.ts';
+import {
+  prepareSelectTokens,
+  type SelectTokens,
+  type SelectTokensShape,
+  type SelectTokensVariant,
+} from './select-tokens.ts';
 
 /** A shape, and how many lists share a head's signatures. */
 type Scoring = Omit<SelectTokensShape, 'variant'> & { readonly listsPerHead: number };
 
 const asymmetric: Scoring = {
-  planes: 4,
+  score: { kind: 'asymmetric', queryBits: 4 },
+  summed: 3,
   words: 1,
-  weights: 'doubling',
   signatures: 'shared',
   listsPerHead: 1,
 };
-const hamming: Scoring = { ...asymmetric, planes: 3, weights: 'equal' };
+const hamming: Scoring = { ...asymmetric, score: { kind: 'hamming' } };
 const scorings: readonly Scoring[] = [
   asymmetric,
   hamming,
   { ...asymmetric, words: 2 },
-  { ...asymmetric, planes: 1, listsPerHead: 3 },
-  { ...hamming, planes: 8, words: 2, signatures: 'own' },
-  { ...asymmetric, planes: 2, words: 2, listsPerHead: 2 },
+  { ...asymmetric, score: { kind: 'asymmetric', queryBits: 1 }, summed: 1, listsPerHead: 3 },
+  { ...hamming, summed: 8, words: 2, signatures: 'own' },
+  { ...asymmetric, score: { kind: 'asymmetric', queryBits: 2 }, summed: 7, words: 2, listsPerHead: 2 },
 ];
-const variants = ['workgroup', 'serial'] as const;
+const variants = ['workgroup', 'subgroup', 'serial'] as const;
 
 interface Case extends Omit<SelectTokensInput, 'headOf' | 'exponents'> {
   readonly scoring: Scoring;
@@ -37,11 +46,19 @@ interface Case extends Omit<SelectTokensInput, 'headOf' | 'exponents'> {
 
 const shareUnit = 65536;
 
+function planesOf({ score, summed }: Scoring): number {
+  return score.kind === 'asymmetric' ? score.queryBits : summed;
+}
+
+function exponentsOf(scoring: Scoring): number[] {
+  return Array.from({ length: planesOf(scoring) }, (_, p) => (scoring.score.kind === 'asymmetric' ? p : 0));
+}
+
 function expectedLists(one: Case): number[][] {
   const { scoring, planes } = one;
   return selectTokensReference({
     ...one,
-    exponents: Array.from({ length: planes }, (_, p) => (scoring.weights === 'doubling' ? p : 0)),
+    exponents: exponentsOf(scoring),
     headOf: (list, plane) =>
       scoring.signatures === 'own' ? list * planes + plane : Math.floor(list / scoring.listsPerHead),
   });
@@ -68,7 +85,8 @@ function smallEdges(random: Random): { sink: number; window: number } {
 }
 
 function randomCase(random: Random, scoring: Scoring, n: number, mostChunks: number): Case {
-  const { planes, words, signatures, listsPerHead } = scoring;
+  const { words, signatures, listsPerHead } = scoring;
+  const planes = planesOf(scoring);
   const lists = listsPerHead * random.integer(1, n > 3000 ? 1 : 3);
   const capacity = Math.ceil(n / 4) * 4 + 4 * random.integer(0, 9);
   const heads = signatures === 'own' ? lists * planes : lists / listsPerHead;
@@ -81,7 +99,7 @@ function randomCase(random: Random, scoring: Scoring, n: number, mostChunks: num
     lists,
     capacity,
     n,
-    queryPlanes: randomWords(random, lists * planes * words),
+    queryPlanes: withHighestLevel(randomWords(random, lists * planes * words), planes * words, words),
     signatures: randomWords(random, heads * capacity * words),
     budget: {
       sink: edge(),
@@ -89,8 +107,13 @@ function randomCase(random: Random, scoring: Scoring, n: number, mostChunks: num
       count: rule & 1 ? edge() : 0,
       share: rule & 2 ? random.integer(1, random.integer(0, 1) === 0 ? 8192 : shareUnit) : 0,
     },
-    chunks: random.integer(1, random.integer(0, 2) === 0 ? mostChunks : 4),
+    chunks: 4 * random.integer(1, random.integer(0, 2) === 0 ? mostChunks / 4 : 1),
   };
+}
+
+/** Bit 0 of every plane is set: levels are found again from maps only where one of them is extreme. */
+function withHighestLevel(planes: Words, perList: number, words: number): Words {
+  return planes.map((word, i) => ((i % perList) % words === 0 ? (word | 1) >>> 0 : word));
 }
 
 const untouched = 0xdeadbeef;
@@ -99,7 +122,7 @@ const untouched = 0xdeadbeef;
 describe(`select-tokens (seed ${runSeed})`, () => {
   const gpu = withGpu();
 
-  function prepare({ listsPerHead: _, ...shape }: Scoring, variant: 'workgroup' | 'serial') {
+  function prepare({ listsPerHead: _, ...shape }: Scoring, variant: SelectTokensVariant) {
     return prepareSelectTokens(gpu(), { ...shape, variant });
   }
 
@@ -108,25 +131,31 @@ describe(`select-tokens (seed ${runSeed})`, () => {
     const { lists, capacity, chunks, n } = one;
     const { sink, window, count, share } = one.budget;
     const listCapacity = n + 1;
-    const queryPlanes = arena.tensorFrom('planes', 'u32', [one.queryPlanes.length], one.queryPlanes as Words);
+    const { score, summed, words } = one.scoring;
+    const mapped = Float32Array.from(
+      Array.from({ length: lists }, (_, list) => {
+        const perList = one.planes * words;
+        const planes = one.queryPlanes.subarray(list * perList, (list + 1) * perList);
+        return [...mapsOfPlanes(planes, words, summed, score.kind === 'asymmetric')];
+      }).flat(),
+    );
     const signatures = arena.tensorFrom(
       'signatures',
       'u32',
       [one.signatures.length],
       one.signatures as Words,
     );
-    const countsShape = select.countsShape(lists, chunks);
-    const stale = new Uint32Array(countsShape.reduce((a, b) => a * b)).fill(untouched);
+    const shape = { chunks, bins: select.bins };
+    const stale = new Uint32Array(countedWords(lists, capacity, shape)).fill(untouched);
     const args = {
       step: { buffer: arena.uniform('step', Uint32Array.of(n - 1, 1, 0, 0).buffer) },
       budget: { buffer: arena.uniform('budget', Uint32Array.of(sink, window, count, share).buffer) },
-      queryPlanes,
+      mapped: arena.tensorFrom('mapped', 'f32', [mapped.length], mapped),
       signatures,
-      counts: arena.tensorFrom('counts', 'u32', countsShape, stale),
+      counted: { ...shape, buffer: arena.tensorFrom('counted', 'u32', [stale.length], stale) },
       lists,
       listsPerHead: one.scoring.listsPerHead,
       capacity,
-      chunks,
     };
     const blank = new Uint32Array(lists * listCapacity).fill(untouched);
     const outputs = Array.from({ length: runs }, () =>
@@ -171,7 +200,7 @@ describe(`select-tokens (seed ${runSeed})`, () => {
       const select = await prepare(scoring, variant);
       expect(select.variant).toBe(variant);
       // A workgroup of 256 lanes costs a CPU adapter milliseconds per barrier: fewer cases, of fewer chunks, there.
-      const [batches, perBatch, most, longest] = variant === 'serial' ? [7, 50, 70, 40_000] : [1, 16, 4, 600];
+      const [batches, perBatch, most, longest] = variant === 'serial' ? [7, 50, 32, 40_000] : [1, 16, 4, 600];
       for (let batch = 0; batch < batches; batch++) {
         const cases = Array.from({ length: perBatch }, () => {
           const n = Math.floor(2 ** (random.next() * 11.5));
@@ -179,8 +208,8 @@ describe(`select-tokens (seed ${runSeed})`, () => {
         });
         await compare(select, cases, variant);
       }
-      // Chunks longer than the 8192 tokens that are listed at a time.
-      const chunks = variant === 'serial' ? random.integer(1, 4) : 1;
+      // Chunks longer than the groups that are listed at a time.
+      const chunks = 4;
       const n = random.integer(8400 * chunks, 8400 * chunks + longest);
       const budget = { ...smallEdges(random), count: 0, share: random.integer(2048, shareUnit) };
       await compare(select, [{ ...randomCase(random, scoring, n, 1), budget, chunks }], variant);
@@ -200,7 +229,7 @@ describe(`select-tokens (seed ${runSeed})`, () => {
       queryPlanes: new Uint32Array(4),
       signatures: Uint32Array.from({ length: n }, (_, i) => 2 ** i - 1), // distance 15 · i
       budget: { sink: 0, window: 0, count: 0, share: 0 },
-      chunks: 3,
+      chunks: 4,
     };
     const cases = Array.from({ length: n + 2 }, (_, count) => ({
       ...one,
@@ -214,6 +243,67 @@ describe(`select-tokens (seed ${runSeed})`, () => {
     await compare(select, cases, 'every count');
   });
 
+  for (const variant of variants) {
+    test(`${variant} makes the planes of sums and of signs`, async () => {
+      const random = new Random(runSeed + variant.length);
+      for (const scoring of variant === 'serial' ? scorings : scorings.slice(0, 2)) {
+        await comparePlanes(await prepare(scoring, variant), scoring, random);
+      }
+    });
+  }
+
+  /** Distances of signatures with one bit each tell the level of every element, two lists at a time; a level is certain
+   *  where s / scale is not within rounding of an integer. */
+  async function comparePlanes(select: SelectTokens, scoring: Scoring, random: Random): Promise<void> {
+    const { score, summed, words, signatures, listsPerHead } = scoring;
+    const bits = 32 * words;
+    const [lists, n] = [2 * listsPerHead, bits + 1];
+    const capacity = bits + 4;
+    const heads = signatures === 'own' ? lists * summed : lists / listsPerHead;
+    const probes = new Uint32Array(heads * capacity * words);
+    for (let head = 0; head < heads; head++) probes.set(probingSignatures(words), head * capacity * words);
+    // The last list's maps are all zero: scale 1, and no sign.
+    const mapped = random.normals(lists * summed * bits).fill(0, (lists - 1) * summed * bits);
+    const arena = new Arena(gpu());
+    const shape = { chunks: 4, bins: select.bins };
+    const buffer = arena.tensor('counted', 'u32', [countedWords(lists, capacity, shape)]);
+    submitDispatches(gpu(), [
+      select.count(arena, {
+        label: 'planes',
+        step: { buffer: arena.uniform('step', Uint32Array.of(n - 1, 1, 0, 0).buffer) },
+        budget: { buffer: arena.uniform('budget', Uint32Array.of(0, 0, 1, 0).buffer) },
+        mapped: arena.tensorFrom('mapped', 'f32', [mapped.length], mapped),
+        signatures: arena.tensorFrom('signatures', 'u32', [probes.length], probes),
+        counted: { ...shape, buffer },
+        lists,
+        listsPerHead,
+        capacity,
+      }),
+    ]);
+    const halves = new Uint16Array((await readU32(gpu(), buffer)).buffer);
+    arena.dispose();
+    const weight = exponentsOf(scoring).reduce((sum, exponent) => sum + 2 ** exponent, 0);
+    for (let list = 0; list < lists; list++) {
+      const first = list * Math.ceil(capacity / 32) * 32;
+      const got = levelsOf(halves.subarray(first, first + n), weight);
+      const maps = Array.from({ length: summed }, (_, h) =>
+        Float64Array.from({ length: bits }, (_, i) => mapped[(list * summed + h) * bits + i]!),
+      );
+      const sums = boundedSum(maps.map((values) => ({ values, bounds: values.map(() => 0) })));
+      const isCertain =
+        score.kind === 'asymmetric' ? certainLevels(sums, score.queryBits) : got.map(() => true);
+      const expected =
+        score.kind === 'asymmetric'
+          ? [...quantiseQuery(sums.values, score.queryBits)].map((w) => (w + weight) / 2)
+          : got.map((_, i) => maps.filter((values) => values[i]! > 0).length);
+      expect(isCertain.filter(Boolean).length).toBeGreaterThan(0.8 * bits);
+      expect(
+        got.filter((_, i) => isCertain[i]),
+        `list ${list} of ${JSON.stringify(scoring)}`,
+      ).toEqual(expected.filter((_, i) => isCertain[i]));
+    }
+  }
+
   test('gives the same bits 100 times', async () => {
     const random = new Random(runSeed - 1);
     const select = await prepareSelectTokens(gpu(), hamming);
@@ -222,7 +312,7 @@ describe(`select-tokens (seed ${runSeed})`, () => {
       signatures: random.words(3 * 5000),
       capacity: 5000,
       budget: { sink: 7, window: 100, count: 0, share: shareUnit / 32 },
-      chunks: 5,
+      chunks: 8,
     };
     const arena = new Arena(gpu());
     const { dispatches, outputs } = dispatchesOf(arena, select, one, 100);
@@ -240,7 +330,7 @@ describe(`select-tokens (seed ${runSeed})`, () => {
       lists: 1,
       n,
       capacity: 2 ** 20,
-      queryPlanes: random.words(4),
+      queryPlanes: withHighestLevel(random.words(4), 4, 1),
       signatures: random.words(2 ** 20),
       budget: { sink: 128, window: 128, count: 0, share: shareUnit / 32 },
       chunks: select.chunksFor(2 ** 20, 8),
@@ -259,7 +349,7 @@ describe(`select-tokens (seed ${runSeed})`, () => {
       { mode: 'hamming', scoring: hamming, queryPlanes: wordsOf('query_signature') },
       {
         mode: 'hamming_per_query_head',
-        scoring: { ...hamming, planes: 1, listsPerHead: 3 },
+        scoring: { ...hamming, summed: 1, listsPerHead: 3 },
         queryPlanes: wordsOf('query_signature'),
       },
     ];
@@ -269,7 +359,7 @@ describe(`select-tokens (seed ${runSeed})`, () => {
         const lists = 3 * scoring.listsPerHead;
         const one: Case = {
           scoring,
-          planes: scoring.planes,
+          planes: planesOf(scoring),
           words: 1,
           lists,
           capacity: 2000,

@@ -1,29 +1,35 @@
-/** The k cached tokens nearest to each list's query planes, in two dispatches without sorting: how many candidates lie
- *  within each distance, chunk by chunk; then the threshold, and the tokens in ascending order.
- *  What is selected: select-tokens.ref.ts; how: the WGSL files. */
+/** The k cached tokens nearest to each list's query, without sorting: distances, and how many candidates lie within each
+ *  of them, chunk by chunk; from these follow a threshold and every selected token's place (shared/selection.wgsl).
+ *  What is selected: select-tokens.ref.ts. `list` writes it out; attention finds it by itself. */
 import { invariant } from '../../errors.ts';
 import type { Arena } from '../runtime/arena.ts';
 import { defineKernel, prepareKernel } from '../runtime/define-kernel.ts';
 import type { Dispatch } from '../runtime/dispatch.ts';
 import { expectBytes } from '../runtime/expect-bytes.ts';
-import type { Gpu } from '../runtime/gpu.ts';
+import type { Gpu, KernelVariant } from '../runtime/gpu.ts';
 import type { BufferSlice } from '../runtime/tensor.ts';
 import budgetSource from '../shared/budget.wgsl?raw';
+import prefixSum from '../shared/prefix-sum.wgsl?raw';
+import prefixSumSubgroup from '../shared/prefix-sum-subgroup.wgsl?raw';
+import selectionSource from '../shared/selection.wgsl?raw';
 import stepSource from '../shared/step.wgsl?raw';
+import { type CountedTokens, checkCounted, countsAt, radixOf } from '../shared/token-chunks.ts';
+import chunksSource from '../shared/token-chunks.wgsl?raw';
 import countSource from './count-distances.wgsl?raw';
 import distancesSource from './distances.wgsl?raw';
 import listSource from './list-selected.wgsl?raw';
-import prefixSum from './prefix-sum.wgsl?raw';
-import thresholdSource from './threshold.wgsl?raw';
+import planesSource from './query-planes.wgsl?raw';
 
 /** distance = Σ_p 2^{e_p} · popcount(plane p XOR signature) */
 export interface SelectTokensShape {
-  /** Query planes of a list. */
-  readonly planes: number;
+  /** What the planes of a list are made of.
+   *  'asymmetric': the maps of its query heads are added and quantised to `queryBits`; plane b weighs 2^b.
+   *  'hamming': one plane of signs per query head; all weigh 1. */
+  readonly score: { readonly kind: 'asymmetric'; readonly queryBits: number } | { readonly kind: 'hamming' };
+  /** Query heads of a list: 1, or the group. */
+  readonly summed: number;
   /** u32 words of a signature. */
   readonly words: 1 | 2;
-  /** 'doubling': e_p = p; 'equal': e_p = 0. */
-  readonly weights: 'doubling' | 'equal';
   /** 'shared': all planes of a list are compared with the signatures of one head, l / listsPerHead for list l;
    *  'own': plane p of list l with those of head l · planes + p. */
   readonly signatures: 'shared' | 'own';
@@ -31,31 +37,32 @@ export interface SelectTokensShape {
   readonly variant?: SelectTokensVariant;
 }
 
-/** `serial` is the same code in workgroups of 4 lanes, because on a CPU a barrier costs in proportion to them. */
-export type SelectTokensVariant = 'workgroup' | 'serial';
+/** `serial` is `workgroup` with 4 invocations, because on a CPU a barrier costs in proportion to them. */
+export type SelectTokensVariant = KernelVariant;
 
-export interface SelectTokensArgs {
+interface SelectionArgs {
   readonly label: string;
   /** Uniform `Step`: the context has step.position + 1 tokens, the current one included. */
   readonly step: BufferSlice;
   /** Uniform `Budget` */
   readonly budget: BufferSlice;
-  /** u32 [lists, planes, words] */
-  readonly queryPlanes: BufferSlice;
-  /** u32 [heads, capacity, words] */
-  readonly signatures: BufferSlice;
-  /** u32 of `countsShape`; passes from `count` to `list`. */
-  readonly counts: BufferSlice;
   readonly lists: number;
-  /** Lists that share a head's signatures; 1 where planes have their own. */
-  readonly listsPerHead: number;
   /** A multiple of 4. */
   readonly capacity: number;
-  /** Parts that the candidates of a list are cut into, see `chunksFor`. */
-  readonly chunks: number;
+  /** With this kernel's bins. */
+  readonly counted: CountedTokens;
 }
 
-export interface ListSelectedArgs extends SelectTokensArgs {
+export interface CountDistancesArgs extends SelectionArgs {
+  /** f32 [lists · summed, 32 · words]: what the query heads' maps give. */
+  readonly mapped: BufferSlice;
+  /** u32 [heads, capacity, words] */
+  readonly signatures: BufferSlice;
+  /** Lists that share a head's signatures; 1 where planes have their own. */
+  readonly listsPerHead: number;
+}
+
+export interface ListSelectedArgs extends SelectionArgs {
   /** u32 [lists, listCapacity]: ascending token indices; what follows the selected ones is left as it is. */
   readonly list: BufferSlice;
   /** At least the number selected, for every length of the context up to `capacity`. */
@@ -64,125 +71,153 @@ export interface ListSelectedArgs extends SelectTokensArgs {
 
 export interface SelectTokens {
   readonly variant: SelectTokensVariant;
-  count(arena: Arena, args: SelectTokensArgs): Dispatch;
+  /** The largest possible distance, plus 1. */
+  readonly bins: number;
+  /** Writes distances and counts. */
+  count(arena: Arena, args: CountDistancesArgs): Dispatch;
+  /** Reads them. */
   list(arena: Arena, args: ListSelectedArgs): Dispatch;
   /** A number of chunks that fills the device without making the search for the threshold long. */
   chunksFor(capacity: number, lists: number): number;
-  countsShape(lists: number, chunks: number): readonly number[];
 }
 
-/** Lanes of a workgroup. */
-const lanesOf = { workgroup: 256, serial: 4 } as const satisfies Record<SelectTokensVariant, number>;
-
-/** Workgroups of all lists together that keep a device busy. */
-const targetWorkgroups = { workgroup: 512, serial: 16 } as const satisfies Record<
+/** Invocations of a workgroup. */
+const threadsOf = { workgroup: 256, subgroup: 256, serial: 4 } as const satisfies Record<
   SelectTokensVariant,
   number
 >;
 
-/** Fewest tokens worth a workgroup. */
-const leastChunk = 1024;
+/** Workgroups of all lists together that keep a device busy. */
+const targetWorkgroups = { workgroup: 256, subgroup: 256, serial: 16 } as const satisfies Record<
+  SelectTokensVariant,
+  number
+>;
 
-/** The histogram takes half of a workgroup's memory at most. */
-const maxBins = 2048;
+/** Fewest tokens worth a workgroup, and most chunks. */
+const leastChunk = 2048;
+const mostChunks = 32;
 
-const constants = ['lanes', 'planes', 'words', 'doubling', 'headsPerList', 'bins'];
-const bindings = {
-  step: 'uniform',
-  budget: 'uniform',
-  queryPlanes: 'read',
-  signatures: 'read',
+/** Counts of all chunks for a square root of the bins must fit into a workgroup's memory. */
+const maxBins = 1024;
+
+const count = {
+  bindings: {
+    step: 'uniform',
+    budget: 'uniform',
+    mapped: 'read',
+    signatures: 'read',
+    counted: 'write',
+  },
+  uniforms: { capacity: 'u32', chunks: 'u32', countsAt: 'u32', listsPerHead: 'u32', summed: 'u32' },
+  constants: ['threads', 'planes', 'words', 'doubling', 'headsPerList', 'bins'],
 } as const;
-const uniforms = { capacity: 'u32', chunks: 'u32', listsPerHead: 'u32' } as const;
+const countSources = [stepSource, budgetSource, chunksSource, planesSource, distancesSource];
+export const countKernels = {
+  workgroup: defineKernel({
+    name: 'select-tokens-count',
+    sources: [...countSources, prefixSum, countSource],
+    ...count,
+  }),
+  subgroup: defineKernel({
+    name: 'select-tokens-count-subgroup',
+    sources: ['enable subgroups;', ...countSources, prefixSumSubgroup, countSource],
+    ...count,
+    features: ['subgroups'],
+  }),
+};
 
-export const countKernel = defineKernel({
-  name: 'select-tokens-count',
-  sources: [stepSource, budgetSource, distancesSource, prefixSum, countSource],
-  bindings: { ...bindings, counts: 'write' },
-  uniforms,
-  constants,
-});
-
-export const listKernel = defineKernel({
-  name: 'select-tokens-list',
-  sources: [stepSource, budgetSource, distancesSource, prefixSum, thresholdSource, listSource],
-  bindings: { ...bindings, counts: 'read', list: 'write' },
-  uniforms: { ...uniforms, listCapacity: 'u32' },
-  constants,
-});
+const list = {
+  bindings: { step: 'uniform', budget: 'uniform', counted: 'read', list: 'write' },
+  uniforms: { capacity: 'u32', countsAt: 'u32', chunks: 'u32', bins: 'u32', listCapacity: 'u32' },
+  constants: ['threads', 'radix'],
+} as const;
+const listSources = [stepSource, budgetSource, chunksSource];
+export const listKernels = {
+  workgroup: defineKernel({
+    name: 'select-tokens-list',
+    sources: [...listSources, prefixSum, selectionSource, listSource],
+    ...list,
+  }),
+  subgroup: defineKernel({
+    name: 'select-tokens-list-subgroup',
+    sources: ['enable subgroups;', ...listSources, prefixSumSubgroup, selectionSource, listSource],
+    ...list,
+    features: ['subgroups'],
+  }),
+};
 
 export async function prepareSelectTokens(gpu: Gpu, shape: SelectTokensShape): Promise<SelectTokens> {
-  const { planes, words, weights, signatures } = shape;
-  const bins = 32 * words * (weights === 'doubling' ? 2 ** planes - 1 : planes) + 1;
-  invariant(planes >= 1, `select-tokens needs a query plane, got ${planes}`);
+  const { score, summed, words, signatures } = shape;
+  const isAsymmetric = score.kind === 'asymmetric';
+  const planes = isAsymmetric ? score.queryBits : summed;
+  const bins = 32 * words * (isAsymmetric ? 2 ** planes - 1 : planes) + 1;
+  invariant(
+    planes >= 1 && (!isAsymmetric || planes <= 4),
+    `select-tokens: 1 to 4 query bits, or a head and more; got ${JSON.stringify(shape)}`,
+  );
   invariant(
     bins <= maxBins,
     `select-tokens takes ${maxBins} distances, ${JSON.stringify(shape)} has ${bins}`,
   );
-  const variant = shape.variant ?? gpu.chooseVariant(['workgroup', 'serial']);
-  const values = {
-    lanes: lanesOf[variant],
-    planes,
-    words,
-    doubling: weights === 'doubling' ? 1 : 0,
-    headsPerList: signatures === 'own' ? planes : 1,
-    bins,
-  };
+  const variant = shape.variant ?? gpu.chooseVariant(['workgroup', 'subgroup', 'serial']);
+  const threads = threadsOf[variant];
+  const kind = variant === 'subgroup' ? 'subgroup' : 'workgroup';
+  const headsPerList = signatures === 'own' ? planes : 1;
+  const doubling = isAsymmetric ? 1 : 0;
   const [counter, lister] = await Promise.all([
-    prepareKernel(gpu, countKernel, values),
-    prepareKernel(gpu, listKernel, values),
+    prepareKernel(gpu, countKernels[kind], { threads, planes, words, doubling, headsPerList, bins }),
+    prepareKernel(gpu, listKernels[kind], { threads, radix: radixOf(bins) }),
   ]);
-  const countsShape = (lists: number, chunks: number): readonly number[] => [lists, bins, chunks];
 
-  /** Checks what both dispatches read; returns the bytes of it. */
-  const checked = (args: SelectTokensArgs): number => {
-    const { label, lists, listsPerHead, capacity, chunks } = args;
-    invariant(capacity % 4 === 0, `${label}: capacity must be a multiple of 4, got ${capacity}`);
-    invariant(chunks >= 1, `${label}: at least one chunk, got ${chunks}`);
-    invariant(
-      lists % listsPerHead === 0 && (signatures === 'shared' || listsPerHead === 1),
-      `${label}: ${listsPerHead} lists per head do not divide ${lists} lists of ${signatures} signatures`,
-    );
-    const planeBytes = lists * planes * words * 4;
-    const signatureBytes = ((lists * values.headsPerList) / listsPerHead) * capacity * words * 4;
-    const countBytes = lists * bins * chunks * 4;
-    expectBytes(`${label}: queryPlanes`, args.queryPlanes, planeBytes);
-    expectBytes(`${label}: signatures`, args.signatures, signatureBytes);
-    expectBytes(`${label}: counts`, args.counts, countBytes);
-    return planeBytes + signatureBytes + countBytes;
+  const checked = ({ label, counted, lists, capacity }: SelectionArgs): number => {
+    invariant(counted.bins === bins, `${label}: counted in ${counted.bins} bins, prepared for ${bins}`);
+    return checkCounted(label, counted, lists, capacity);
   };
 
   return {
     variant,
-    countsShape,
+    bins,
 
     count(arena, args) {
-      const { label, lists, listsPerHead, capacity, chunks } = args;
+      const { label, lists, listsPerHead, capacity, counted } = args;
+      const { chunks } = counted;
+      invariant(capacity % 4 === 0, `${label}: capacity must be a multiple of 4, got ${capacity}`);
+      invariant(
+        lists % listsPerHead === 0 && (signatures === 'shared' || listsPerHead === 1),
+        `${label}: ${listsPerHead} lists per head do not divide ${lists} lists of ${signatures} signatures`,
+      );
+      const mappedBytes = lists * summed * words * 128;
+      const signatureBytes = ((lists * headsPerList) / listsPerHead) * capacity * words * 4;
+      expectBytes(`${label}: mapped`, args.mapped, mappedBytes);
+      expectBytes(`${label}: signatures`, args.signatures, signatureBytes);
       return counter.dispatch(arena, {
         label,
-        bindings: args,
-        uniforms: { capacity, chunks, listsPerHead },
+        bindings: { ...args, counted: counted.buffer },
+        uniforms: { capacity, chunks, countsAt: countsAt(lists, capacity), listsPerHead, summed },
         workgroups: [chunks, lists],
-        bytes: checked(args),
+        bytes: mappedBytes + signatureBytes + checked(args),
       });
     },
 
     list(arena, args) {
-      const { label, lists, listsPerHead, capacity, chunks, listCapacity } = args;
+      const { label, lists, capacity, counted, listCapacity } = args;
+      const { chunks } = counted;
       const listBytes = lists * listCapacity * 4;
       expectBytes(`${label}: list`, args.list, listBytes);
       return lister.dispatch(arena, {
         label,
-        bindings: args,
-        uniforms: { capacity, chunks, listsPerHead, listCapacity },
+        bindings: { ...args, counted: counted.buffer },
+        uniforms: {
+          ...{ capacity, countsAt: countsAt(lists, capacity), chunks, bins, listCapacity },
+        },
         workgroups: [chunks, lists],
-        bytes: checked(args) + listBytes,
+        bytes: listBytes + checked(args),
       });
     },
 
     chunksFor(capacity, lists) {
-      const most = Math.min(targetWorkgroups[variant] / lists, capacity / leastChunk);
-      return Math.max(1, Math.floor(most));
+      const most = Math.min(targetWorkgroups[variant] / lists, capacity / leastChunk, mostChunks);
+      return Math.max(4, Math.floor(most / 4) * 4);
     },
   };
 }

@@ -60,7 +60,7 @@ export async function runAttendListed(gpu: Gpu, problem: ListedProblem): Promise
     valueCache: arena.tensorFrom('values', 'f16-packed', cacheShape, problem.values),
     tokenLists: arena.tensorFrom('lists', 'u32', [lists.length, listCapacity], entries),
     blockSums: arena.tensorFrom('block sums', 'f32', sumsShape, problem.blockSums),
-    tailSums: arena.tensor('tail sums', 'f32', tail.tailSumsShape(kvHeads, slots)),
+    tailSums: arena.tensor('tail sums', 'f32', tail.tailSumsShape(kvHeads, slots, splits)),
     partials: arena.tensor('partials', 'f32', attend.partialsShape(kvHeads, splits)),
     kvHeads,
     capacity,

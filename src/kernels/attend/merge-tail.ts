@@ -1,0 +1,86 @@
+/** The second half of sparse attention with a tail: the candidates left out enter the softmax as one more token, with
+ *  their mean key, their mean value and weight log(count). Corrects the denominator. See merge-tail.wgsl. */
+import type { Arena } from '../runtime/arena.ts';
+import { defineKernel, prepareKernel } from '../runtime/define-kernel.ts';
+import type { Dispatch } from '../runtime/dispatch.ts';
+import { expectBytes } from '../runtime/expect-bytes.ts';
+import type { Gpu, KernelVariant } from '../runtime/gpu.ts';
+import { type BufferSlice, byteLengthOf } from '../runtime/tensor.ts';
+import budgetSource from '../shared/budget.wgsl?raw';
+import stepSource from '../shared/step.wgsl?raw';
+import mergeSource from './attend-merge.wgsl?raw';
+import mergeSerialSource from './attend-merge-serial.wgsl?raw';
+import mergeTail from './merge-tail.wgsl?raw';
+import mergeTailSerial from './merge-tail-serial.wgsl?raw';
+import type { ListsLayout } from './sparse-split.ts';
+import { partialBytes } from './split-plan.ts';
+
+export interface MergeTailArgs {
+  readonly label: string;
+  readonly step: BufferSlice;
+  readonly budget: BufferSlice;
+  /** f32 [kvHeads · group, headDim] */
+  readonly query: BufferSlice;
+  /** f32 of `tailSumsShape` */
+  readonly tailSums: BufferSlice;
+  /** f32 of `partialsShape` */
+  readonly partials: BufferSlice;
+  /** f32 [kvHeads · group, headDim] */
+  readonly out: BufferSlice;
+  readonly kvHeads: number;
+  readonly splits: number;
+  readonly slots: number;
+}
+
+export type MergeTail = (arena: Arena, args: MergeTailArgs) => Dispatch;
+
+const declared = {
+  bindings: {
+    partials: 'read',
+    out: 'write',
+    step: 'uniform',
+    budget: 'uniform',
+    query: 'read',
+    tailSums: 'read',
+  },
+  uniforms: { splits: 'u32', slots: 'u32', group: 'u32' },
+  constants: ['headDim'],
+} as const;
+export const mergeTailKernel = defineKernel({
+  name: 'attend-merge-tail',
+  sources: [stepSource, budgetSource, mergeTail, mergeSource],
+  ...declared,
+});
+export const mergeTailSerialKernel = defineKernel({
+  name: 'attend-merge-tail-serial',
+  sources: [stepSource, budgetSource, mergeTailSerial, mergeSerialSource],
+  ...declared,
+});
+
+export async function prepareMergeTail(
+  gpu: Gpu,
+  variant: KernelVariant,
+  { headDim, group }: { readonly headDim: number; readonly group: number },
+  layout: ListsLayout,
+): Promise<MergeTail> {
+  const kernel = variant === 'serial' ? mergeTailSerialKernel : mergeTailKernel;
+  const merger = await prepareKernel(gpu, kernel, { headDim });
+  return (arena, args) => {
+    const { label, kvHeads, splits, slots } = args;
+    const qHeads = kvHeads * group;
+    const headBytes = qHeads * headDim * 4;
+    const bytes = partialBytes(qHeads, splits, headDim);
+    const tailBytes = byteLengthOf('f32', layout.tailSumsShape(kvHeads, slots, splits));
+    expectBytes(`${label}: query`, args.query, headBytes);
+    expectBytes(`${label}: tailSums`, args.tailSums, tailBytes);
+    expectBytes(`${label}: partials`, args.partials, bytes);
+    expectBytes(`${label}: out`, args.out, headBytes);
+    return merger.dispatch(arena, {
+      label,
+      bindings: args,
+      uniforms: { splits, slots, group: group / layout.listsPerKvHead },
+      workgroups: [qHeads],
+      bytes: bytes + tailBytes + 2 * headBytes,
+    });
+  };
+}

@@ -1,0 +1,120 @@
+// token-selection.wgsl for one invocation: a cursor goes through the candidates from where its split begins.
+struct Dims {
+  capacity: u32,
+  splits: u32,
+  kvHeads: u32,
+  countsAt: u32,
+  chunks: u32,
+  bins: u32,
+  slots: u32,  // of the tail, see block-runs-serial.wgsl; 0 without one
+  blocks: u32, // of the tail's sums; 0 without one
+}
+
+override radix: u32; // radix² ≥ bins
+
+@group(0) @binding(6) var<uniform> budget: Budget;
+@group(0) @binding(7) var<storage, read> counted: array<u32>;
+
+struct Cursor {
+  attended: AttendedSet,
+  threshold: u32,
+  skippedTies: u32, // still to be passed over
+  next: u32,        // the first token not looked at
+  i: u32,           // the attended token `token` is
+  token: u32,
+}
+
+fn tokenCount() -> u32 {
+  return attendedSetOf(budget, step.position + 1u).count;
+}
+
+fn withinAt(list: u32, bin: u32, chunk: u32) -> u32 {
+  return counted[dims.countsAt + (list * dims.bins + bin) * dims.chunks + chunk];
+}
+
+// Where the attended tokens [start, end) begin.
+fn cursorAt(list: u32, start: u32, end: u32) -> Cursor {
+  let attended = attendedSetOf(budget, step.position + 1u);
+  var cursor = Cursor(attended, 0u, 0u, 0u, 0xffffffffu, 0u);
+  let goal = attended.selected;
+  let endListed = attended.sinkEnd + goal;
+  if (goal == 0u || start >= endListed || end <= attended.sinkEnd || start >= end) {
+    return cursor;
+  }
+  var all = 0u;
+  for (var stride = radix; ; stride = 1u) {
+    for (var point = 0u; point < radix; point++) {
+      let bin = min(cursor.threshold + stride, dims.bins) - 1u;
+      all = 0u;
+      for (var chunk = 0u; chunk < dims.chunks; chunk++) {
+        all += withinAt(list, bin, chunk);
+      }
+      if (all >= goal) {
+        break;
+      }
+      cursor.threshold += stride;
+    }
+    if (stride == 1u) {
+      break;
+    }
+  }
+  cursor.skippedTies = all - goal;
+
+  // The chunk with the first of them, and what is before it there.
+  let place = max(start, attended.sinkEnd) - attended.sinkEnd;
+  var passed = 0u;
+  for (var chunk = 0u; chunk < dims.chunks; chunk++) {
+    var below = 0u;
+    if (cursor.threshold > 0u) {
+      below = withinAt(list, cursor.threshold - 1u, chunk);
+    }
+    let ties = withinAt(list, cursor.threshold, chunk) - below;
+    let skipped = min(cursor.skippedTies, ties);
+    let selected = below + ties - skipped;
+    if (passed + selected > place) {
+      cursor.next = groupTokens * chunkAt(attended, dims.chunks, chunk).begin;
+      break;
+    }
+    passed += selected;
+    cursor.skippedTies -= skipped;
+  }
+  for (; passed < place; passed++) {
+    cursor.token = nextSelected(&cursor, list);
+  }
+  return cursor;
+}
+
+fn nextSelected(cursor: ptr<function, Cursor>, list: u32) -> u32 {
+  let first = list * groupsOf(dims.capacity) * (groupTokens / 2u);
+  while ((*cursor).next < (*cursor).attended.windowStart) {
+    let token = (*cursor).next;
+    (*cursor).next++;
+    let distance = (counted[first + token / 2u] >> (16u * (token % 2u))) & 0xffffu;
+    if (distance < (*cursor).threshold) {
+      return token;
+    }
+    if (distance == (*cursor).threshold) {
+      if ((*cursor).skippedTies == 0u) {
+        return token;
+      }
+      (*cursor).skippedTies--;
+    }
+  }
+  return 0u;
+}
+
+// The i-th attended token: of the split's first, and then the same or the next.
+fn tokenFrom(cursor: ptr<function, Cursor>, list: u32, i: u32) -> u32 {
+  let attended = (*cursor).attended;
+  if (i < attended.sinkEnd) {
+    return i;
+  }
+  if (i >= attended.sinkEnd + attended.selected) {
+    return step.position + 1u - (attended.count - i);
+  }
+  if (i != (*cursor).i) {
+    (*cursor).i = i;
+    (*cursor).token = nextSelected(cursor, list);
+  }
+  return (*cursor).token;
+}
