@@ -1,10 +1,15 @@
 /** Hashing a decode step, query maps and key map, over as many layers' maps as no cache holds; and keys in bulk. */
 import { prepareHashKeys } from '../src/kernels/hash-keys/hash-keys.ts';
-import { type HashQueryVariant, prepareHashQuery } from '../src/kernels/hash-query/hash-query.ts';
+import { prepareHashQuery } from '../src/kernels/hash-query/hash-query.ts';
 import { Arena } from '../src/kernels/runtime/arena.ts';
 import type { Dispatch } from '../src/kernels/runtime/dispatch.ts';
 import type { Gpu } from '../src/kernels/runtime/gpu.ts';
-import { mapBiasBytes, mapWeightBytes, type SignatureMap } from '../src/kernels/shared/signature-map.ts';
+import {
+  type MapVariant,
+  mapBiasBytes,
+  mapWeightBytes,
+  type SignatureMap,
+} from '../src/kernels/shared/signature-map.ts';
 import { prepareFill } from './ceiling.ts';
 import { timeBySlope } from './timing.ts';
 
@@ -16,9 +21,7 @@ export interface HashQueryCase {
   /** Different maps and keys. */
   readonly layers: number;
   readonly context: number;
-  /** Adds and quantises the group's maps, or takes the sign of each. */
-  readonly score: 'asymmetric' | 'hamming';
-  readonly variant?: HashQueryVariant;
+  readonly variant?: MapVariant;
 }
 
 /** Milliseconds per layer of a decode step's hashing, with the bytes of its maps, and of hashing a whole context. */
@@ -34,11 +37,7 @@ export async function benchHashQuery(
   const words = widths.at(-1)! / 32;
   const width = Math.max(...widths);
   const variant = spec.variant ? { variant: spec.variant } : {};
-  const score =
-    spec.score === 'asymmetric'
-      ? ({ kind: 'asymmetric', queryBits: 4, summed: group } as const)
-      : ({ kind: 'hamming' } as const);
-  const hashQuery = await prepareHashQuery(gpu, { score, qHeads, width, ...variant });
+  const hashQuery = await prepareHashQuery(gpu, { qHeads, width, ...variant });
   const hashKeys = await prepareHashKeys(gpu, { width, ...variant });
   const mapOf = (heads: number, seed: number): SignatureMap => {
     const weights = arena.buffer('map weights', mapWeightBytes(heads, widths));
@@ -51,7 +50,7 @@ export async function benchHashQuery(
     buffer: arena.uniform('step', Uint32Array.of(position, rows, 0, 0).buffer),
   });
   const query = arena.tensor('query', 'f32', [qHeads, headDim]);
-  const planes = arena.tensor('planes', 'u32', [qHeads, 4, words]);
+  const mapped = arena.tensor('mapped', 'f32', [qHeads, 32 * words]);
   const keyCache = arena.tensor('keys', 'f16-packed', [kvHeads, context, headDim]);
   const signatures = arena.tensor('signatures', 'u32', [kvHeads, context, words]);
   const common = { keyCache, signatures, kvHeads, headDim, capacity: context };
@@ -62,7 +61,7 @@ export async function benchHashQuery(
     const queryMap = mapOf(qHeads, 4 * layer + 2);
     const label = `layer ${layer}`;
     alone.push(
-      hashQuery(arena, { ...common, label, step: stepOf(context - 1, 1), query, queryMap, keyMap, planes }),
+      hashQuery(arena, { ...common, label, step: stepOf(context - 1, 1), query, queryMap, keyMap, mapped }),
     );
     if (layer === 0) {
       bulk.push(hashKeys(arena, { ...common, label, step: stepOf(0, context), keyMap, rows: context }));

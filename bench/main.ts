@@ -4,9 +4,11 @@ import type { Gpu } from '../src/kernels/runtime/gpu.ts';
 import type { MatrixFormat } from '../src/kernels/runtime/matrix.ts';
 import { type AttendCase, benchAttend } from './attend.bench.ts';
 import { type Ceiling, measureCeiling } from './ceiling.ts';
+import { crossoverTable } from './crossover.ts';
 import { benchDecode, type DecodeTiming } from './decode.bench.ts';
 import { benchEngine, type EngineTiming } from './engine.bench.ts';
 import { benchHashQuery, type HashQueryCase } from './hash-query.bench.ts';
+import { benchHashStep, type HashStepCase } from './hash-step.bench.ts';
 import { benchMatVec, type MatVecCase } from './mat-vec.bench.ts';
 import { benchSelectTokens, type SelectTokensCase } from './select-tokens.bench.ts';
 import { createSyntheticNetwork, llama8b } from './synthetic-model.ts';
@@ -20,7 +22,7 @@ export interface BenchOptions {
   readonly parts?: readonly BenchPart[];
 }
 
-export type BenchPart = 'kernels' | 'decode8b' | 'engine';
+export type BenchPart = 'kernels' | 'hash' | 'decode8b' | 'engine';
 
 export interface KernelTiming {
   readonly name: string;
@@ -30,11 +32,23 @@ export interface KernelTiming {
   readonly ofBandwidth: number;
 }
 
+/** A step of sparse attention beside dense attention, in milliseconds per layer, and what bytes and dispatches allow:
+ *  bytes / B + 5 · L, and bytes / B + 2 · L. */
+export interface HashStepComparison {
+  readonly name: string;
+  readonly sparseMs: number;
+  readonly sparseBoundMs: number;
+  readonly dispatchMs: Readonly<Record<string, number>>;
+  readonly denseMs: number;
+  readonly denseBoundMs: number;
+}
+
 export interface BenchReport {
   readonly device: string;
   readonly variant: string;
   readonly ceiling: Ceiling;
   readonly kernels: readonly KernelTiming[];
+  readonly hashSteps: readonly HashStepComparison[];
   readonly decode8b: readonly DecodeTiming[];
   readonly engine: EngineTiming | null;
 }
@@ -75,14 +89,13 @@ const selectTokensCases: readonly SelectTokensCase[] = [
 
 /** The published maps at the 8B shape, then the default model's. Layers enough that no cache holds their maps. */
 const hashQueryCases: readonly HashQueryCase[] = [
-  { kvHeads: 8, group: 4, widths: [128, 128, 128, 32], layers: 32, context: 32768, score: 'asymmetric' },
-  { kvHeads: 8, group: 4, widths: [128, 128, 128, 32], layers: 32, context: 32768, score: 'hamming' },
-  { kvHeads: 3, group: 3, widths: [64, 64, 32], layers: 30, context: 2048, score: 'asymmetric' },
+  { kvHeads: 8, group: 4, widths: [128, 128, 128, 32], layers: 32, context: 32768 },
+  { kvHeads: 3, group: 3, widths: [64, 64, 32], layers: 30, context: 2048 },
 ];
 
 export async function runBench(options: BenchOptions): Promise<BenchReport> {
   const { gpu, log } = options;
-  const parts = options.parts ?? ['kernels', 'decode8b', 'engine'];
+  const parts = options.parts ?? ['kernels', 'hash', 'decode8b', 'engine'];
   const isCpu = gpu.traits.isCpu;
   const device = gpu.traits.description || `${gpu.traits.vendor} ${gpu.traits.architecture}`;
   const variant = gpu.chooseVariant(['workgroup', 'subgroup', 'serial']);
@@ -118,13 +131,76 @@ export async function runBench(options: BenchOptions): Promise<BenchReport> {
     for (const spec of isCpu ? hashQueryCases.slice(2) : hashQueryCases) {
       const { ms, bytes, bulkMs } = await benchHashQuery(gpu, isCpu ? { ...spec, layers: 2 } : spec);
       const heads = `${spec.kvHeads * spec.group}/${spec.kvHeads} heads`;
-      record(`hash-query ${heads}, ${spec.widths.join(' → ')}, ${spec.score}`, ms, bytes);
+      record(`hash-query ${heads}, ${spec.widths.join(' → ')}`, ms, bytes);
       log(`hash-keys of ${spec.context} tokens of one layer, likewise: ${bulkMs.toFixed(3)} ms`);
     }
   }
+  const hashSteps = parts.includes('hash') ? await hashStepsOf(options, ceiling) : [];
   const decode8b = parts.includes('decode8b') && !isCpu ? await decodeOf8b(options, ceiling) : [];
   const engine = parts.includes('engine') ? await engineOf(options) : null;
-  return { device, variant, ceiling, kernels, decode8b, engine };
+  return { device, variant, ceiling, kernels, hashSteps, decode8b, engine };
+}
+
+const published = [128, 128, 128, 32];
+const hashStepCases: readonly Omit<HashStepCase, 'layers'>[] = [
+  ...[8192, 32768, 131072, 262144].map((context) => ({ ...llamaStep(context), tail: false })),
+  { ...llamaStep(32768), tail: true },
+  { ...llamaStep(262144), tail: true },
+  { ...llamaStep(32768), tail: false, run: 512 },
+  { ...llamaStep(262144), tail: false, run: 512 },
+  ...[8192, 32768, 131072].map((context) => ({
+    ...{ context, kvHeads: 32, group: 1, widths: published, denominator: 32, tail: false },
+  })),
+];
+/** For adapters that run on the CPU. */
+const smallHashStepCases: readonly Omit<HashStepCase, 'layers'>[] = [
+  { context: 4096, kvHeads: 3, group: 3, widths: [64, 64, 32], denominator: 16, tail: false },
+  { context: 4096, kvHeads: 3, group: 3, widths: [64, 64, 32], denominator: 16, tail: true },
+];
+
+function llamaStep(context: number) {
+  return { context, kvHeads: 8, group: 4, widths: published, denominator: 32 };
+}
+
+/** Sparse steps beside dense attention over the same number of layers, enough that no cache holds them. */
+async function hashStepsOf({ gpu, log }: BenchOptions, ceiling: Ceiling): Promise<HashStepComparison[]> {
+  const comparisons: HashStepComparison[] = [];
+  const bound = (bytes: number, dispatches: number): number =>
+    (bytes / ceiling.bytesPerSecond) * 1000 + dispatches * ceiling.dispatchMs;
+  for (const spec of gpu.traits.isCpu ? smallHashStepCases : hashStepCases) {
+    const { context, kvHeads, group, widths, denominator, tail, run } = spec;
+    const headDim = widths[0]!;
+    const layers = gpu.traits.isCpu
+      ? 2
+      : Math.min(32, Math.max(2, Math.ceil(2 ** 30 / (4 * kvHeads * context * headDim))));
+    const step = await benchHashStep(gpu, { ...spec, layers });
+    const dense = await benchAttend(gpu, { context, kvHeads, group, headDim, layers });
+    const timing: HashStepComparison = {
+      name: `${kvHeads * group}/${kvHeads} × ${headDim}, ${context} tokens, 1/${denominator}${tail ? ', tail' : ''}${run ? `, in runs of ${run}` : ''}`,
+      sparseMs: step.ms,
+      sparseBoundMs: bound(step.bytes, 5),
+      dispatchMs: step.dispatchMs,
+      denseMs: dense.ms,
+      denseBoundMs: bound(dense.bytes, 2),
+    };
+    comparisons.push(timing);
+    log(describeHashStep(timing));
+  }
+  for (const line of crossoverTable(4e-6, 16)) log(line);
+  return comparisons;
+}
+
+function describeHashStep(timing: HashStepComparison): string {
+  const { name, sparseMs, sparseBoundMs, denseMs, denseBoundMs, dispatchMs } = timing;
+  const micro = (ms: number): string => (ms * 1000).toFixed(1);
+  const ratio = denseMs / sparseMs;
+  const wanted = denseBoundMs / sparseBoundMs;
+  return [
+    `hash step ${name}: ${micro(sparseMs)} µs, ${(sparseMs / sparseBoundMs).toFixed(2)} × bound`,
+    `(${Object.values(dispatchMs).map(micro).join(' + ')})`,
+    `dense ${micro(denseMs)} µs, ${(denseMs / denseBoundMs).toFixed(2)} × bound`,
+    `ratio ${ratio.toFixed(2)}, ${(ratio / wanted).toFixed(2)} of ${wanted.toFixed(2)}`,
+  ].join('; ');
 }
 
 async function decodeOf8b({ gpu, log }: BenchOptions, ceiling: Ceiling): Promise<DecodeTiming[]> {

@@ -3,8 +3,12 @@ import { Arena } from '../src/kernels/runtime/arena.ts';
 import type { Dispatch } from '../src/kernels/runtime/dispatch.ts';
 import type { Gpu } from '../src/kernels/runtime/gpu.ts';
 import { prepareSelectTokens, type SelectTokensVariant } from '../src/kernels/select-tokens/select-tokens.ts';
+import { countedWords } from '../src/kernels/shared/token-chunks.ts';
+import { Random } from '../src/kernels/testing/random.ts';
 import { prepareFill } from './ceiling.ts';
 import { timeBySlope } from './timing.ts';
+
+const summed = 4;
 
 export interface SelectTokensCase {
   readonly context: number;
@@ -25,9 +29,9 @@ export async function benchSelectTokens(
   const arena = new Arena(gpu);
   const fill = await prepareFill(gpu);
   const select = await prepareSelectTokens(gpu, {
-    planes: 4,
+    score: { kind: 'asymmetric', queryBits: 4 },
+    summed,
     words: 1,
-    weights: 'doubling',
     signatures: 'shared',
     ...(spec.variant ? { variant: spec.variant } : {}),
   });
@@ -35,28 +39,28 @@ export async function benchSelectTokens(
   const listCapacity = Math.ceil(context / 32);
   const step = { buffer: arena.uniform('step', Uint32Array.of(context - 1, 1, 0, 0).buffer) };
   const budget = { buffer: arena.uniform('budget', Uint32Array.of(128, 128, 0, 65536 / 32).buffer) };
-  const counts = arena.tensor('counts', 'u32', select.countsShape(kvHeads, chunks));
+  const shape = { chunks, bins: select.bins };
+  const counted = {
+    ...shape,
+    buffer: arena.tensor('counted', 'u32', [countedWords(kvHeads, context, shape)]),
+  };
   const counting: Dispatch[] = [];
   const listing: Dispatch[] = [];
   for (let layer = 0; layer < layers; layer++) {
     const signatures = arena.tensor(`signatures ${layer}`, 'u32', [kvHeads, context]);
-    const queryPlanes = arena.tensor(`planes ${layer}`, 'u32', [kvHeads, 4]);
+    const count = kvHeads * summed * 32;
+    const mapped = arena.tensorFrom(`mapped ${layer}`, 'f32', [count], new Random(layer).normals(count));
     fill(signatures.buffer, layer);
-    fill(queryPlanes.buffer, layer + 1000);
     const args = {
       label: `layer ${layer}`,
       step,
       budget,
-      queryPlanes,
-      signatures,
-      counts,
+      counted,
       lists: kvHeads,
-      listsPerHead: 1,
       capacity: context,
-      chunks,
     };
     const list = arena.tensor(`list ${layer}`, 'u32', [kvHeads, listCapacity]);
-    counting.push(select.count(arena, args));
+    counting.push(select.count(arena, { ...args, mapped, signatures, listsPerHead: 1 }));
     listing.push(select.list(arena, { ...args, list, listCapacity }));
   }
   const both = counting.flatMap((count, layer) => [count, listing[layer]!]);
