@@ -4,12 +4,8 @@ import { prepareHashQuery } from '../src/kernels/hash-query/hash-query.ts';
 import { Arena } from '../src/kernels/runtime/arena.ts';
 import type { Dispatch } from '../src/kernels/runtime/dispatch.ts';
 import type { Gpu } from '../src/kernels/runtime/gpu.ts';
-import {
-  type MapVariant,
-  mapBiasBytes,
-  mapWeightBytes,
-  type SignatureMap,
-} from '../src/kernels/shared/signature-map.ts';
+import type { MapVariant } from '../src/kernels/shared/hashed-cache.ts';
+import { mapBiasBytes, mapWeightBytes, type SignatureMap } from '../src/kernels/shared/signature-map.ts';
 import { prepareFill } from './ceiling.ts';
 import { timeBySlope } from './timing.ts';
 

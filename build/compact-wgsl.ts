@@ -2,19 +2,23 @@
 import { readFile } from 'node:fs/promises';
 import type { Plugin } from 'vite';
 
-/** WGSL has no strings, so `//` always begins a comment, and a space or line end beside these signs means nothing. */
+/** WGSL has no strings, so `//` always begins a comment, and a space or line end beside these signs means nothing; nor does
+ *  a last comma, or the zero of 1.0. */
 export function compactWgsl(text: string): string {
   return text
     .split('\n')
     .map((line) =>
       line
         .replace(/\/\/.*$/, '')
-        .replace(/ ?([,;:=(){}+*<>|^%]) ?/g, '$1')
+        .replace(/ ?([,;:=(){}+*<>|^%&/]) ?/g, '$1')
+        .replace(/ - (?!-)/g, '-')
+        .replace(/(\d\.)0(?!\d)/g, '$1')
         .trim(),
     )
     .filter((line) => line !== '')
     .join('\n')
-    .replace(/([,;:=(){}|&])\n/g, '$1');
+    .replace(/([,;:=(){}|&])\n/g, '$1')
+    .replace(/,([)}])/g, '$1');
 }
 
 /** For `import text from './x.wgsl?raw'`, in builds only. */

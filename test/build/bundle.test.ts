@@ -43,7 +43,7 @@ describe('the built worker', () => {
     expect(chunks.get('local-engine')).not.toContain('Jinja');
   });
 
-  test('engine and kernels stay within 60 kB, with the model layer within 72 kB, sparse attention and a look into a step within 26 kB more, conversion of weights within 2 kB (gzip)', () => {
+  test('engine and kernels stay within 60 kB, with the model layer within 72 kB, sparse attention and a look into a step within 27 kB more, conversion of weights within 2 kB (gzip)', () => {
     const later = new Set([...onDemand, ...toConvert, ...notOurs]);
     const engine = gzipped(...[...chunks.keys()].filter((name) => !later.has(name)));
     console.log(
@@ -53,12 +53,13 @@ describe('the built worker', () => {
     );
     expect(engine).toBeLessThan(60_000);
     expect(engine + gzipped('model')).toBeLessThan(72_000);
-    expect(gzipped(...onDemand)).toBeLessThan(26_000);
+    expect(gzipped(...onDemand)).toBeLessThan(27_000);
     expect(gzipped(...toConvert)).toBeLessThan(2_000);
   });
 });
 
 test('a compact shader has no comments, spaces and line ends without meaning, and all code', () => {
-  const text = '// what it does\nfn main() { // entry\n\n  let x: i32 = - -1 * f(2, 3); // one\n}\n';
-  expect(compactWgsl(text)).toBe('fn main(){let x:i32=- -1*f(2,3);}');
+  const text =
+    '// what it does\nfn main() { // entry\n\n  let x: f32 = - -1.0 * f(2.05,\n    3 - 1,\n  ); // one\n}\n';
+  expect(compactWgsl(text)).toBe('fn main(){let x:f32=- -1.*f(2.05,3-1);}');
 });

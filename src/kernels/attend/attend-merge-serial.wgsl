@@ -1,6 +1,6 @@
 // The second half of decode attention for adapters that run on the CPU: one invocation takes four dimensions of one query head over
 // all splits. Same formula and layouts as attend-merge.wgsl.
-// Dims, beginMerge and startOf come from merge-start.wgsl or merge-tail-serial.wgsl.
+// Dims, begin and startOf come from merge-start.wgsl or merge-tail-serial.wgsl.
 override headDim: u32;
 
 const noScore = -3.0e38;
@@ -12,7 +12,7 @@ const noScore = -3.0e38;
 @compute @workgroup_size(16)
 fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index) thread: u32) {
   let head = workgroup.x;
-  beginMerge(head, thread);
+  begin(head, thread);
   let rowVectors = (headDim + 3u) / 4u;
   for (var vector = thread; vector < rowVectors; vector += 16u) {
     let start = startOf(head, vector, thread);

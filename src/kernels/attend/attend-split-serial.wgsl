@@ -2,7 +2,7 @@
 // query heads of its group, one to a component of its vectors. Tile by tile: scores, one rescaling, then V; the sums
 // live in `partials` between tiles. Indexed reads are what costs on a CPU: a query word serves four tokens, a weight
 // four words. Same formula and layouts as attend-split.wgsl, for any even headDim (rows of partials are padded to a
-// multiple of 4). Tokens come one after another from a cursor, asked for in order, the last perhaps again.
+// multiple of 4).
 override headDim: u32;
 override group: u32; // query heads per list
 override listsPerKvHead: u32;
@@ -42,7 +42,6 @@ fn attendSplit(split: u32, headBlock: u32) {
     }
   }
 
-  var cursor = cursorAt(list, start, end);
   var rows: array<u32, tile>;
   var scores: array<vec4f, tile>;
   for (var first = start; first < end; first += tile) {
@@ -50,11 +49,7 @@ fn attendSplit(split: u32, headBlock: u32) {
     var highest = top;
     for (var j = 0u; j < tokens; j += 4u) {
       let i = min(first + j + vec4u(0u, 1u, 2u, 3u), vec4u(end - 1u));
-      var token: vec4u;
-      token.x = tokenFrom(&cursor, list, i.x);
-      token.y = tokenFrom(&cursor, list, i.y);
-      token.z = tokenFrom(&cursor, list, i.z);
-      token.w = tokenFrom(&cursor, list, i.w);
+      let token = vec4u(tokenAt(list, i.x), tokenAt(list, i.y), tokenAt(list, i.z), tokenAt(list, i.w));
       let row = (list / listsPerKvHead * dims.capacity + token) * words;
       var sum0 = vec4f(0.0);
       var sum1 = vec4f(0.0);
@@ -96,9 +91,6 @@ fn attendSplit(split: u32, headBlock: u32) {
       weight += scores[j];
     }
 
-    if (headBlock % blocks == 0u) {
-      addRows(list, split, &rows, min(tile, end - first), first == start);
-    }
     for (var word = 0u; word < words; word += 4u) {
       let w = min(word + vec4u(0u, 1u, 2u, 3u), vec4u(words - 1u));
       var low0 = vec4f(0.0);
@@ -135,9 +127,6 @@ fn attendSplit(split: u32, headBlock: u32) {
     }
   }
 
-  if (start >= end && headBlock % blocks == 0u) {
-    clearRows(list, split);
-  }
   for (var h = 0u; h < heads; h++) {
     partials[partialRow[h] + rowFloats - 4u] = top[h];
     partials[partialRow[h] + rowFloats - 3u] = weight[h];

@@ -42,6 +42,32 @@ struct Weighed {
   top: vec4f,
 }
 
+// Eight dimensions of four heads.
+struct Octet {
+  low: mat4x4f,
+  high: mat4x4f,
+}
+
+fn lowHalf(words: vec4u) -> vec4f {
+  return vec4f(unpack2x16float(words.x), unpack2x16float(words.y));
+}
+
+fn highHalf(words: vec4u) -> vec4f {
+  return vec4f(unpack2x16float(words.z), unpack2x16float(words.w));
+}
+
+fn dots(queries: Octet, key: vec4u) -> vec4f {
+  return queries.low * lowHalf(key) + queries.high * highHalf(key);
+}
+
+fn outer(weights: vec4f, value: vec4f) -> mat4x4f {
+  return mat4x4f(weights * value.x, weights * value.y, weights * value.z, weights * value.w);
+}
+
+fn scaled(sums: mat4x4f, factors: vec4f) -> mat4x4f {
+  return mat4x4f(sums[0] * factors, sums[1] * factors, sums[2] * factors, sums[3] * factors);
+}
+
 fn attendSplit(split: u32, headBlock: u32, thread: u32) {
   let blocks = (group + 3u) / 4u;
   let list = headBlock / blocks;
@@ -75,14 +101,11 @@ fn attendSplit(split: u32, headBlock: u32, thread: u32) {
   var top = vec4f(noScore);
   var weight = vec4f(0.0);
   var sums: array<Octet, 8>;
-  var rowSums: array<RowSums, 8>;
   let cacheRow = list / listsPerKvHead * dims.capacity;
-  beginTokens(list, start, end, thread);
   var roundEnd = start;
   for (var first = start; first < end; first = min(first + tile, roundEnd)) {
     if (first == roundEnd) {
-      roundEnd = min(first + roundTokens, end);
-      findTokens(list, first, roundEnd, thread);
+      roundEnd = findTokens(list, first, end, first == start, thread);
     }
     let i = first + team + teams * vec4u(0u, 1u, 2u, 3u);
     let isToken = i < vec4u(roundEnd);
@@ -111,10 +134,10 @@ fn attendSplit(split: u32, headBlock: u32, thread: u32) {
 
     var score = mat4x4f(); // a column per token
     for (var o = 0u; o < octets; o++) {
-      score[0] = dots(queries[o], key0[o], score[0]);
-      score[1] = dots(queries[o], key1[o], score[1]);
-      score[2] = dots(queries[o], key2[o], score[2]);
-      score[3] = dots(queries[o], key3[o], score[3]);
+      score[0] += dots(queries[o], key0[o]);
+      score[1] += dots(queries[o], key1[o]);
+      score[2] += dots(queries[o], key2[o]);
+      score[3] += dots(queries[o], key3[o]);
     }
     let weighed = weigh(score, isToken, top, thread);
     let w = weighed.weights;
@@ -129,19 +152,14 @@ fn attendSplit(split: u32, headBlock: u32, thread: u32) {
     }
     weight += (w[0] + w[1]) + (w[2] + w[3]);
     for (var o = 0u; o < octets; o++) {
-      let a = value0[o];
-      let b = value1[o];
-      let c = value2[o];
-      let d = value3[o];
-      sums[o].low = addValues(sums[o].low, w, lowHalf(a), lowHalf(b), lowHalf(c), lowHalf(d));
-      sums[o].high = addValues(sums[o].high, w, highHalf(a), highHalf(b), highHalf(c), highHalf(d));
-    }
-    let counts = select(vec4f(0.0), vec4f(1.0), isToken);
-    for (var o = 0u; o < octets; o++) {
-      rowSums[o] = addRow(rowSums[o], counts.x, key0[o], value0[o]);
-      rowSums[o] = addRow(rowSums[o], counts.y, key1[o], value1[o]);
-      rowSums[o] = addRow(rowSums[o], counts.z, key2[o], value2[o]);
-      rowSums[o] = addRow(rowSums[o], counts.w, key3[o], value3[o]);
+      sums[o].low += outer(w[0], lowHalf(value0[o])) + outer(w[1], lowHalf(value1[o]))
+        + outer(w[2], lowHalf(value2[o])) + outer(w[3], lowHalf(value3[o]));
+      sums[o].high += outer(w[0], highHalf(value0[o])) + outer(w[1], highHalf(value1[o]))
+        + outer(w[2], highHalf(value2[o])) + outer(w[3], highHalf(value3[o]));
+      addRow(o, isToken.x, key0[o], value0[o]);
+      addRow(o, isToken.y, key1[o], value1[o]);
+      addRow(o, isToken.z, key2[o], value2[o]);
+      addRow(o, isToken.w, key3[o], value3[o]);
     }
   }
 
@@ -157,20 +175,14 @@ fn attendSplit(split: u32, headBlock: u32, thread: u32) {
   if (lane == 0u) {
     teamWeight[team] = weight * keep;
   }
-  // Two heads at a time, and then the rows themselves: little workgroup memory lets more workgroups run at once. A row
-  // per dimension of an octet, one element longer than needed, so that neighbours fall into different banks.
+  // Two heads at a time: little workgroup memory lets more workgroups run at once. A row per dimension of an octet, one
+  // element longer than needed, so that neighbours fall into different banks.
   let row = threads + 1u;
-  let pairs = (heads + 1u) / 2u;
-  let passes = pairs + select(0u, rowPairs, headBlock % blocks == 0u);
-  for (var pair = 0u; pair < passes; pair++) {
+  for (var pair = 0u; 2u * pair < heads; pair++) {
     for (var o = 0u; o < octets; o++) {
       let low = scaled(sums[o].low, keep);
       let high = scaled(sums[o].high, keep);
       let at = o * 8u * row + thread;
-      if (pair == pairs) {
-        storeRows(rowSums[o], at, row);
-        continue;
-      }
       teamSum[at] = pairOf(low[0], pair);
       teamSum[at + row] = pairOf(low[1], pair);
       teamSum[at + 2u * row] = pairOf(low[2], pair);
@@ -191,10 +203,6 @@ fn attendSplit(split: u32, headBlock: u32, thread: u32) {
       for (var t = 0u; t < teams; t++) {
         sum += teamSum[at + t * lanes];
       }
-      if (pair == pairs) {
-        writeRowSum(list, split, d, sum);
-        continue;
-      }
       partials[partial + d] = sum.x;
       if (hasSecond) {
         partials[partial + stride + d] = sum.y;
@@ -210,4 +218,10 @@ fn attendSplit(split: u32, headBlock: u32, thread: u32) {
     }
     workgroupBarrier();
   }
+  finishRows(split, headBlock, thread);
+}
+
+// Components 0 and 1, or 2 and 3: chosen, not indexed, so that what it chooses from stays in registers.
+fn pairOf(values: vec4f, pair: u32) -> vec2f {
+  return select(values.xy, values.zw, pair == 1u);
 }

@@ -11,9 +11,7 @@ import stepSource from '../shared/step.wgsl?raw';
 import { type AttendMerge, prepareMerge } from './attend-merge.ts';
 import splitSource from './attend-split.wgsl?raw';
 import serialSource from './attend-split-serial.wgsl?raw';
-import octets from './octets.wgsl?raw';
 import rowsUnsummed from './rows-unsummed.wgsl?raw';
-import rowsUnsummedSerial from './rows-unsummed-serial.wgsl?raw';
 import splitMain from './split-main.wgsl?raw';
 import splitMainSerial from './split-main-serial.wgsl?raw';
 import {
@@ -27,8 +25,6 @@ import {
   variantFor,
 } from './split-plan.ts';
 import tokenRange from './token-range.wgsl?raw';
-import tokensKnown from './tokens-known.wgsl?raw';
-import tokensKnownSerial from './tokens-known-serial.wgsl?raw';
 import weighSubgroup from './weigh-subgroup.wgsl?raw';
 import weighWorkgroup from './weigh-workgroup.wgsl?raw';
 
@@ -79,16 +75,7 @@ const uniforms = { capacity: 'u32', splits: 'u32' } as const;
 export const splitKernels = {
   workgroup: defineKernel({
     name: 'attend-split-workgroup',
-    sources: [
-      stepSource,
-      tokenRange,
-      tokensKnown,
-      rowsUnsummed,
-      weighWorkgroup,
-      octets,
-      splitSource,
-      splitMain,
-    ],
+    sources: [stepSource, tokenRange, rowsUnsummed, weighWorkgroup, splitSource, splitMain],
     bindings,
     uniforms,
     constants: teamConstants,
@@ -97,7 +84,7 @@ export const splitKernels = {
     name: 'attend-split-subgroup',
     sources: [
       'enable subgroups;',
-      ...[stepSource, tokenRange, tokensKnown, rowsUnsummed, weighSubgroup, octets, splitSource, splitMain],
+      ...[stepSource, tokenRange, rowsUnsummed, weighSubgroup, splitSource, splitMain],
     ],
     bindings,
     uniforms,
@@ -106,7 +93,7 @@ export const splitKernels = {
   }),
   serial: defineKernel({
     name: 'attend-split-serial',
-    sources: [stepSource, tokenRange, tokensKnownSerial, rowsUnsummedSerial, serialSource, splitMainSerial],
+    sources: [stepSource, tokenRange, serialSource, splitMainSerial],
     bindings,
     uniforms,
     constants: serialConstants,

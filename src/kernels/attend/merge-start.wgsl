@@ -13,4 +13,4 @@ fn startOf(head: u32, vector: u32, thread: u32) -> Merged {
   return Merged(noScore, 0.0, vec4f(0.0));
 }
 
-fn beginMerge(head: u32, thread: u32) {}
+fn begin(head: u32, thread: u32) {}

@@ -19,7 +19,7 @@ struct Merged {
 var<workgroup> products: array<f32, 16>;
 
 // The product of the query with the sum of the keys left out, each invocation some dimensions of it.
-fn beginMerge(head: u32, thread: u32) {
+fn begin(head: u32, thread: u32) {
   let parts = dims.slots + dims.splits;
   var product = 0.0;
   for (var d = thread; d < headDim; d += 16u) {

@@ -1,7 +1,5 @@
 // Sums of the K and V rows that a split attends to, for the tail: what is left out is all without these.
 // tailSums: f32 [lists, slots + splits, 2, headDim], K then V; see block-runs.wgsl.
-const rowPairs = 1u;
-
 @group(0) @binding(9) var<storage, read_write> tailSums: array<f32>;
 
 // An octet of dimensions.
@@ -12,17 +10,19 @@ struct RowSums {
   valueHigh: vec4f,
 }
 
-fn addRow(sums: RowSums, count: f32, key: vec4u, value: vec4u) -> RowSums {
-  return RowSums(
-    sums.keyLow + count * lowHalf(key),
-    sums.keyHigh + count * highHalf(key),
-    sums.valueLow + count * lowHalf(value),
-    sums.valueHigh + count * highHalf(value),
-  );
+var<private> rowSums: array<RowSums, 8>;
+
+fn addRow(o: u32, isToken: bool, key: vec4u, value: vec4u) {
+  let count = select(0.0, 1.0, isToken);
+  rowSums[o].keyLow += count * lowHalf(key);
+  rowSums[o].keyHigh += count * highHalf(key);
+  rowSums[o].valueLow += count * lowHalf(value);
+  rowSums[o].valueHigh += count * highHalf(value);
 }
 
 // A team's shares, dimension after dimension, `row` apart.
-fn storeRows(sums: RowSums, at: u32, row: u32) {
+fn storeRows(o: u32, at: u32, row: u32) {
+  let sums = rowSums[o];
   teamSum[at] = vec2f(sums.keyLow.x, sums.valueLow.x);
   teamSum[at + row] = vec2f(sums.keyLow.y, sums.valueLow.y);
   teamSum[at + 2u * row] = vec2f(sums.keyLow.z, sums.valueLow.z);
@@ -33,10 +33,28 @@ fn storeRows(sums: RowSums, at: u32, row: u32) {
   teamSum[at + 7u * row] = vec2f(sums.keyHigh.w, sums.valueHigh.w);
 }
 
-fn writeRowSum(list: u32, split: u32, d: u32, sum: vec2f) {
-  let at = (list * (dims.slots + dims.splits) + dims.slots + split) * 2u * headDim + d;
-  tailSums[at] = sum.x;
-  tailSums[at + headDim] = sum.y;
+// Teams meet as they do for the heads. A list's query heads may be spread over workgroups: the first writes.
+fn finishRows(split: u32, headBlock: u32, thread: u32) {
+  let blocks = (group + 3u) / 4u;
+  if (headBlock % blocks != 0u) {
+    return;
+  }
+  let row = threads + 1u;
+  for (var o = 0u; o < octets; o++) {
+    storeRows(o, o * 8u * row + thread, row);
+  }
+  workgroupBarrier();
+  let out = (headBlock / blocks * (dims.slots + dims.splits) + dims.slots + split) * 2u * headDim;
+  for (var d = thread; d < headDim; d += threads) {
+    let octet = d / 8u;
+    let at = (octet / lanes * 8u + d % 8u) * row + octet % lanes;
+    var sum = vec2f(0.0);
+    for (var t = 0u; t < threads / lanes; t++) {
+      sum += teamSum[at + t * lanes];
+    }
+    tailSums[out + d] = sum.x;
+    tailSums[out + headDim + d] = sum.y;
+  }
 }
 
 fn writeRun(list: u32, slot: u32, word: u32, run: RowPair) {

@@ -16,11 +16,9 @@ import chunksSource from '../shared/token-chunks.wgsl?raw';
 import splitSource from './attend-split.wgsl?raw';
 import serialSource from './attend-split-serial.wgsl?raw';
 import blockRuns from './block-runs.wgsl?raw';
-import octets from './octets.wgsl?raw';
 import rowsSummed from './rows-summed.wgsl?raw';
 import rowsSummedSerial from './rows-summed-serial.wgsl?raw';
 import rowsUnsummed from './rows-unsummed.wgsl?raw';
-import rowsUnsummedSerial from './rows-unsummed-serial.wgsl?raw';
 import splitMain from './split-main.wgsl?raw';
 import splitMainSerial from './split-main-serial.wgsl?raw';
 import {
@@ -37,8 +35,6 @@ import splitTailMainSerial from './split-tail-main-serial.wgsl?raw';
 import tokenList from './token-list.wgsl?raw';
 import tokenSelection from './token-selection.wgsl?raw';
 import tokenSelectionSerial from './token-selection-serial.wgsl?raw';
-import tokensKnown from './tokens-known.wgsl?raw';
-import tokensKnownSerial from './tokens-known-serial.wgsl?raw';
 import weighSubgroup from './weigh-subgroup.wgsl?raw';
 import weighWorkgroup from './weigh-workgroup.wgsl?raw';
 
@@ -110,9 +106,9 @@ const selectionUniforms = {
   blocks: 'u32',
 } as const;
 const fromList = {
-  workgroup: [tokensKnown, tokenList],
-  subgroup: [tokensKnown, tokenList],
-  serial: [tokensKnownSerial, tokenList],
+  workgroup: [tokenList],
+  subgroup: [tokenList],
+  serial: [tokenList],
   constants: [],
 };
 const fromSelection = {
@@ -123,7 +119,7 @@ const fromSelection = {
 };
 const withoutTail = {
   team: [rowsUnsummed],
-  serial: [rowsUnsummedSerial],
+  serial: [],
   main: splitMain,
   mainSerial: splitMainSerial,
 };
@@ -164,7 +160,7 @@ function splitKernels<
   return {
     workgroup: defineKernel({
       name: `attend-${name}-workgroup`,
-      sources: [...first, ...tokens.workgroup, ...rows.team, weighWorkgroup, octets, splitSource, rows.main],
+      sources: [...first, ...tokens.workgroup, ...rows.team, weighWorkgroup, splitSource, rows.main],
       ...declared,
       constants: [...teamConstants, ...tokens.constants],
     }),
@@ -172,7 +168,7 @@ function splitKernels<
       name: `attend-${name}-subgroup`,
       sources: [
         ...['enable subgroups;', ...first, ...tokens.subgroup, ...rows.team],
-        ...[weighSubgroup, octets, splitSource, rows.main],
+        ...[weighSubgroup, splitSource, rows.main],
       ],
       ...declared,
       constants: [...teamConstants, ...tokens.constants],
@@ -229,7 +225,7 @@ export function planLists(gpu: Gpu, variant: KernelVariant, shape: SparseShape):
     tailSumsShape,
     splitsFor: (tokens, kvHeads, slots = 0) =>
       splitsFor(
-        { ...plan, targetSplits: residentSplits - slots * rowsFor(kvHeads) },
+        { ...plan, targetSplits: Math.max(1, residentSplits - slots * rowsFor(kvHeads)) },
         tokens,
         rowsFor(kvHeads),
       ),

@@ -47,7 +47,7 @@ export function headBlocks(qHeads: number, group: number): number {
  *  @param tokens the most that will be attended to */
 export function splitsFor(plan: SplitPlan, tokens: number, blocks: number): number {
   const most = Math.min(plan.targetSplits / blocks, tokens / plan.tile);
-  return Math.max(1, Math.ceil(most / plan.splitsPerWorkgroup)) * plan.splitsPerWorkgroup;
+  return Math.ceil(most / plan.splitsPerWorkgroup) * plan.splitsPerWorkgroup;
 }
 
 export function planSplit(gpu: Gpu, variant: KernelVariant, shape: SplitShape): SplitPlan {
@@ -72,7 +72,7 @@ export function planSplit(gpu: Gpu, variant: KernelVariant, shape: SplitShape): 
 /** Lanes that can add up their scores: the smallest subgroup the device may use, or any number through memory. */
 function largestTeam(gpu: Gpu, variant: 'workgroup' | 'subgroup'): number {
   if (variant === 'workgroup') return 32;
-  invariant(gpu.traits.subgroups, 'attend: the subgroup variant needs the subgroups feature');
+  invariant(gpu.traits.subgroups, 'attend: the device has no subgroups');
   return Math.min(32, gpu.traits.subgroups.min);
 }
 

@@ -9,6 +9,7 @@ fn main(
   if (workgroup.x < splitWorkgroups) {
     if (id.x < dims.splits) {
       attendSplit(id.x, id.y);
+      sumRows(id.x, id.y);
     }
   } else if (workgroup.y < dims.kvHeads) {
     for (var word = lane; word < headDim / 2u; word += 4u) {

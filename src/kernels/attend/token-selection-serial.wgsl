@@ -20,7 +20,7 @@ struct Cursor {
   threshold: u32,
   skippedTies: u32, // still to be passed over
   next: u32,        // the first token not looked at
-  i: u32,           // the attended token `token` is
+  i: u32,           // which attended token `token` is
   token: u32,
 }
 
@@ -32,15 +32,11 @@ fn withinAt(list: u32, bin: u32, chunk: u32) -> u32 {
   return counted[dims.countsAt + (list * dims.bins + bin) * dims.chunks + chunk];
 }
 
-// Where the attended tokens [start, end) begin.
-fn cursorAt(list: u32, start: u32, end: u32) -> Cursor {
+// Where the attended token `start` is found, and those after it.
+fn cursorAt(list: u32, start: u32) -> Cursor {
   let attended = attendedSetOf(budget, step.position + 1u);
-  var cursor = Cursor(attended, 0u, 0u, 0u, 0xffffffffu, 0u);
+  var cursor = Cursor(attended, 0u, 0u, 0u, start, 0u);
   let goal = attended.selected;
-  let endListed = attended.sinkEnd + goal;
-  if (goal == 0u || start >= endListed || end <= attended.sinkEnd || start >= end) {
-    return cursor;
-  }
   var all = 0u;
   for (var stride = radix; ; stride = 1u) {
     for (var point = 0u; point < radix; point++) {
@@ -61,7 +57,7 @@ fn cursorAt(list: u32, start: u32, end: u32) -> Cursor {
   cursor.skippedTies = all - goal;
 
   // The chunk with the first of them, and what is before it there.
-  let place = max(start, attended.sinkEnd) - attended.sinkEnd;
+  let place = start - attended.sinkEnd;
   var passed = 0u;
   for (var chunk = 0u; chunk < dims.chunks; chunk++) {
     var below = 0u;
@@ -78,7 +74,7 @@ fn cursorAt(list: u32, start: u32, end: u32) -> Cursor {
     passed += selected;
     cursor.skippedTies -= skipped;
   }
-  for (; passed < place; passed++) {
+  for (; passed <= place; passed++) {
     cursor.token = nextSelected(&cursor, list);
   }
   return cursor;
@@ -103,18 +99,26 @@ fn nextSelected(cursor: ptr<function, Cursor>, list: u32) -> u32 {
   return 0u;
 }
 
-// The i-th attended token: of the split's first, and then the same or the next.
-fn tokenFrom(cursor: ptr<function, Cursor>, list: u32, i: u32) -> u32 {
-  let attended = (*cursor).attended;
+var<private> cursor: Cursor;
+var<private> hasCursor: bool;
+
+// The i-th attended token; cheap for the one asked for last, and the one after it.
+fn tokenAt(list: u32, i: u32) -> u32 {
+  let attended = attendedSetOf(budget, step.position + 1u);
   if (i < attended.sinkEnd) {
     return i;
   }
   if (i >= attended.sinkEnd + attended.selected) {
     return step.position + 1u - (attended.count - i);
   }
-  if (i != (*cursor).i) {
-    (*cursor).i = i;
-    (*cursor).token = nextSelected(cursor, list);
+  if (!hasCursor || (i != cursor.i && i != cursor.i + 1u)) {
+    cursor = cursorAt(list, i);
+    hasCursor = true;
+  } else if (i != cursor.i) {
+    var moved = cursor;
+    moved.i = i;
+    moved.token = nextSelected(&moved, list);
+    cursor = moved;
   }
-  return (*cursor).token;
+  return cursor.token;
 }

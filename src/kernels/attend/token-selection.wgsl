@@ -37,27 +37,27 @@ fn placesOf(attended: AttendedSet, first: u32, end: u32) -> vec2u {
   return clamp(vec2u(first, end), vec2u(attended.sinkEnd), vec2u(last)) - attended.sinkEnd;
 }
 
-fn beginTokens(list: u32, start: u32, end: u32, thread: u32) {
+// A round of the attended tokens [first, end); returns where it ends.
+fn findTokens(list: u32, first: u32, end: u32, isFirst: bool, thread: u32) -> u32 {
+  let roundEnd = min(first + roundTokens, end);
   let attended = attendedSetOf(budget, step.position + 1u);
-  let places = placesOf(attended, start, end);
-  if (places.x < places.y) {
-    let chosen = selectionOf(list, attended.selected, thread);
-    if (thread == 0u) {
-      selection = chosen;
+  if (isFirst) {
+    let all = placesOf(attended, first, end);
+    if (all.x < all.y) {
+      let chosen = selectionOf(list, attended.selected, thread);
+      if (thread == 0u) {
+        selection = chosen;
+      }
     }
   }
-}
-
-fn findTokens(list: u32, first: u32, end: u32, thread: u32) {
-  let attended = attendedSetOf(budget, step.position + 1u);
-  let places = placesOf(attended, first, end);
+  let places = placesOf(attended, first, roundEnd);
   workgroupBarrier(); // until all have used what the round before found
   if (thread == 0u) {
     roundStart = first;
   }
   if (places.x >= places.y) {
     workgroupBarrier();
-    return;
+    return roundEnd;
   }
   let goal = attended.selected;
   let chosen = selection;
@@ -91,6 +91,7 @@ fn findTokens(list: u32, first: u32, end: u32, thread: u32) {
     keep(attended, first, places, group.y, far, farBefore);
   }
   workgroupBarrier();
+  return roundEnd;
 }
 
 fn packed(counts: vec2u) -> u32 {

@@ -5,12 +5,8 @@ import type { Arena } from '../runtime/arena.ts';
 import { defineKernel, prepareKernel } from '../runtime/define-kernel.ts';
 import { type Dispatch, gridOf } from '../runtime/dispatch.ts';
 import type { Gpu } from '../runtime/gpu.ts';
-import {
-  checkHashedCache,
-  type HashedCacheArgs,
-  type MapVariant,
-  packWidths,
-} from '../shared/signature-map.ts';
+import { checkHashedCache, type HashedCacheArgs, type MapVariant } from '../shared/hashed-cache.ts';
+import { packWidths } from '../shared/signature-map.ts';
 import mapSource from '../shared/signature-map.wgsl?raw';
 import mapSerialSource from '../shared/signature-map-serial.wgsl?raw';
 import stepSource from '../shared/step.wgsl?raw';

@@ -3,7 +3,7 @@ import { Arena } from '../runtime/arena.ts';
 import { submitDispatches } from '../runtime/dispatch.ts';
 import { readF32, readU32 } from '../runtime/readback.ts';
 import { floatFromHalf, halfFromFloat } from '../shared/half.ts';
-import type { MapVariant } from '../shared/signature-map.ts';
+import type { MapVariant } from '../shared/hashed-cache.ts';
 import { expectClose } from '../testing/expect-close.ts';
 import { Random, runSeed } from '../testing/random.ts';
 import { randomSignatureMap } from '../testing/random-signature-map.ts';

@@ -7,13 +7,8 @@ import type { Dispatch } from '../runtime/dispatch.ts';
 import { expectBytes } from '../runtime/expect-bytes.ts';
 import type { Gpu } from '../runtime/gpu.ts';
 import type { BufferSlice } from '../runtime/tensor.ts';
-import {
-  checkHashedCache,
-  type HashedCacheArgs,
-  type MapVariant,
-  packWidths,
-  type SignatureMap,
-} from '../shared/signature-map.ts';
+import { checkHashedCache, type HashedCacheArgs, type MapVariant } from '../shared/hashed-cache.ts';
+import { packWidths, type SignatureMap } from '../shared/signature-map.ts';
 import mapSource from '../shared/signature-map.wgsl?raw';
 import mapSerialSource from '../shared/signature-map-serial.wgsl?raw';
 import stepSource from '../shared/step.wgsl?raw';
