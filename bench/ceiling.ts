@@ -24,7 +24,7 @@ const fillRandom = defineKernel({
   name: 'fill-random',
   sources: [fillSource],
   bindings: { out: 'write' },
-  uniforms: { words: 'u32', seed: 'u32', constantWord: 'u32', isConstant: 'u32' },
+  uniforms: { words: 'u32', seed: 'u32', mask: 'u32', bits: 'u32' },
 });
 
 export interface Ceiling {
@@ -63,22 +63,30 @@ export async function measureCeiling(gpu: Gpu): Promise<Ceiling> {
   return { bytesPerSecond: (bytes / streamMs) * 1000, dispatchMs };
 }
 
-/** Fills buffers on the GPU: random words, or one word repeated. */
+/** Bits of a pair of halves that are random where the pair is ±0.004 to ±0.008. */
+export const smallHalves = { mask: 0x83ff83ff, bits: 0x1c001c00 } as const;
+
+/** Fills buffers on the GPU: random words, one word repeated, or words that are random in the masked bits. */
 export async function prepareFill(
   gpu: Gpu,
-): Promise<(buffer: GPUBuffer, seed: number, constant?: number) => void> {
+): Promise<
+  (
+    buffer: GPUBuffer,
+    seed: number,
+    constant?: number | { readonly mask: number; readonly bits: number },
+  ) => void
+> {
   const kernel = await prepareKernel(gpu, fillRandom);
   return (buffer, seed, constant) => {
+    const { mask, bits } =
+      typeof constant === 'number'
+        ? { mask: 0, bits: constant }
+        : (constant ?? { mask: 0xffffffff, bits: 0 });
     const arena = new Arena(gpu);
     const dispatch = kernel.dispatch(arena, {
       label: 'fill',
       bindings: { out: { buffer } },
-      uniforms: {
-        words: buffer.size / 4,
-        seed,
-        constantWord: constant ?? 0,
-        isConstant: constant === undefined ? 0 : 1,
-      },
+      uniforms: { words: buffer.size / 4, seed, mask, bits },
       workgroups: [1024],
     });
     submitDispatches(gpu, [dispatch]);

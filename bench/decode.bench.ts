@@ -1,28 +1,34 @@
 /** Whole decode steps of a synthetic model against what bytes and dispatches cost at least. */
+import type { AttentionOptions } from '../src/engine/api.ts';
 import type { Network } from '../src/engine/network/network.ts';
 import { writeStep } from '../src/engine/network/step.ts';
 import type { Gpu } from '../src/kernels/runtime/gpu.ts';
-import type { Ceiling } from './ceiling.ts';
+import { type Ceiling, prepareFill, smallHalves } from './ceiling.ts';
 import { median, timeOnce } from './timing.ts';
 
 export interface DecodeTiming {
   readonly context: number;
   readonly msPerToken: number;
   readonly dispatches: number;
-  /** Weights, scales, and the keys and values of the context. */
+  /** Weights, scales, and what attention reads: of keys and values, and under HashAttention of maps and signatures. */
   readonly bytes: number;
   /** msPerToken over (bytes / B + dispatches · L). */
   readonly overBound: number;
 }
+
+/** In one submission; the cache has room for them. */
+const stepsAtMost = 20;
 
 export async function benchDecode(
   gpu: Gpu,
   network: Network,
   context: number,
   ceiling: Ceiling,
+  attention: AttentionOptions = { mode: 'dense' },
 ): Promise<DecodeTiming> {
-  const { kvHeads, headDim, layers } = network.config;
-  await network.ensureCapacity(Math.min(context + 512, network.plannedContext));
+  await fillCache(gpu, network, context);
+  network.setAttention(attention);
+  await network.prepareSteps(context - 1, stepsAtMost);
   network.startSampling(
     {
       temperature: 0,
@@ -41,7 +47,7 @@ export async function benchDecode(
   );
   const list = network.decoder.stepList('greedy');
   const isCpu = gpu.traits.isCpu;
-  const [few, many] = isCpu ? [1, 2] : [4, 20];
+  const [few, many] = isCpu ? [1, 2] : [4, stepsAtMost];
   const start = (): void => writeStep(gpu, network.act.step, { position: context - 1, rows: 1, index: 0 });
   const slopes: number[] = [];
   for (let round = 0; round < (isCpu ? 2 : 7); round++) {
@@ -55,7 +61,22 @@ export async function benchDecode(
   const weightBytes = list
     .filter((dispatch) => dispatch.kernel.startsWith('mat-vec'))
     .reduce((total, dispatch) => total + dispatch.bytes, 0);
-  const bytes = weightBytes + layers * 2 * kvHeads * headDim * 2 * context;
+  const attentionBytes = network.policies.map((policy, layer) => policy.bytesRead(context, layer));
+  const bytes = attentionBytes.reduce((total, read) => total + read, weightBytes);
   const boundMs = (bytes / ceiling.bytesPerSecond) * 1000 + list.length * ceiling.dispatchMs;
   return { context, msPerToken, dispatches: list.length, bytes, overBound: msPerToken / boundMs };
+}
+
+/** Keys and values at random, so that signatures differ and choices scatter. */
+async function fillCache(gpu: Gpu, network: Network, context: number): Promise<void> {
+  const { cache, config } = network;
+  const fill = await prepareFill(gpu);
+  network.truncate(0);
+  await network.ensureCapacity(context + stepsAtMost);
+  for (let layer = 0; layer < config.layers; layer++) {
+    const { key, value } = cache.layer(layer);
+    fill(key.buffer, 2 * layer + 1, smallHalves);
+    fill(value.buffer, 2 * layer + 2, smallHalves);
+  }
+  cache.append(Array.from({ length: context - 1 }, () => 0));
 }

@@ -1,4 +1,5 @@
 /** Every measurement of `npm run bench`, on whatever device it is given. Returns plain data; prints lines as it goes. */
+import type { AttentionOptions } from '../src/engine/api.ts';
 import type { ModelSource } from '../src/engine/source/model-source.ts';
 import type { Gpu } from '../src/kernels/runtime/gpu.ts';
 import type { MatrixFormat } from '../src/kernels/runtime/matrix.ts';
@@ -204,14 +205,24 @@ function describeHashStep(timing: HashStepComparison): string {
 }
 
 async function decodeOf8b({ gpu, log }: BenchOptions, ceiling: Ceiling): Promise<DecodeTiming[]> {
-  const network = await createSyntheticNetwork(gpu, llama8b, 131072);
+  const network = await createSyntheticNetwork(gpu, llama8b, 262144 + 1024);
   const timings: DecodeTiming[] = [];
-  for (const context of [1024, 8192, 32768]) {
-    const timing = await benchDecode(gpu, network, context, ceiling);
+  const record = async (context: number, name: string, attention?: AttentionOptions): Promise<number> => {
+    const timing = await benchDecode(gpu, network, context, ceiling, attention);
     timings.push(timing);
     log(
-      `decode of the 8B shape at ${context} tokens: ${timing.msPerToken.toFixed(2)} ms, ${timing.dispatches} dispatches, ${timing.overBound.toFixed(2)} × (bytes/B + dispatches·L)`,
+      `decode of the 8B shape at ${context} tokens, ${name}: ${timing.msPerToken.toFixed(2)} ms, ${timing.dispatches} dispatches, ${timing.overBound.toFixed(2)} × (bytes/B + dispatches·L)`,
     );
+    return timing.msPerToken;
+  };
+  const sparse = { mode: 'hash', budget: { fraction: 1 / 32 }, denseBelow: 0 } as const;
+  for (const context of [1024, 8192, 32768, 131072, 262144]) {
+    const denseMs = await record(context, 'dense');
+    if (context < 32768) continue;
+    const hashMs = await record(context, 'HashAttention 1/32', sparse);
+    const everywhere = { ...sparse, tail: false, denseLayers: [] };
+    const everywhereMs = await record(context, 'the same in every layer, without tail', everywhere);
+    log(`dense over sparse: ${(denseMs / hashMs).toFixed(2)}, ${(denseMs / everywhereMs).toFixed(2)}`);
   }
   network.dispose();
   return timings;
