@@ -44,7 +44,7 @@ export interface HashStepTiming {
 const shareUnit = 65536;
 
 export async function benchHashStep(gpu: Gpu, spec: HashStepCase): Promise<HashStepTiming> {
-  const { context, kvHeads, group, widths, layers, tail, rounds = 7 } = spec;
+  const { context, kvHeads, group, widths, layers, tail, rounds = 3 } = spec;
   const arena = new Arena(gpu);
   const fill = await prepareFill(gpu);
   const qHeads = kvHeads * group;

@@ -119,14 +119,10 @@ describe('WebGPU without extras', () => {
     await prepareAttend(gpu(), { headDim: 256, group: 8, variant });
     await prepareAttendTail(gpu(), { headDim: 256, group: 8, lists: 'kv-head', variant });
     await prepareAttendPrefill(gpu(), 256, { variant });
-    await prepareAttendSelected(gpu(), {
-      headDim: 256,
-      group: 8,
-      lists: 'kv-head',
-      tail: true,
-      bins: 2048,
-      variant,
-    });
+    for (const headDim of [32, 256]) {
+      const lists = { group: 8, lists: 'kv-head', tail: true, bins: 1024 } as const;
+      await prepareAttendSelected(gpu(), { headDim, ...lists, variant });
+    }
     await prepareHashQuery(gpu(), { qHeads: 8, width: 256, variant });
     await prepareHashKeys(gpu(), { width: 256, variant });
     await prepareMatMul(gpu(), { kind: 'f32' }, { variant });

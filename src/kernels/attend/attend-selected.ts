@@ -63,7 +63,12 @@ export async function prepareAttendSelected(gpu: Gpu, shape: AttendSelectedShape
   const { headDim, group } = shape;
   const variant = variantFor(gpu, headDim, shape.variant);
   const layout = planLists(gpu, variant, shape);
-  const constants = { ...layout.plan.constants, radix: radixOf(shape.bins) };
+  const constants = {
+    ...layout.plan.constants,
+    // Scores that meet in workgroup memory leave room for the selection only where few invocations have them.
+    ...(variant === 'workgroup' ? { threads: 32 } : {}),
+    radix: radixOf(shape.bins),
+  };
   const kernels = shape.tail
     ? {
         kind: 'tail' as const,
