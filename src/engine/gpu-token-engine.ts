@@ -183,7 +183,7 @@ export class GpuTokenEngine implements TokenEngine {
     const reason = lost.message || lost.reason;
     return new AppError(
       'device-lost',
-      `The graphics device was lost while generating (${reason}). The engine restarts itself; if this repeats, reload the page or choose a smaller model.`,
+      `The graphics device was lost while generating (${reason}). The engine restarts itself; if this repeats, choose a smaller model.`,
       { cause: error, details: { reason: String(lost.reason) } },
     );
   }

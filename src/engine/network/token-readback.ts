@@ -16,8 +16,15 @@ export class TokenReadback {
     this.#gpu = gpu;
   }
 
-  /** Submits what was encoded, then reads the records of tokens `index` … `index + count − 1` from the ring. */
-  async submit(
+  /** Submits what was encoded, then reads the records of tokens `index` … `index + count − 1` from the ring. A failure is
+   *  thrown where they are awaited, which may be long after the device went. */
+  submit(...of: readonly [GPUCommandEncoder, Tensor, number, number]): Promise<ResultRecord[]> {
+    const records = this.#submit(...of);
+    records.catch(() => undefined);
+    return records;
+  }
+
+  async #submit(
     encoder: GPUCommandEncoder,
     results: Tensor,
     index: number,

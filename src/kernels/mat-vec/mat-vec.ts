@@ -239,12 +239,9 @@ function formatConstants(format: MatrixFormat): Record<string, number> {
 
 function check(shape: MatVecShape, args: MatVecArgs): void {
   const { label, matrix } = args;
-  invariant(
-    matrix.format.kind === shape.format.kind,
-    `${label}: matrix format differs from the prepared one`,
-  );
-  invariant(shape.hasNorm === (args.norm !== undefined), `${label}: norm given and prepared must agree`);
-  invariant(shape.hasBias === (args.bias !== undefined), `${label}: bias given and prepared must agree`);
+  invariant(matrix.format.kind === shape.format.kind, `${label}: format given and prepared differ`);
+  invariant(shape.hasNorm === (args.norm !== undefined), `${label}: norm given and prepared differ`);
+  invariant(shape.hasBias === (args.bias !== undefined), `${label}: bias given and prepared differ`);
   invariant(args.x.buffer !== args.out.buffer, `${label}: out must not be x`);
   for (const [name, tensor] of [
     ['x', args.x],
