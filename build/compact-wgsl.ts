@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises';
 import type { Plugin } from 'vite';
 
 /** WGSL has no strings, so `//` always begins a comment, and a space or line end beside these signs means nothing; nor does
- *  a last comma, or the zero of 1.0. */
+ *  a last comma, or the zeros of 1.0 and 0.5. */
 export function compactWgsl(text: string): string {
   return text
     .split('\n')
@@ -13,6 +13,7 @@ export function compactWgsl(text: string): string {
         .replace(/ ?([,;:=(){}+*<>|^%&/]) ?/g, '$1')
         .replace(/ - (?!-)/g, '-')
         .replace(/(\d\.)0(?!\d)/g, '$1')
+        .replace(/(?<![\w.])0(?=\.\d)/g, '')
         .trim(),
     )
     .filter((line) => line !== '')

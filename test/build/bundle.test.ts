@@ -60,6 +60,6 @@ describe('the built worker', () => {
 
 test('a compact shader has no comments, spaces and line ends without meaning, and all code', () => {
   const text =
-    '// what it does\nfn main() { // entry\n\n  let x: f32 = - -1.0 * f(2.05,\n    3 - 1,\n  ); // one\n}\n';
-  expect(compactWgsl(text)).toBe('fn main(){let x:f32=- -1.*f(2.05,3-1);}');
+    '// what it does\nfn main() { // entry\n\n  let x: f32 = - -1.0 * f(2.05,\n    3 - 1,\n    0.5 - 10.5,\n  ); // one\n}\n';
+  expect(compactWgsl(text)).toBe('fn main(){let x:f32=- -1.*f(2.05,3-1,.5-10.5);}');
 });

@@ -3,71 +3,44 @@
 import { prepareAttendSelected } from '../../kernels/attend/attend-selected.ts';
 import { prepareHashQuery } from '../../kernels/hash-query/hash-query.ts';
 import type { Arena } from '../../kernels/runtime/arena.ts';
-import type { Gpu } from '../../kernels/runtime/gpu.ts';
 import { prepareSelectTokens } from '../../kernels/select-tokens/select-tokens.ts';
 import { countedWords } from '../../kernels/shared/token-chunks.ts';
-import type { ModelConfig } from '../../model/config.ts';
 import type { GpuHashMaps } from '../load/gpu-hash-maps.ts';
 import { hashBytesRead } from './attention-bytes.ts';
 import type { AttentionPolicy } from './attention-policy.ts';
 import { derivedBlockSums } from './block-sums.ts';
-import { type CachedLayers, DerivedCaches } from './derived-caches.ts';
 import type { HashChoices } from './hash-choices.ts';
 import { derivedSignatures } from './signatures.ts';
-import type { SparseAttention } from './sparse-attention.ts';
-import { attendedOf, sparseLayers } from './sparse-choices.ts';
+import { SparseAttention, type SparseAttentionParts } from './sparse-attention.ts';
+import { attendedOf } from './sparse-choices.ts';
 
-export interface HashAttentionParts {
-  readonly gpu: Gpu;
-  readonly config: ModelConfig;
+export interface HashAttentionParts extends SparseAttentionParts {
   readonly maps: GpuHashMaps;
   readonly choices: HashChoices;
-  readonly cache: CachedLayers;
 }
 
 type Kernels = Awaited<ReturnType<typeof prepareKernels>>;
 
-export class HashAttention implements SparseAttention {
-  readonly choices: HashChoices;
+export class HashAttention extends SparseAttention {
   readonly #parts: HashAttentionParts;
   readonly #kernels: Kernels;
-  readonly #caches: DerivedCaches;
 
   static async create(parts: HashAttentionParts): Promise<HashAttention> {
     return new HashAttention(parts, await prepareKernels(parts));
   }
 
   private constructor(parts: HashAttentionParts, kernels: Kernels) {
-    const { gpu, cache, choices, config } = parts;
     const { signatures, blockSums } = kernels;
+    super(parts, blockSums ? [signatures, blockSums] : [signatures]);
     this.#parts = parts;
     this.#kernels = kernels;
-    this.choices = choices;
-    const derived = blockSums ? [signatures, blockSums] : [signatures];
-    this.#caches = new DerivedCaches(gpu, cache, sparseLayers(choices, config.layers), derived);
-  }
-
-  get byteLength(): number {
-    return this.#caches.byteLength;
-  }
-
-  catchUp(tokens: number): Promise<boolean> {
-    return this.#caches.catchUp(tokens);
-  }
-
-  advance(tokens: number): void {
-    this.#caches.advance(tokens);
-  }
-
-  truncate(tokens: number): void {
-    this.#caches.truncate(tokens);
   }
 
   /** The policy of every layer that is not dense; the buffers its layers share live in `arena`. */
   policy(arena: Arena): AttentionPolicy {
     const { config, choices, maps, cache } = this.#parts;
     const { hashQuery, select, attend, signatures, blockSums } = this.#kernels;
-    const caches = this.#caches;
+    const { caches } = this;
     const { qHeads, kvHeads, headDim } = config;
     const { lists, listsPerHead } = listShape(this.#parts);
     const { capacity } = cache;
@@ -115,10 +88,6 @@ export class HashAttention implements SparseAttention {
         ];
       },
     };
-  }
-
-  dispose(): void {
-    this.#caches.dispose();
   }
 }
 

@@ -6,22 +6,16 @@ import {
 } from '../../kernels/attend/attend-listed.ts';
 import { type AttendTail, prepareAttendTail } from '../../kernels/attend/attend-tail.ts';
 import type { Arena } from '../../kernels/runtime/arena.ts';
-import type { Gpu } from '../../kernels/runtime/gpu.ts';
-import type { ModelConfig } from '../../model/config.ts';
 import { attendedBytes } from './attention-bytes.ts';
 import type { AttentionLayer, AttentionPolicy } from './attention-policy.ts';
 import { derivedBlockSums } from './block-sums.ts';
-import { type CachedLayers, type Derived, DerivedCaches } from './derived-caches.ts';
-import type { SparseAttention } from './sparse-attention.ts';
-import { attendedOf, type SparseChoices, sparseLayers } from './sparse-choices.ts';
+import type { Derived } from './derived-caches.ts';
+import { SparseAttention, type SparseAttentionParts } from './sparse-attention.ts';
+import { attendedOf } from './sparse-choices.ts';
 import type { TokenSelector } from './token-selector.ts';
 
-export interface ListedAttentionParts {
-  readonly gpu: Gpu;
-  readonly config: ModelConfig;
-  readonly cache: CachedLayers;
+export interface ListedAttentionParts extends SparseAttentionParts {
   readonly name: AttentionPolicy['name'];
-  readonly choices: SparseChoices;
   readonly selector: TokenSelector;
 }
 
@@ -32,11 +26,9 @@ type Attending =
   | { readonly kind: 'listed'; readonly attend: AttendListed }
   | { readonly kind: 'tail'; readonly attend: AttendTail; readonly blockSums: Derived };
 
-export class ListedAttention implements SparseAttention {
-  readonly choices: SparseChoices;
+export class ListedAttention extends SparseAttention {
   readonly #parts: ListedAttentionParts;
   readonly #attending: Attending;
-  readonly #caches: DerivedCaches;
 
   static async create(parts: ListedAttentionParts): Promise<ListedAttention> {
     const { gpu, config, choices } = parts;
@@ -53,28 +45,9 @@ export class ListedAttention implements SparseAttention {
   }
 
   private constructor(parts: ListedAttentionParts, attending: Attending) {
-    const { gpu, cache, choices, config } = parts;
+    super(parts, attending.kind === 'tail' ? [attending.blockSums] : []);
     this.#parts = parts;
-    this.choices = choices;
     this.#attending = attending;
-    const derived = attending.kind === 'tail' ? [attending.blockSums] : [];
-    this.#caches = new DerivedCaches(gpu, cache, sparseLayers(choices, config.layers), derived);
-  }
-
-  get byteLength(): number {
-    return this.#caches.byteLength;
-  }
-
-  catchUp(tokens: number): Promise<boolean> {
-    return this.#caches.catchUp(tokens);
-  }
-
-  advance(tokens: number): void {
-    this.#caches.advance(tokens);
-  }
-
-  truncate(tokens: number): void {
-    this.#caches.truncate(tokens);
   }
 
   policy(arena: Arena): AttentionPolicy {
@@ -97,10 +70,6 @@ export class ListedAttention implements SparseAttention {
       bytesRead: (tokens) => selector.bytesRead(tokens) + attendedBytes(config, choices, tokens, kvHeads),
       attend: (own, layer) => [...select(own, layer), ...attend(own, layer)],
     };
-  }
-
-  dispose(): void {
-    this.#caches.dispose();
   }
 
   /** From a list to attended values. */
@@ -135,7 +104,7 @@ export class ListedAttention implements SparseAttention {
         const tail = { tailSums, slots };
         return (own, layer) => {
           const { step, query, index } = layer;
-          const blockSums = this.#caches.tensor(attending.blockSums, index);
+          const blockSums = this.caches.tensor(attending.blockSums, index);
           return [
             split(own, { ...splitArgs(layer), ...tail, blockSums }),
             merge(own, { ...mergeArgs(layer), ...tail, step, query, budget: lists.budget }),

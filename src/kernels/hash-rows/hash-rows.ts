@@ -6,6 +6,7 @@ import type { Dispatch } from '../runtime/dispatch.ts';
 import { expectBytes } from '../runtime/expect-bytes.ts';
 import type { Gpu } from '../runtime/gpu.ts';
 import type { BufferSlice } from '../runtime/tensor.ts';
+import queryLevels from '../shared/query-levels.wgsl?raw';
 import { checkSignatureMap, packWidths, type SignatureMap } from '../shared/signature-map.ts';
 import mapSource from '../shared/signature-map.wgsl?raw';
 import mapSerialSource from '../shared/signature-map-serial.wgsl?raw';
@@ -35,7 +36,7 @@ export type HashRows = (arena: Arena, args: HashRowsArgs) => Dispatch;
 
 export const hashRowsKernel = defineKernel({
   name: 'hash-rows',
-  sources: [stepSource, mapSource, mapSerialSource, source],
+  sources: [stepSource, queryLevels, mapSource, mapSerialSource, source],
   bindings: {
     step: 'uniform',
     widths: 'uniform',

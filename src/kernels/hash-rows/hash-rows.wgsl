@@ -27,12 +27,9 @@ fn inputAt(row: u32, head: u32, d: u32) -> f32 {
 // What the maps come to, [bits].
 var<workgroup> sums: array<vec4f, 16>;
 
-// Which elements of a quad have bit `plane` set in their level
-// u = clamp(floor(s / scale) + 2^(b−1), 0, 2^b − 1),  scale = max|s| / (2^(b−1) − ½), 1 if all are zero.
-fn levelBits(values: vec4f, largest: f32, plane: u32) -> u32 {
-  let half = 1 << (dims.queryBits - 1u);
-  let scale = select(1.0, largest / (f32(half) - 0.5), largest > 0.0);
-  let levels = vec4u(clamp(vec4i(floor(values / scale)) + half, vec4i(0), vec4i(2 * half - 1)));
+// Which elements of a quad have bit `plane` set in their level.
+fn levelBits(values: vec4f, scale: f32, plane: u32) -> u32 {
+  let levels = levelsOf(values, scale, dims.queryBits);
   return bitsOf(((levels >> vec4u(plane)) & vec4u(1u)) == vec4u(1u));
 }
 
@@ -45,13 +42,14 @@ fn writePlanes(begin: u32, first: u32, thread: u32) {
     let sizes = abs(sums[quad]);
     largest = max(largest, max(max(sizes.x, sizes.y), max(sizes.z, sizes.w)));
   }
+  let scale = levelScale(largest, dims.queryBits);
   var bits = 0u;
   for (var quad = 0u; quad < 8u; quad++) {
     let values = sums[thread % words * 8u + quad];
     if (dims.queryBits == 0u) {
       bits |= signBits(values) << (4u * quad);
     } else {
-      bits |= levelBits(values, largest, thread / words) << (4u * quad);
+      bits |= levelBits(values, scale, thread / words) << (4u * quad);
     }
   }
   planes[begin + first * words + thread] = bits;

@@ -1,6 +1,5 @@
 // The planes of a list's query from the signature maps of its query heads, in workgroup memory.
-// doubling = 1: the maps of `summed` heads are added and quantised to `planes` bits, plane b holds bit b of
-//   u = clamp(floor(s / scale) + 2^(planes − 1), 0, 2^planes − 1),  scale = max|s| / (2^(planes − 1) − ½), 1 if all are zero.
+// doubling = 1: the maps of `summed` heads are added and quantised (query-levels.wgsl); plane b holds bit b of the levels.
 // doubling = 0: a plane of signs per query head.
 // mapped: f32 [qHeads, bits], four to a vec4f.
 override threads: u32;  // of a workgroup, a power of two
@@ -29,9 +28,7 @@ fn makePlanes(list: u32, thread: u32) {
     }
     workgroupBarrier();
     for (var quad = thread; quad < quads; quad += threads) {
-      let half = 1 << (planes - 1u);
-      let floors = vec4i(floor(sums[quad] / scaleOfSums()));
-      levels[quad] = vec4u(clamp(floors + half, vec4i(0), vec4i(2 * half - 1)));
+      levels[quad] = levelsOf(sums[quad], scaleOfSums(), planes);
     }
     workgroupBarrier();
   }
@@ -59,9 +56,7 @@ fn scaleOfSums() -> f32 {
   for (var quad = 0u; quad < bits / 4u; quad++) {
     largest = max(largest, abs(sums[quad]));
   }
-  let most = max(max(largest.x, largest.y), max(largest.z, largest.w));
-  let steps = f32(1u << planes) / 2.0 - 0.5;
-  return select(1.0, most / steps, most > 0.0);
+  return levelScale(max(max(largest.x, largest.y), max(largest.z, largest.w)), planes);
 }
 
 fn fourBits(isSet: vec4<bool>) -> u32 {

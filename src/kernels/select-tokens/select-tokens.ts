@@ -11,6 +11,7 @@ import type { BufferSlice } from '../runtime/tensor.ts';
 import budgetSource from '../shared/budget.wgsl?raw';
 import prefixSum from '../shared/prefix-sum.wgsl?raw';
 import prefixSumSubgroup from '../shared/prefix-sum-subgroup.wgsl?raw';
+import queryLevels from '../shared/query-levels.wgsl?raw';
 import selectionSource from '../shared/selection.wgsl?raw';
 import stepSource from '../shared/step.wgsl?raw';
 import { type CountedTokens, checkCounted, countsAt, radixOf } from '../shared/token-chunks.ts';
@@ -111,7 +112,7 @@ const count = {
   uniforms: { capacity: 'u32', chunks: 'u32', countsAt: 'u32', listsPerHead: 'u32', summed: 'u32' },
   constants: ['threads', 'planes', 'words', 'doubling', 'headsPerList', 'bins'],
 } as const;
-const countSources = [stepSource, budgetSource, chunksSource, planesSource, distancesSource];
+const countSources = [stepSource, budgetSource, chunksSource, queryLevels, planesSource, distancesSource];
 export const countKernels = {
   workgroup: defineKernel({
     name: 'select-tokens-count',

@@ -6,6 +6,7 @@ import type { Dispatch } from '../runtime/dispatch.ts';
 import { expectBytes } from '../runtime/expect-bytes.ts';
 import type { Gpu } from '../runtime/gpu.ts';
 import type { BufferSlice } from '../runtime/tensor.ts';
+import queryLevels from '../shared/query-levels.wgsl?raw';
 import ranking from '../shared/ranking.wgsl?raw';
 import { type RowVariant, rowThreads } from '../shared/row-threads.ts';
 import levelsSource from './train-levels.wgsl?raw';
@@ -49,7 +50,7 @@ export interface TrainRecall {
 export const definitions = {
   levels: defineKernel({
     name: 'train-levels',
-    sources: [levelsSource],
+    sources: [queryLevels, levelsSource],
     bindings: { values: 'read', out: 'write' },
     uniforms: { rows: 'u32', bits: 'u32', queryBits: 'u32' },
   }),
