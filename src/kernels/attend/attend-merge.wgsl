@@ -1,7 +1,7 @@
 // Decode attention of one token, second half: out = Σ 2^(maxₛ − max) · sumsₛ / Σ 2^(maxₛ − max) · weightₛ over splits s.
 // One workgroup per query head. An invocation takes four dimensions of every `slices`-th split and reads four splits
 // before it uses any, so that most of a head is in flight at once; slices meet once in workgroup memory.
-// partials: f32 [qHeads, splits, rowVectors + 1, 4] as attend-split.wgsl leaves them; out: f32 [qHeads, headDim].
+// partials: f32 [qHeads, splits, rowVectors + 1, 4] as attend-split.wgsl leaves them; out: f32 [qHeads, headDim], headDim a multiple of 4.
 // Dims and startOf come from merge-start.wgsl, or from merge-tail.wgsl where one more token has been made.
 override headDim: u32;
 
@@ -10,7 +10,7 @@ const noScore = -3.0e38;
 
 @group(0) @binding(0) var<uniform> dims: Dims;
 @group(0) @binding(1) var<storage, read> partials: array<vec4f>;
-@group(0) @binding(2) var<storage, read_write> out: array<f32>;
+@group(0) @binding(2) var<storage, read_write> out: array<vec4f>;
 
 var<workgroup> sliceTop: array<f32, threads>;
 var<workgroup> sliceWeight: array<f32, threads>;
@@ -19,7 +19,7 @@ var<workgroup> sliceSum: array<vec4f, threads>;
 @compute @workgroup_size(threads)
 fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index) thread: u32) {
   let head = workgroup.x;
-  let rowVectors = (headDim + 3u) / 4u;
+  let rowVectors = headDim / 4u;
   let slices = threads / rowVectors;
   let vector = thread % rowVectors;
 
@@ -55,18 +55,17 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index
   if (thread >= rowVectors) {
     return;
   }
-  for (var slice = 1u; slice < slices; slice++) {
-    let other = slice * rowVectors + vector;
-    let highest = max(top, sliceTop[other]);
-    let keep = exp2(top - highest);
+  var highest = top;
+  for (var other = thread + rowVectors; other < slices * rowVectors; other += rowVectors) {
+    highest = max(highest, sliceTop[other]);
+  }
+  let keep = exp2(top - highest);
+  sum *= keep;
+  weight *= keep;
+  for (var other = thread + rowVectors; other < slices * rowVectors; other += rowVectors) {
     let gain = exp2(sliceTop[other] - highest);
-    sum = sum * keep + sliceSum[other] * gain;
-    weight = weight * keep + sliceWeight[other] * gain;
-    top = highest;
+    sum += sliceSum[other] * gain;
+    weight += sliceWeight[other] * gain;
   }
-  for (var i = 0u; i < 4u; i++) {
-    if (4u * vector + i < headDim) {
-      out[head * headDim + 4u * vector + i] = sum[i] / weight;
-    }
-  }
+  out[head * rowVectors + vector] = sum / weight;
 }

@@ -4,7 +4,7 @@
 //
 // One workgroup takes one split of one list of tokens, for four query heads of its group, so K and V rows are read once
 // for all four: a head is a component of every vector, and in a mat4x4f each column is a dimension.
-// A team of `lanes` invocations owns one token at a time: a lane holds the same `octets` octets of dimensions of the
+// A team of `lanes` invocations owns one token at a time: a lane holds the same one or two octets of dimensions of the
 // queries, K row, V row and sums. A team reads the K and V rows of four tokens before it uses any (bytes in flight),
 // sums the dot products over its lanes and turns them into weights (weigh, from weigh-*.wgsl), and accumulates V
 // without touching another team. Teams meet at the end. Scores are in units of log2(e), so that weights are exp2.
@@ -19,7 +19,7 @@ override headDim: u32;
 override group: u32;   // query heads per list
 override listsPerKvHead: u32;
 override lanes: u32;   // a power of two, at least 4
-override octets: u32;  // of each row per lane, at most 8
+override octets: u32;  // of each row per lane: one, or two that are `lanes` octets apart
 override threads: u32; // a multiple of lanes
 
 const batch = 4u; // tokens of a team per iteration
@@ -34,7 +34,8 @@ const noScore = -3.0e38;
 
 var<workgroup> teamTop: array<vec4f, threads / lanes>;
 var<workgroup> teamWeight: array<vec4f, threads / lanes>;
-var<workgroup> teamSum: array<vec2f, (threads + 1) * octets * 8>;
+// The dimensions of an octet for two heads, octet after octet; one element more, so that neighbours use different banks.
+var<workgroup> teamSum: array<array<vec2f, 9>, threads * octets>;
 
 // What a team knows of four tokens: a column of weights per token, relative to the largest score so far.
 struct Weighed {
@@ -48,6 +49,17 @@ struct Octet {
   high: mat4x4f,
 }
 
+// A lane's octets by name: an array indexed at run time would not stay in registers. `far` is used where there are two.
+struct Octets {
+  near: Octet,
+  far: Octet,
+}
+
+struct Row {
+  near: vec4u,
+  far: vec4u,
+}
+
 fn lowHalf(words: vec4u) -> vec4f {
   return vec4f(unpack2x16float(words.x), unpack2x16float(words.y));
 }
@@ -56,16 +68,89 @@ fn highHalf(words: vec4u) -> vec4f {
   return vec4f(unpack2x16float(words.z), unpack2x16float(words.w));
 }
 
-fn dots(queries: Octet, key: vec4u) -> vec4f {
-  return queries.low * lowHalf(key) + queries.high * highHalf(key);
+// An octet of four heads' queries; `at`: where it begins for each, in vec4f.
+fn queryOctet(at: vec4u, factor: f32) -> Octet {
+  return Octet(
+    factor * transpose(mat4x4f(query[at.x], query[at.y], query[at.z], query[at.w])),
+    factor * transpose(mat4x4f(query[at.x + 1u], query[at.y + 1u], query[at.z + 1u], query[at.w + 1u])),
+  );
+}
+
+// A lane's share of the row that begins at `row`; `place`: its octets there.
+fn keyRow(row: u32, place: vec2u) -> Row {
+  var share = Row(keyCache[row + place.x], vec4u(0u));
+  if (octets > 1u) {
+    share.far = keyCache[row + place.y];
+  }
+  return share;
+}
+
+fn valueRow(row: u32, place: vec2u) -> Row {
+  var share = Row(valueCache[row + place.x], vec4u(0u));
+  if (octets > 1u) {
+    share.far = valueCache[row + place.y];
+  }
+  return share;
+}
+
+fn dots(queries: Octets, key: Row) -> vec4f {
+  var sum = queries.near.low * lowHalf(key.near) + queries.near.high * highHalf(key.near);
+  if (octets > 1u) {
+    sum += queries.far.low * lowHalf(key.far) + queries.far.high * highHalf(key.far);
+  }
+  return sum;
 }
 
 fn outer(weights: vec4f, value: vec4f) -> mat4x4f {
   return mat4x4f(weights * value.x, weights * value.y, weights * value.z, weights * value.w);
 }
 
-fn scaled(sums: mat4x4f, factors: vec4f) -> mat4x4f {
-  return mat4x4f(sums[0] * factors, sums[1] * factors, sums[2] * factors, sums[3] * factors);
+// sums + Σ weights · value over four tokens.
+fn accumulated(sums: Octet, w: mat4x4f, value0: vec4u, value1: vec4u, value2: vec4u, value3: vec4u) -> Octet {
+  return Octet(
+    sums.low + (outer(w[0], lowHalf(value0)) + outer(w[1], lowHalf(value1))
+      + outer(w[2], lowHalf(value2)) + outer(w[3], lowHalf(value3))),
+    sums.high + (outer(w[0], highHalf(value0)) + outer(w[1], highHalf(value1))
+      + outer(w[2], highHalf(value2)) + outer(w[3], highHalf(value3))),
+  );
+}
+
+fn scaled(sums: Octet, factors: vec4f) -> Octet {
+  return Octet(
+    mat4x4f(sums.low[0] * factors, sums.low[1] * factors, sums.low[2] * factors, sums.low[3] * factors),
+    mat4x4f(sums.high[0] * factors, sums.high[1] * factors, sums.high[2] * factors, sums.high[3] * factors),
+  );
+}
+
+// Components 0 and 1, or 2 and 3: chosen, not indexed, so that what it chooses from stays in registers.
+fn pairOf(values: vec4f, isSecond: bool) -> vec2f {
+  return select(values.xy, values.zw, isSecond);
+}
+
+fn store(at: u32, sums: Octet, isSecond: bool) {
+  let to = &teamSum[at];
+  (*to)[0] = pairOf(sums.low[0], isSecond);
+  (*to)[1] = pairOf(sums.low[1], isSecond);
+  (*to)[2] = pairOf(sums.low[2], isSecond);
+  (*to)[3] = pairOf(sums.low[3], isSecond);
+  (*to)[4] = pairOf(sums.high[0], isSecond);
+  (*to)[5] = pairOf(sums.high[1], isSecond);
+  (*to)[6] = pairOf(sums.high[2], isSecond);
+  (*to)[7] = pairOf(sums.high[3], isSecond);
+}
+
+// Dimension d of what all teams stored.
+fn sumOfTeams(d: u32) -> vec2f {
+  let octet = d / 8u;
+  var at = octet % lanes;
+  if (octets > 1u) {
+    at += octet / lanes * threads;
+  }
+  var sum = vec2f(0.0);
+  for (var t = 0u; t < threads / lanes; t++) {
+    sum += teamSum[at + t * lanes][d % 8u];
+  }
+  return sum;
 }
 
 fn attendSplit(split: u32, headBlock: u32, thread: u32) {
@@ -86,21 +171,18 @@ fn attendSplit(split: u32, headBlock: u32, thread: u32) {
 
   // A component without a head repeats the last one; a lane beyond the row repeats its last octet against a query
   // of zeros. Neither's sums are written.
-  var queries: array<Octet, 8>;
-  let scale = 1.4426950408889634 / sqrt(f32(headDim));
-  for (var o = 0u; o < octets; o++) {
-    let octet = o * lanes + lane;
-    let factor = select(0.0, scale, octet < rowOctets);
-    let row = (firstHead + min(vec4u(0u, 1u, 2u, 3u), vec4u(heads - 1u))) * rowOctets;
-    let at = 2u * (row + min(octet, rowOctets - 1u));
-    queries[o].low = factor * transpose(mat4x4f(query[at.x], query[at.y], query[at.z], query[at.w]));
-    queries[o].high =
-      factor * transpose(mat4x4f(query[at.x + 1u], query[at.y + 1u], query[at.z + 1u], query[at.w + 1u]));
+  let octet = vec2u(lane, lane + lanes);
+  let place = min(octet, vec2u(rowOctets - 1u));
+  let factor = select(vec2f(0.0), vec2f(1.4426950408889634 / sqrt(f32(headDim))), octet < vec2u(rowOctets));
+  let queryRow = (firstHead + min(vec4u(0u, 1u, 2u, 3u), vec4u(heads - 1u))) * rowOctets;
+  var queries = Octets(queryOctet(2u * (queryRow + place.x), factor.x), Octet());
+  if (octets > 1u) {
+    queries.far = queryOctet(2u * (queryRow + place.y), factor.y);
   }
 
   var top = vec4f(noScore);
   var weight = vec4f(0.0);
-  var sums: array<Octet, 8>;
+  var sums = Octets();
   let cacheRow = list / listsPerKvHead * dims.capacity;
   var roundEnd = start;
   for (var first = start; first < end; first = min(first + tile, roundEnd)) {
@@ -112,55 +194,36 @@ fn attendSplit(split: u32, headBlock: u32, thread: u32) {
     let read = min(i, vec4u(roundEnd - 1u));
     let token = vec4u(tokenAt(list, read.x), tokenAt(list, read.y), tokenAt(list, read.z), tokenAt(list, read.w));
     let row = (cacheRow + token) * rowOctets;
-    var key0: array<vec4u, 8>;
-    var key1: array<vec4u, 8>;
-    var key2: array<vec4u, 8>;
-    var key3: array<vec4u, 8>;
-    var value0: array<vec4u, 8>;
-    var value1: array<vec4u, 8>;
-    var value2: array<vec4u, 8>;
-    var value3: array<vec4u, 8>;
-    for (var o = 0u; o < octets; o++) {
-      let at = row + min(o * lanes + lane, rowOctets - 1u);
-      key0[o] = keyCache[at.x];
-      key1[o] = keyCache[at.y];
-      key2[o] = keyCache[at.z];
-      key3[o] = keyCache[at.w];
-      value0[o] = valueCache[at.x];
-      value1[o] = valueCache[at.y];
-      value2[o] = valueCache[at.z];
-      value3[o] = valueCache[at.w];
-    }
+    let key0 = keyRow(row.x, place);
+    let key1 = keyRow(row.y, place);
+    let key2 = keyRow(row.z, place);
+    let key3 = keyRow(row.w, place);
+    let value0 = valueRow(row.x, place);
+    let value1 = valueRow(row.y, place);
+    let value2 = valueRow(row.z, place);
+    let value3 = valueRow(row.w, place);
 
-    var score = mat4x4f(); // a column per token
-    for (var o = 0u; o < octets; o++) {
-      score[0] += dots(queries[o], key0[o]);
-      score[1] += dots(queries[o], key1[o]);
-      score[2] += dots(queries[o], key2[o]);
-      score[3] += dots(queries[o], key3[o]);
-    }
+    let score = mat4x4f(dots(queries, key0), dots(queries, key1), dots(queries, key2), dots(queries, key3));
     let weighed = weigh(score, isToken, top, thread);
     let w = weighed.weights;
     if (any(weighed.top > top)) {
       let keep = exp2(top - weighed.top);
       top = weighed.top;
       weight *= keep;
-      for (var o = 0u; o < octets; o++) {
-        sums[o].low = scaled(sums[o].low, keep);
-        sums[o].high = scaled(sums[o].high, keep);
+      sums.near = scaled(sums.near, keep);
+      if (octets > 1u) {
+        sums.far = scaled(sums.far, keep);
       }
     }
     weight += (w[0] + w[1]) + (w[2] + w[3]);
-    for (var o = 0u; o < octets; o++) {
-      sums[o].low += outer(w[0], lowHalf(value0[o])) + outer(w[1], lowHalf(value1[o]))
-        + outer(w[2], lowHalf(value2[o])) + outer(w[3], lowHalf(value3[o]));
-      sums[o].high += outer(w[0], highHalf(value0[o])) + outer(w[1], highHalf(value1[o]))
-        + outer(w[2], highHalf(value2[o])) + outer(w[3], highHalf(value3[o]));
-      addRow(o, isToken.x, key0[o], value0[o]);
-      addRow(o, isToken.y, key1[o], value1[o]);
-      addRow(o, isToken.z, key2[o], value2[o]);
-      addRow(o, isToken.w, key3[o], value3[o]);
+    sums.near = accumulated(sums.near, w, value0.near, value1.near, value2.near, value3.near);
+    if (octets > 1u) {
+      sums.far = accumulated(sums.far, w, value0.far, value1.far, value2.far, value3.far);
     }
+    addRow(isToken.x, key0, value0);
+    addRow(isToken.y, key1, value1);
+    addRow(isToken.z, key2, value2);
+    addRow(isToken.w, key3, value3);
   }
 
   if (lane == 0u) {
@@ -175,53 +238,42 @@ fn attendSplit(split: u32, headBlock: u32, thread: u32) {
   if (lane == 0u) {
     teamWeight[team] = weight * keep;
   }
-  // Two heads at a time: little workgroup memory lets more workgroups run at once. A row per dimension of an octet, one
-  // element longer than needed, so that neighbours fall into different banks.
-  let row = threads + 1u;
+  sums.near = scaled(sums.near, keep);
+  if (octets > 1u) {
+    sums.far = scaled(sums.far, keep);
+  }
+  // Two heads at a time: little workgroup memory lets more workgroups run at once.
+  let stride = dims.splits * (headDim + 4u);
   for (var pair = 0u; 2u * pair < heads; pair++) {
-    for (var o = 0u; o < octets; o++) {
-      let low = scaled(sums[o].low, keep);
-      let high = scaled(sums[o].high, keep);
-      let at = o * 8u * row + thread;
-      teamSum[at] = pairOf(low[0], pair);
-      teamSum[at + row] = pairOf(low[1], pair);
-      teamSum[at + 2u * row] = pairOf(low[2], pair);
-      teamSum[at + 3u * row] = pairOf(low[3], pair);
-      teamSum[at + 4u * row] = pairOf(high[0], pair);
-      teamSum[at + 5u * row] = pairOf(high[1], pair);
-      teamSum[at + 6u * row] = pairOf(high[2], pair);
-      teamSum[at + 7u * row] = pairOf(high[3], pair);
+    let isSecond = pair == 1u;
+    store(thread, sums.near, isSecond);
+    if (octets > 1u) {
+      store(thread + threads, sums.far, isSecond);
     }
     workgroupBarrier();
-    let stride = dims.splits * (headDim + 4u);
     let partial = ((firstHead + 2u * pair) * dims.splits + split) * (headDim + 4u);
-    let hasSecond = 2u * pair + 1u < heads;
+    let hasTwo = 2u * pair + 1u < heads;
     for (var d = thread; d < headDim; d += threads) {
-      let octet = d / 8u;
-      let at = (octet / lanes * 8u + d % 8u) * row + octet % lanes;
-      var sum = vec2f(0.0);
-      for (var t = 0u; t < teams; t++) {
-        sum += teamSum[at + t * lanes];
-      }
+      let sum = sumOfTeams(d);
       partials[partial + d] = sum.x;
-      if (hasSecond) {
+      if (hasTwo) {
         partials[partial + stride + d] = sum.y;
       }
     }
-    if (thread < 2u && 2u * pair + thread < heads) {
-      var sum = 0.0;
+    if (thread == 0u) {
+      var sum = vec2f(0.0);
       for (var t = 0u; t < teams; t++) {
-        sum += teamWeight[t][2u * pair + thread];
+        sum += pairOf(teamWeight[t], isSecond);
       }
-      partials[partial + thread * stride + headDim] = pairOf(highest, pair)[thread];
-      partials[partial + thread * stride + headDim + 1u] = sum;
+      let pairTop = pairOf(highest, isSecond);
+      partials[partial + headDim] = pairTop.x;
+      partials[partial + headDim + 1u] = sum.x;
+      if (hasTwo) {
+        partials[partial + stride + headDim] = pairTop.y;
+        partials[partial + stride + headDim + 1u] = sum.y;
+      }
     }
     workgroupBarrier();
   }
   finishRows(split, headBlock, thread);
-}
-
-// Components 0 and 1, or 2 and 3: chosen, not indexed, so that what it chooses from stays in registers.
-fn pairOf(values: vec4f, pair: u32) -> vec2f {
-  return select(values.xy, values.zw, pair == 1u);
 }

@@ -10,27 +10,37 @@ struct RowSums {
   valueHigh: vec4f,
 }
 
-var<private> rowSums: array<RowSums, 8>;
+var<private> nearRows: RowSums;
+var<private> farRows: RowSums;
 
-fn addRow(o: u32, isToken: bool, key: vec4u, value: vec4u) {
-  let count = select(0.0, 1.0, isToken);
-  rowSums[o].keyLow += count * lowHalf(key);
-  rowSums[o].keyHigh += count * highHalf(key);
-  rowSums[o].valueLow += count * lowHalf(value);
-  rowSums[o].valueHigh += count * highHalf(value);
+fn rowsWith(sums: RowSums, count: f32, key: vec4u, value: vec4u) -> RowSums {
+  return RowSums(
+    sums.keyLow + count * lowHalf(key),
+    sums.keyHigh + count * highHalf(key),
+    sums.valueLow + count * lowHalf(value),
+    sums.valueHigh + count * highHalf(value),
+  );
 }
 
-// A team's shares, dimension after dimension, `row` apart.
-fn storeRows(o: u32, at: u32, row: u32) {
-  let sums = rowSums[o];
-  teamSum[at] = vec2f(sums.keyLow.x, sums.valueLow.x);
-  teamSum[at + row] = vec2f(sums.keyLow.y, sums.valueLow.y);
-  teamSum[at + 2u * row] = vec2f(sums.keyLow.z, sums.valueLow.z);
-  teamSum[at + 3u * row] = vec2f(sums.keyLow.w, sums.valueLow.w);
-  teamSum[at + 4u * row] = vec2f(sums.keyHigh.x, sums.valueHigh.x);
-  teamSum[at + 5u * row] = vec2f(sums.keyHigh.y, sums.valueHigh.y);
-  teamSum[at + 6u * row] = vec2f(sums.keyHigh.z, sums.valueHigh.z);
-  teamSum[at + 7u * row] = vec2f(sums.keyHigh.w, sums.valueHigh.w);
+fn addRow(isToken: bool, key: Row, value: Row) {
+  let count = select(0.0, 1.0, isToken);
+  nearRows = rowsWith(nearRows, count, key.near, value.near);
+  if (octets > 1u) {
+    farRows = rowsWith(farRows, count, key.far, value.far);
+  }
+}
+
+// A team's shares as those of two heads: K, then V.
+fn storeRows(at: u32, sums: RowSums) {
+  let to = &teamSum[at];
+  (*to)[0] = vec2f(sums.keyLow.x, sums.valueLow.x);
+  (*to)[1] = vec2f(sums.keyLow.y, sums.valueLow.y);
+  (*to)[2] = vec2f(sums.keyLow.z, sums.valueLow.z);
+  (*to)[3] = vec2f(sums.keyLow.w, sums.valueLow.w);
+  (*to)[4] = vec2f(sums.keyHigh.x, sums.valueHigh.x);
+  (*to)[5] = vec2f(sums.keyHigh.y, sums.valueHigh.y);
+  (*to)[6] = vec2f(sums.keyHigh.z, sums.valueHigh.z);
+  (*to)[7] = vec2f(sums.keyHigh.w, sums.valueHigh.w);
 }
 
 // Teams meet as they do for the heads. A list's query heads may be spread over workgroups: the first writes.
@@ -39,19 +49,14 @@ fn finishRows(split: u32, headBlock: u32, thread: u32) {
   if (headBlock % blocks != 0u) {
     return;
   }
-  let row = threads + 1u;
-  for (var o = 0u; o < octets; o++) {
-    storeRows(o, o * 8u * row + thread, row);
+  storeRows(thread, nearRows);
+  if (octets > 1u) {
+    storeRows(thread + threads, farRows);
   }
   workgroupBarrier();
   let out = (headBlock / blocks * (dims.slots + dims.splits) + dims.slots + split) * 2u * headDim;
   for (var d = thread; d < headDim; d += threads) {
-    let octet = d / 8u;
-    let at = (octet / lanes * 8u + d % 8u) * row + octet % lanes;
-    var sum = vec2f(0.0);
-    for (var t = 0u; t < threads / lanes; t++) {
-      sum += teamSum[at + t * lanes];
-    }
+    let sum = sumOfTeams(d);
     tailSums[out + d] = sum.x;
     tailSums[out + headDim + d] = sum.y;
   }

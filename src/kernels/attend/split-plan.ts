@@ -26,7 +26,19 @@ export const serialConstants = teamConstants.slice(0, 3);
 export function variantFor(gpu: Gpu, headDim: number, wanted: KernelVariant | undefined): KernelVariant {
   invariant(headDim % 2 === 0 && headDim <= 256, `attend: headDim must be even, at most 256, got ${headDim}`);
   if (wanted) return wanted;
-  return headDim % 8 === 0 ? gpu.chooseVariant(['workgroup', 'subgroup', 'serial']) : 'serial';
+  if (headDim % 8 !== 0) return 'serial';
+  return gpu.chooseVariant([
+    'workgroup',
+    ...(subgroupTakes(gpu, headDim) ? ['subgroup' as const] : []),
+    'serial',
+  ]);
+}
+
+/** Whether rows fit the teams of the subgroup variant: a team must fit the smallest subgroup the device may use, and a
+ *  lane holds at most two octets in registers. */
+export function subgroupTakes(gpu: Gpu, headDim: number): boolean {
+  const smallest = gpu.traits.subgroups?.min ?? 0;
+  return smallest >= 4 && headDim <= 2 * 8 * smallest;
 }
 
 /** Shape of the f32 tensor of partial results: per query head and split, the weighted sums, then four numbers. */
@@ -57,7 +69,12 @@ export function planSplit(gpu: Gpu, variant: KernelVariant, shape: SplitShape): 
   }
   invariant(headDim % 8 === 0, `attend ${variant}: headDim must be a multiple of 8, got ${headDim}`);
   const rowOctets = headDim / 8;
-  const lanes = Math.min(Math.max(4, powerOfTwoFrom(rowOctets)), largestTeam(gpu, variant));
+  invariant(
+    variant === 'workgroup' || subgroupTakes(gpu, headDim),
+    `attend subgroup: rows of ${headDim} do not fit subgroups of ${gpu.traits.subgroups?.min}`,
+  );
+  const largestTeam = variant === 'workgroup' ? 32 : Math.min(32, gpu.traits.subgroups?.min ?? 0);
+  const lanes = Math.min(Math.max(4, powerOfTwoFrom(rowOctets)), largestTeam);
   const octets = Math.ceil(rowOctets / lanes);
   // Shuffles cost no workgroup memory: more teams share the work of meeting at the end.
   const threads = Math.max(lanes, (variant === 'subgroup' ? 128 : 64) / powerOfTwoFrom(octets));
@@ -67,13 +84,6 @@ export function planSplit(gpu: Gpu, variant: KernelVariant, shape: SplitShape): 
     splitsPerWorkgroup: 1,
     targetSplits: 512,
   };
-}
-
-/** Lanes that can add up their scores: the smallest subgroup the device may use, or any number through memory. */
-function largestTeam(gpu: Gpu, variant: 'workgroup' | 'subgroup'): number {
-  if (variant === 'workgroup') return 32;
-  invariant(gpu.traits.subgroups, 'attend: the device has no subgroups');
-  return Math.min(32, gpu.traits.subgroups.min);
 }
 
 function powerOfTwoFrom(count: number): number {

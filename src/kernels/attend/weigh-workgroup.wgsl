@@ -8,9 +8,10 @@ var<workgroup> teamScores: array<vec4f, threads / lanes * 4>;
 fn weigh(score: mat4x4f, isToken: vec4<bool>, top: vec4f, thread: u32) -> Weighed {
   let lane = thread % lanes;
   let team = thread / lanes;
-  for (var token = 0u; token < 4u; token++) {
-    laneScores[token * threads + thread] = score[token];
-  }
+  laneScores[thread] = score[0];
+  laneScores[threads + thread] = score[1];
+  laneScores[2u * threads + thread] = score[2];
+  laneScores[3u * threads + thread] = score[3];
   workgroupBarrier();
   for (var slot = lane; slot < 16u; slot += lanes) {
     var sum = 0.0;
