@@ -13,8 +13,8 @@
 // partials: f32 [qHeads, splits, headDim + 4]: sums of weighted values, largest score, sum of weights, two unused.
 // headDim is a multiple of 8. Which tokens there are says token-range.wgsl, token-list.wgsl or token-selection.wgsl, in
 // rounds where they are found on the way; whether rows are also summed as they are says rows-unsummed.wgsl or
-// rows-summed.wgsl; main comes last. A list of tokens serves `group` query heads; where every query head has its own,
-// several lists share a KV head.
+// rows-summed.wgsl; lane-octets.wgsl and team-sums.wgsl go with all of them; main comes last. A list of tokens serves
+// `group` query heads; where every query head has its own, several lists share a KV head.
 override headDim: u32;
 override group: u32;   // query heads per list
 override listsPerKvHead: u32;
@@ -34,38 +34,11 @@ const noScore = -3.0e38;
 
 var<workgroup> teamTop: array<vec4f, threads / lanes>;
 var<workgroup> teamWeight: array<vec4f, threads / lanes>;
-// The dimensions of an octet for two heads, octet after octet; one element more, so that neighbours use different banks.
-var<workgroup> teamSum: array<array<vec2f, 9>, threads * octets>;
 
 // What a team knows of four tokens: a column of weights per token, relative to the largest score so far.
 struct Weighed {
   weights: mat4x4f,
   top: vec4f,
-}
-
-// Eight dimensions of four heads.
-struct Octet {
-  low: mat4x4f,
-  high: mat4x4f,
-}
-
-// A lane's octets by name: an array indexed at run time would not stay in registers. `far` is used where there are two.
-struct Octets {
-  near: Octet,
-  far: Octet,
-}
-
-struct Row {
-  near: vec4u,
-  far: vec4u,
-}
-
-fn lowHalf(words: vec4u) -> vec4f {
-  return vec4f(unpack2x16float(words.x), unpack2x16float(words.y));
-}
-
-fn highHalf(words: vec4u) -> vec4f {
-  return vec4f(unpack2x16float(words.z), unpack2x16float(words.w));
 }
 
 // An octet of four heads' queries; `at`: where it begins for each, in vec4f.
@@ -91,66 +64,6 @@ fn valueRow(row: u32, place: vec2u) -> Row {
     share.far = valueCache[row + place.y];
   }
   return share;
-}
-
-fn dots(queries: Octets, key: Row) -> vec4f {
-  var sum = queries.near.low * lowHalf(key.near) + queries.near.high * highHalf(key.near);
-  if (octets > 1u) {
-    sum += queries.far.low * lowHalf(key.far) + queries.far.high * highHalf(key.far);
-  }
-  return sum;
-}
-
-fn outer(weights: vec4f, value: vec4f) -> mat4x4f {
-  return mat4x4f(weights * value.x, weights * value.y, weights * value.z, weights * value.w);
-}
-
-// sums + Σ weights · value over four tokens.
-fn accumulated(sums: Octet, w: mat4x4f, value0: vec4u, value1: vec4u, value2: vec4u, value3: vec4u) -> Octet {
-  return Octet(
-    sums.low + (outer(w[0], lowHalf(value0)) + outer(w[1], lowHalf(value1))
-      + outer(w[2], lowHalf(value2)) + outer(w[3], lowHalf(value3))),
-    sums.high + (outer(w[0], highHalf(value0)) + outer(w[1], highHalf(value1))
-      + outer(w[2], highHalf(value2)) + outer(w[3], highHalf(value3))),
-  );
-}
-
-fn scaled(sums: Octet, factors: vec4f) -> Octet {
-  return Octet(
-    mat4x4f(sums.low[0] * factors, sums.low[1] * factors, sums.low[2] * factors, sums.low[3] * factors),
-    mat4x4f(sums.high[0] * factors, sums.high[1] * factors, sums.high[2] * factors, sums.high[3] * factors),
-  );
-}
-
-// Components 0 and 1, or 2 and 3: chosen, not indexed, so that what it chooses from stays in registers.
-fn pairOf(values: vec4f, isSecond: bool) -> vec2f {
-  return select(values.xy, values.zw, isSecond);
-}
-
-fn store(at: u32, sums: Octet, isSecond: bool) {
-  let to = &teamSum[at];
-  (*to)[0] = pairOf(sums.low[0], isSecond);
-  (*to)[1] = pairOf(sums.low[1], isSecond);
-  (*to)[2] = pairOf(sums.low[2], isSecond);
-  (*to)[3] = pairOf(sums.low[3], isSecond);
-  (*to)[4] = pairOf(sums.high[0], isSecond);
-  (*to)[5] = pairOf(sums.high[1], isSecond);
-  (*to)[6] = pairOf(sums.high[2], isSecond);
-  (*to)[7] = pairOf(sums.high[3], isSecond);
-}
-
-// Dimension d of what all teams stored.
-fn sumOfTeams(d: u32) -> vec2f {
-  let octet = d / 8u;
-  var at = octet % lanes;
-  if (octets > 1u) {
-    at += octet / lanes * threads;
-  }
-  var sum = vec2f(0.0);
-  for (var t = 0u; t < threads / lanes; t++) {
-    sum += teamSum[at + t * lanes][d % 8u];
-  }
-  return sum;
 }
 
 fn attendSplit(split: u32, headBlock: u32, thread: u32) {

@@ -11,6 +11,7 @@ import stepSource from '../shared/step.wgsl?raw';
 import { type AttendMerge, prepareMerge } from './attend-merge.ts';
 import splitSource from './attend-split.wgsl?raw';
 import serialSource from './attend-split-serial.wgsl?raw';
+import laneOctets from './lane-octets.wgsl?raw';
 import rowsUnsummed from './rows-unsummed.wgsl?raw';
 import splitMain from './split-main.wgsl?raw';
 import splitMainSerial from './split-main-serial.wgsl?raw';
@@ -24,6 +25,7 @@ import {
   teamConstants,
   variantFor,
 } from './split-plan.ts';
+import teamSums from './team-sums.wgsl?raw';
 import tokenRange from './token-range.wgsl?raw';
 import weighSubgroup from './weigh-subgroup.wgsl?raw';
 import weighWorkgroup from './weigh-workgroup.wgsl?raw';
@@ -72,10 +74,11 @@ const bindings = {
 } as const;
 const uniforms = { capacity: 'u32', splits: 'u32' } as const;
 
+const teamSources = [laneOctets, teamSums, splitSource];
 export const splitKernels = {
   workgroup: defineKernel({
     name: 'attend-split-workgroup',
-    sources: [stepSource, tokenRange, rowsUnsummed, weighWorkgroup, splitSource, splitMain],
+    sources: [stepSource, tokenRange, rowsUnsummed, weighWorkgroup, ...teamSources, splitMain],
     bindings,
     uniforms,
     constants: teamConstants,
@@ -84,7 +87,7 @@ export const splitKernels = {
     name: 'attend-split-subgroup',
     sources: [
       'enable subgroups;',
-      ...[stepSource, tokenRange, rowsUnsummed, weighSubgroup, splitSource, splitMain],
+      ...[stepSource, tokenRange, rowsUnsummed, weighSubgroup, ...teamSources, splitMain],
     ],
     bindings,
     uniforms,

@@ -16,6 +16,7 @@ import chunksSource from '../shared/token-chunks.wgsl?raw';
 import splitSource from './attend-split.wgsl?raw';
 import serialSource from './attend-split-serial.wgsl?raw';
 import blockRuns from './block-runs.wgsl?raw';
+import laneOctets from './lane-octets.wgsl?raw';
 import rowsSummed from './rows-summed.wgsl?raw';
 import rowsSummedSerial from './rows-summed-serial.wgsl?raw';
 import rowsUnsummed from './rows-unsummed.wgsl?raw';
@@ -32,6 +33,7 @@ import {
 } from './split-plan.ts';
 import splitTailMain from './split-tail-main.wgsl?raw';
 import splitTailMainSerial from './split-tail-main-serial.wgsl?raw';
+import teamSums from './team-sums.wgsl?raw';
 import tokenList from './token-list.wgsl?raw';
 import tokenSelection from './token-selection.wgsl?raw';
 import tokenSelectionSerial from './token-selection-serial.wgsl?raw';
@@ -105,6 +107,7 @@ const selectionUniforms = {
   slots: 'u32',
   blocks: 'u32',
 } as const;
+const teamSources = [laneOctets, teamSums, splitSource];
 const fromList = {
   workgroup: [tokenList],
   subgroup: [tokenList],
@@ -160,7 +163,7 @@ function splitKernels<
   return {
     workgroup: defineKernel({
       name: `attend-${name}-workgroup`,
-      sources: [...first, ...tokens.workgroup, ...rows.team, weighWorkgroup, splitSource, rows.main],
+      sources: [...first, ...tokens.workgroup, ...rows.team, weighWorkgroup, ...teamSources, rows.main],
       ...declared,
       constants: [...teamConstants, ...tokens.constants],
     }),
@@ -168,7 +171,7 @@ function splitKernels<
       name: `attend-${name}-subgroup`,
       sources: [
         ...['enable subgroups;', ...first, ...tokens.subgroup, ...rows.team],
-        ...[weighSubgroup, splitSource, rows.main],
+        ...[weighSubgroup, ...teamSources, rows.main],
       ],
       ...declared,
       constants: [...teamConstants, ...tokens.constants],

@@ -1,0 +1,36 @@
+// How teams meet at the end of a split: each lane stores its octets, and a dimension is summed over all teams.
+// lanes, octets, threads: overrides of attend-split.wgsl.
+
+// The dimensions of an octet for two heads, octet after octet; one element more, so that neighbours use different banks.
+var<workgroup> teamSum: array<array<vec2f, 9>, threads * octets>;
+
+// Components 0 and 1, or 2 and 3: chosen, not indexed, so that what it chooses from stays in registers.
+fn pairOf(values: vec4f, isSecond: bool) -> vec2f {
+  return select(values.xy, values.zw, isSecond);
+}
+
+fn store(at: u32, sums: Octet, isSecond: bool) {
+  let to = &teamSum[at];
+  (*to)[0] = pairOf(sums.low[0], isSecond);
+  (*to)[1] = pairOf(sums.low[1], isSecond);
+  (*to)[2] = pairOf(sums.low[2], isSecond);
+  (*to)[3] = pairOf(sums.low[3], isSecond);
+  (*to)[4] = pairOf(sums.high[0], isSecond);
+  (*to)[5] = pairOf(sums.high[1], isSecond);
+  (*to)[6] = pairOf(sums.high[2], isSecond);
+  (*to)[7] = pairOf(sums.high[3], isSecond);
+}
+
+// Dimension d of what all teams stored.
+fn sumOfTeams(d: u32) -> vec2f {
+  let octet = d / 8u;
+  var at = octet % lanes;
+  if (octets > 1u) {
+    at += octet / lanes * threads;
+  }
+  var sum = vec2f(0.0);
+  for (var t = 0u; t < threads / lanes; t++) {
+    sum += teamSum[at + t * lanes][d % 8u];
+  }
+  return sum;
+}
