@@ -4,6 +4,7 @@ import { flagsAgainstHardware, hardwareGpuFlags, softwareGpuFlags } from './buil
 import { compactShaders } from './build/compact-wgsl.ts';
 import { injectPolicy, securityHeaders } from './build/csp.ts';
 import { serveModels } from './build/serve-models.ts';
+import { startChunk } from './build/start-chunk.ts';
 
 /** GPU tests: every kernel, the engine's GPU parts and the golden comparisons. They run in Chromium and in Node. */
 const gpuTests = ['src/kernels/**/*.test.ts', 'src/engine/**/*.gpu.test.ts', 'test/golden/**/*.test.ts'];
@@ -25,7 +26,11 @@ export default defineConfig({
   base: './',
   plugins: [injectPolicy(), serveModels('public/models')],
   preview: { headers: { ...securityHeaders } },
-  worker: { format: 'es', plugins: () => [compactShaders()] },
+  worker: {
+    format: 'es',
+    plugins: () => [compactShaders()],
+    rolldownOptions: { output: { codeSplitting: { groups: [{ name: startChunk }] } } },
+  },
   build: { target: 'es2023' },
   test: {
     env: { TEST_GPU: process.env.TEST_GPU ?? 'any' },

@@ -1,6 +1,7 @@
 /** The engine's public types: what a caller gives and gets. No implementation, no GPU types. */
 import type { ChatCompletions } from './chat/chat-types.ts';
 import type { Probe, ProbeOptions } from './probe/probe-types.ts';
+import type { SignaturesKept, TrainEvent, TrainRequest } from './train/train-types.ts';
 
 /** Where a model's files are. A string is a Hugging Face repo id ("owner/name") or a base URL (has "://" or starts with "/" or "."). */
 export type ModelReference =
@@ -238,8 +239,8 @@ export interface AttentionFacts {
   /** From this many tokens of context on a step is faster than a dense one, by measurement on this device; null: nowhere
    *  within the planned context. */
   readonly crossoverTokens: number | null;
-  /** Maps from the model's hash_attention.safetensors, or random projections. */
-  readonly maps: 'trained' | 'untrained';
+  /** Maps from the model's hash_attention.safetensors, those given to `useSignatures`, or random projections. */
+  readonly maps: 'trained' | 'learned' | 'untrained';
   /** Set where the maps were trained for something else than what runs. HashAttention is then off unless `denseBelow`
    *  is given. */
   readonly mapsWarning?: string;
@@ -271,6 +272,14 @@ export interface Engine {
   /** Looks into one decode step of the present context: what each layer attended to, beside dense attention. Waits for its
    *  turn among the requests; changes nothing. */
   probe(options?: ProbeOptions): Promise<Probe>;
+  /** Learns signature maps for this model from text. Waits for its turn among the requests; those that come later wait for
+   *  it, also while it is not read. Reports the loss, recall on text kept aside and checkpoints, then `finished`. The
+   *  conversation's keys and values are gone after it, and are made again with the next prompt. */
+  trainSignatures(request: TrainRequest): AsyncIterable<TrainEvent>;
+  /** Uses these signature maps from the next step on, in place of the model's own, and keeps them with the model in the
+   *  browser; null: the model's own again.
+   *  @throws AppError "file-malformed", "model-unsupported"; the ones before then stay. */
+  useSignatures(maps: Uint8Array<ArrayBuffer> | null): Promise<SignaturesKept>;
   memory(): Promise<MemoryUse>;
   /** Frees GPU memory and ends the worker. */
   dispose(): Promise<void>;

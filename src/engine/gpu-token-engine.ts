@@ -2,13 +2,13 @@
 import { AppError, invariant } from '../errors.ts';
 import type { Gpu } from '../kernels/runtime/gpu.ts';
 import type { ResultRecord } from '../kernels/sample/result-record.ts';
-import type { AttentionFacts, AttentionOptions, MemoryUse, TokenLogprob } from './api.ts';
+import type { AttentionOptions, MemoryUse, TokenLogprob } from './api.ts';
 import type { StepAttention } from './attention/step-attention.ts';
 import { BatchSizer } from './batch-sizer.ts';
 import type { SamplingKind } from './network/decoder.ts';
 import type { Network } from './network/network.ts';
 import type { ProbeOptions } from './probe/probe-types.ts';
-import type { ProbedStep, TokenEngine, TokenEvent, TokenRequest } from './token-engine.ts';
+import type { NetworkWork, ProbedStep, TokenEngine, TokenEvent, TokenRequest } from './token-engine.ts';
 
 /** Batches kept in flight, so that the GPU never waits for the read-back. */
 const batchesInFlight = 2;
@@ -53,15 +53,15 @@ export class GpuTokenEngine implements TokenEngine {
 
   async probe(options: ProbeOptions): Promise<ProbedStep> {
     const { probeStep } = await import('./on-demand.ts');
-    return this.#naming(probeStep(this.#gpu, this.#network, options));
+    return this.withNetwork(({ gpu, network }) => probeStep(gpu, network, options));
   }
 
-  prepareSparse(): Promise<void> {
-    return this.#naming(this.#network.prepareSparse());
-  }
-
-  attentionFacts(): Promise<AttentionFacts> {
-    return this.#naming(this.#network.attentionFacts());
+  async withNetwork<T>(work: NetworkWork<T>): Promise<T> {
+    try {
+      return await work({ gpu: this.#gpu, network: this.#network });
+    } catch (error) {
+      throw await this.#asDeviceLoss(error);
+    }
   }
 
   memory(): MemoryUse {
@@ -166,15 +166,6 @@ export class GpuTokenEngine implements TokenEngine {
     }
   }
 
-  /** Work whose failure may be the device's. */
-  async #naming<T>(work: Promise<T>): Promise<T> {
-    try {
-      return await work;
-    } catch (error) {
-      throw await this.#asDeviceLoss(error);
-    }
-  }
-
   /** Device loss shows as whatever call came first: name it. */
   async #asDeviceLoss(error: unknown): Promise<unknown> {
     const pause = new Promise<null>((resolve) => setTimeout(() => resolve(null), 100));
@@ -183,7 +174,7 @@ export class GpuTokenEngine implements TokenEngine {
     const reason = lost.message || lost.reason;
     return new AppError(
       'device-lost',
-      `The graphics device was lost while generating (${reason}). The engine restarts itself; if this repeats, choose a smaller model.`,
+      `The graphics device was lost while working (${reason}). The engine restarts itself; if this repeats, choose a smaller model.`,
       { cause: error, details: { reason: String(lost.reason) } },
     );
   }

@@ -6,6 +6,7 @@ import { createTokenizer, type Tokenizer } from '../model/tokenizer.ts';
 import type { Engine, EngineOptions, MemoryPlan } from './api.ts';
 import { checkAttention } from './attention/check-attention.ts';
 import type { CrossoverRecord } from './attention/crossover-record.ts';
+import type { LearnedMaps } from './attention/learned-maps.ts';
 import { type OpenedModel, openModel } from './load/open-model.ts';
 import { openEngineGpu, openSession, planSession } from './open-session.ts';
 import { RecoveringTokenEngine } from './recovering-token-engine.ts';
@@ -28,12 +29,13 @@ export async function createLocalEngine(options: EngineOptions): Promise<Engine>
     const { tokenizer, template } = createTextSide(model);
     const gpu = await openEngineGpu();
     const crossovers: CrossoverRecord = new Map();
-    const { first, plan } = await startOn(gpu, model, { ...options, crossovers });
+    const learned: LearnedMaps = { folder: model.source.folder ?? null };
+    const { first, plan } = await startOn(gpu, model, { ...options, crossovers, learned });
     first.setAttention(attention);
     const tokens = new RecoveringTokenEngine(first, attention, {
       reopen: async () => {
         const again = await openEngineGpu();
-        return (await startOn(again, model, { ...withoutSignal(options), crossovers })).first;
+        return (await startOn(again, model, { ...withoutSignal(options), crossovers, learned })).first;
       },
       onStatus: (status) => options.onStatus?.(status),
     });
@@ -47,6 +49,7 @@ export async function createLocalEngine(options: EngineOptions): Promise<Engine>
     });
     return createTextEngine({
       tokens,
+      learned,
       model: {
         name: model.source.name,
         modelType: plan.modelType,
@@ -118,7 +121,7 @@ function createTextSide(model: OpenedModel): {
 async function startOn(
   gpu: Gpu,
   model: OpenedModel,
-  options: EngineOptions & { readonly crossovers: CrossoverRecord },
+  options: EngineOptions & { readonly crossovers: CrossoverRecord; readonly learned: LearnedMaps },
 ) {
   try {
     const plan = planSession(gpu, model, options);

@@ -4,6 +4,7 @@ import { type Gpu, openGpu } from '../kernels/runtime/gpu.ts';
 import { extendContext } from '../model/rope-config.ts';
 import type { DeviceSummary, EngineOptions, LoadProgress, MemoryPlan } from './api.ts';
 import type { CrossoverRecord } from './attention/crossover-record.ts';
+import type { LearnedMaps } from './attention/learned-maps.ts';
 import { GpuTokenEngine } from './gpu-token-engine.ts';
 import { loadWeights } from './load/load-weights.ts';
 import { planMemory } from './load/memory-plan.ts';
@@ -54,6 +55,7 @@ export async function openSession(
     readonly onProgress?: ((progress: LoadProgress) => void) | undefined;
     /** What an earlier session of the same engine measured. */
     readonly crossovers?: CrossoverRecord;
+    readonly learned?: LearnedMaps;
   },
 ): Promise<GpuTokenEngine> {
   const { problems, contextLength } = plan.memory;
@@ -76,7 +78,7 @@ export async function openSession(
       plannedContext: contextLength,
       openHashMaps: async () => {
         const { loadModelHashMaps } = await import('./on-demand.ts');
-        return loadModelHashMaps(gpu, model.source, model.config, { rope, contextLength });
+        return loadModelHashMaps(gpu, model.source, model.config, { rope, contextLength }, options.learned);
       },
       crossovers: options.crossovers,
     });

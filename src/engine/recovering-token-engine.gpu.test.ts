@@ -30,7 +30,7 @@ test('options and what was measured outlive the device', async () => {
     ...{ mode: 'hash', sink: 2, window: 4, budget: { tokens: 5 } },
     ...{ denseLayers: [], denseBelow: 0 },
   });
-  const facts = await engine.attentionFacts();
+  const facts = await engine.withNetwork(({ network }) => network.attentionFacts());
 
   const prompt = Array.from({ length: 40 }, (_, i) => (i * 37) % 256);
   const steps: { n: number; attended: number }[] = [];
@@ -48,7 +48,7 @@ test('options and what was measured outlive the device', async () => {
   expect(steps.length).toBe(22);
   for (const { n, attended } of steps) expect(attended, `${n} tokens`).toBe(2 + 5 + 4);
 
-  expect(await engine.attentionFacts()).toEqual(facts);
+  expect(await engine.withNetwork(({ network }) => network.attentionFacts())).toEqual(facts);
   expect(crossovers.size).toBe(1);
   engine.dispose();
 });

@@ -1,10 +1,10 @@
 /** A token engine that survives the loss of its device: it opens another one, loads the weights again and goes on
  *  with the answer where it stopped. */
 import { AppError } from '../errors.ts';
-import type { AttentionFacts, AttentionOptions, EngineStatus, MemoryUse } from './api.ts';
+import type { AttentionOptions, EngineStatus, MemoryUse } from './api.ts';
 import type { GpuTokenEngine } from './gpu-token-engine.ts';
 import type { ProbeOptions } from './probe/probe-types.ts';
-import type { ProbedStep, TokenEngine, TokenEvent, TokenRequest } from './token-engine.ts';
+import type { NetworkWork, ProbedStep, TokenEngine, TokenEvent, TokenRequest } from './token-engine.ts';
 
 /** Losses in a row, without a token between them, after which an answer is given up. */
 const mostLosses = 3;
@@ -44,12 +44,8 @@ export class RecoveringTokenEngine implements TokenEngine {
     return (await this.#usable()).probe(options);
   }
 
-  async prepareSparse(): Promise<void> {
-    await (await this.#usable()).prepareSparse();
-  }
-
-  async attentionFacts(): Promise<AttentionFacts> {
-    return (await this.#usable()).attentionFacts();
+  async withNetwork<T>(work: NetworkWork<T>): Promise<T> {
+    return (await this.#usable()).withNetwork(work);
   }
 
   memory(): MemoryUse {

@@ -2,6 +2,7 @@
 import { AppError } from '../errors.ts';
 import type { Engine, GenerateRequest, GenerationEvent, MemoryPlan, ModelSummary } from './api.ts';
 import { checkAttention } from './attention/check-attention.ts';
+import type { LearnedMaps } from './attention/learned-maps.ts';
 import { type ChatParts, createChatCompletions } from './chat/chat-completions.ts';
 import { Generator, type TextStream } from './generate/generate.ts';
 import { type PreparedRequest, prepareRequest } from './generate/prepare-request.ts';
@@ -12,6 +13,7 @@ export interface TextEngineParts extends Pick<ChatParts, 'renderChat' | 'tokenBy
   readonly tokens: TokenEngine;
   readonly model: ModelSummary;
   readonly plan: MemoryPlan;
+  readonly learned: LearnedMaps;
   /** The model's own end tokens. */
   readonly endTokens: readonly number[];
   readonly encode: (text: string, options: { readonly addSpecialTokens: boolean }) => readonly number[];
@@ -19,6 +21,14 @@ export interface TextEngineParts extends Pick<ChatParts, 'renderChat' | 'tokenBy
   readonly decode: (tokens: readonly number[]) => string;
   /** Special tokens are dropped unless told. */
   readonly createTextStream: (options?: { readonly skipSpecialTokens?: boolean }) => TextStream;
+}
+
+/** What work loaded on demand needs of a text engine. */
+export interface TextSide {
+  readonly parts: TextEngineParts;
+  readonly generator: Generator;
+  /** Fires when the engine is disposed. */
+  readonly disposal: AbortSignal;
 }
 
 /** `dispose` ends a running generation (reason "aborted") and frees what `tokens` holds. */
@@ -30,6 +40,7 @@ export function createTextEngine(parts: TextEngineParts): Engine {
     createTextStream: parts.createTextStream,
     now: () => performance.now(),
   });
+  const side: TextSide = { parts, generator, disposal: disposal.signal };
   const assertAlive = (): void => {
     if (!disposal.signal.aborted) return;
     throw new AppError('invalid-request', 'This engine has been disposed; create a new one.');
@@ -75,20 +86,21 @@ export function createTextEngine(parts: TextEngineParts): Engine {
       await checkAttention(options, model.layers);
       tokens.setAttention(options);
     },
-    async probe({ signal: given, ...options } = {}) {
+    async probe(options) {
       assertAlive();
-      const signal = given ? AbortSignal.any([given, disposal.signal]) : disposal.signal;
-      const work = () => tokens.probe({ ...options, signal });
-      const { tokens: context, ...step } = await generator.between(work, signal);
-      const stream = parts.createTextStream({ skipSpecialTokens: false });
-      const pieces = context.map((token) => stream.push(token));
-      pieces.push((pieces.pop() ?? '') + stream.end());
-      return { ...step, pieces };
+      return (await import('./on-demand.ts')).probeText(side, options);
     },
     async attentionFacts() {
       assertAlive();
-      await tokens.prepareSparse();
-      return generator.between(() => tokens.attentionFacts(), disposal.signal);
+      return (await import('./on-demand.ts')).attentionFacts(side);
+    },
+    async *trainSignatures(request) {
+      assertAlive();
+      yield* (await import('./train/learn-signatures.ts')).learnSignatures(side, request);
+    },
+    async useSignatures(maps) {
+      assertAlive();
+      return (await import('./on-demand.ts')).useSignatures(side, maps);
     },
     async memory() {
       assertAlive();

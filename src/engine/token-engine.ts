@@ -1,5 +1,7 @@
 /** The seam between text and numbers: token ids in, token ids out. The GPU side implements it. */
-import type { AttentionFacts, AttentionOptions, MemoryUse, SamplingOptions, TokenLogprob } from './api.ts';
+import type { Gpu } from '../kernels/runtime/gpu.ts';
+import type { AttentionOptions, MemoryUse, SamplingOptions, TokenLogprob } from './api.ts';
+import type { Network } from './network/network.ts';
 import type { ProbedLayer, ProbeOptions } from './probe/probe-types.ts';
 
 /** Every sampling choice made; `topK` 0, `topP` 1, `minP` 0 and penalties of 1, 0, 0 are off. */
@@ -49,6 +51,8 @@ export interface ProbedStep {
   readonly layers: readonly ProbedLayer[];
 }
 
+export type NetworkWork<T> = (on: { readonly gpu: Gpu; readonly network: Network }) => Promise<T>;
+
 export interface TokenEngine {
   readonly vocab: number;
   readonly contextLength: number;
@@ -60,10 +64,9 @@ export interface TokenEngine {
   setAttention(options: AttentionOptions): void;
   /** Looks into a step of the present context; not while a generation runs. */
   probe(options: ProbeOptions): Promise<ProbedStep>;
-  /** Loads and compiles what HashAttention needs; may run beside a generation. */
-  prepareSparse(): Promise<void>;
-  /** Not while a generation runs. */
-  attentionFacts(): Promise<AttentionFacts>;
+  /** Other work on the network; not while a generation runs, unless the work says that it may.
+   *  @throws what the work throws; AppError "device-lost" when that was why. */
+  withNetwork<T>(work: NetworkWork<T>): Promise<T>;
   memory(): MemoryUse;
   /** Ends a running generation as its signal would, then frees GPU memory. */
   dispose(): void;

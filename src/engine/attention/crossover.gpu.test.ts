@@ -5,7 +5,7 @@ import { openNetwork } from '../../../test/support/open-network.ts';
 import { MemorySource, readTinyModel } from '../../../test/support/test-files.ts';
 import { Random, runSeed } from '../../kernels/testing/random.ts';
 import { withGpu } from '../../kernels/testing/with-gpu.ts';
-import type { HashAttentionOptions } from '../api.ts';
+import type { AttentionFacts, HashAttentionOptions } from '../api.ts';
 import { GpuTokenEngine } from '../gpu-token-engine.ts';
 import type { Network } from '../network/network.ts';
 import { crossingOf } from './crossover.ts';
@@ -36,6 +36,10 @@ test('two lines cross where they cross', () => {
   expect(at(1, 2)).toBe(Number.POSITIVE_INFINITY);
   expect(at(-1, 2)).toBe(Number.POSITIVE_INFINITY);
 });
+
+function factsOf(engine: GpuTokenEngine): Promise<AttentionFacts> {
+  return engine.withNetwork(({ network }) => network.attentionFacts());
+}
 
 describe(`automatic HashAttention (seed ${runSeed})`, () => {
   const gpu = withGpu();
@@ -81,7 +85,7 @@ describe(`automatic HashAttention (seed ${runSeed})`, () => {
     const { engine } = await open(new Measured(20), {
       openHashMaps: async () => ({ ...(await untrainedHashMaps(gpu(), config)), warning: 'not these' }),
     });
-    expect(await engine.attentionFacts()).toMatchObject({ crossoverTokens: 20, mapsWarning: 'not these' });
+    expect(await factsOf(engine)).toMatchObject({ crossoverTokens: 20, mapsWarning: 'not these' });
     const all = { ...options, denseLayers: [] };
     for (const { n, attended } of await steps(engine, all, 60, 6)) expect(attended).toBe(n);
     const forced = await steps(engine, { ...all, denseBelow: 0 }, 60, 6);
@@ -92,7 +96,7 @@ describe(`automatic HashAttention (seed ${runSeed})`, () => {
     const record: CrossoverRecord = new Map();
     const { engine } = await open(record);
     engine.setAttention(options);
-    const facts = await engine.attentionFacts();
+    const facts = await factsOf(engine);
     const { crossoverTokens } = facts;
     expect(facts).toEqual({
       ...{ crossoverTokens, maps: 'untrained', score: 'asymmetric', bits: 32, sharing: 'kv-head' },
@@ -102,17 +106,17 @@ describe(`automatic HashAttention (seed ${runSeed})`, () => {
       expect(crossoverTokens).toBeLessThanOrEqual(512);
     }
     expect([...record.values()]).toEqual([crossoverTokens]);
-    await engine.attentionFacts();
+    await factsOf(engine);
     engine.setAttention({ ...options, denseLayers: [], tail: true });
-    await engine.attentionFacts();
+    await factsOf(engine);
     expect(record.size).toBe(1);
     engine.setAttention({ ...options, budget: { tokens: 6 } });
-    await engine.attentionFacts();
+    await factsOf(engine);
     expect(record.size).toBe(2);
     // another session on the same device, as after a loss, finds what was measured
     const again = await open(record);
     again.engine.setAttention(options);
-    expect(await again.engine.attentionFacts()).toEqual(facts);
+    expect(await factsOf(again.engine)).toEqual(facts);
     expect(record.size).toBe(2);
   });
 

@@ -1,10 +1,13 @@
 /** The signature maps of a model: those beside its weights, or random projections where there are none. */
+
+import { AppError } from '../../errors.ts';
 import type { Gpu } from '../../kernels/runtime/gpu.ts';
 import { readBytes } from '../../kernels/runtime/readback.ts';
 import { floatFromHalf } from '../../kernels/shared/half.ts';
 import type { ModelConfig } from '../../model/config.ts';
-import { type HashMapsFit, hashMapsFit } from '../../model/hash-maps.ts';
+import { type HashMapsFit, hashMapsFile, hashMapsFit } from '../../model/hash-maps.ts';
 import type { RopeConfig } from '../../model/rope-config.ts';
+import type { AttentionFacts } from '../api.ts';
 import type { GpuHashMaps } from '../load/gpu-hash-maps.ts';
 import { loadHashMaps, openHashMaps } from '../load/load-hash-maps.ts';
 import {
@@ -13,42 +16,91 @@ import {
   type UntrainedHashMaps,
 } from '../load/untrained-hash-maps.ts';
 import type { KvCache } from '../network/kv-cache.ts';
+import { bytesSource } from '../source/bytes-source.ts';
 import type { ModelSource } from '../source/model-source.ts';
+import { readLearnedFile } from '../source/storage/learned-file.ts';
 import type { MapFacts } from './hash-choices.ts';
+import type { LearnedMaps } from './learned-maps.ts';
 
 export interface ModelHashMaps {
   readonly maps: GpuHashMaps;
   readonly facts: MapFacts;
+  readonly origin: AttentionFacts['maps'];
   /** Random projections, to be centred on the first keys before anything is hashed; null where maps were trained. */
   readonly untrained: UntrainedHashMaps | null;
   /** Why maps that were trained should not be relied on; null where they may. */
   readonly warning: string | null;
 }
 
-/** @param running what the engine runs: its RoPE, extended or not, and the planned context in tokens
+/** What the engine runs: its RoPE, extended or not, and the planned context in tokens. */
+interface Running {
+  readonly rope: RopeConfig;
+  readonly contextLength: number;
+}
+
+/** @param learned come before the model's own, where there are any
  *  @throws AppError whatever reading and checking the file throws. */
 export async function loadModelHashMaps(
   gpu: Gpu,
   source: ModelSource,
   config: ModelConfig,
-  running: { readonly rope: RopeConfig; readonly contextLength: number },
+  running: Running,
+  learned?: LearnedMaps,
 ): Promise<ModelHashMaps> {
+  const bytes = learned && (await learnedBytes(learned));
   try {
-    const trained = await openHashMaps(source, config);
-    if (trained) {
-      const warning = warningOf(hashMapsFit(trained, running));
-      return { maps: await loadHashMaps(gpu, source, trained), facts: trained, untrained: null, warning };
-    }
+    return (
+      (bytes && (await learnedHashMaps(gpu, bytes, config, running))) ??
+      (await trainedHashMaps(gpu, source, config, running, 'trained')) ??
+      (await untrainedHashMaps(gpu, config))
+    );
   } finally {
     source.close();
   }
-  return untrainedHashMaps(gpu, config);
+}
+
+/** Storage that cannot be read has none: the model's own maps then serve. */
+async function learnedBytes(learned: LearnedMaps): Promise<Uint8Array<ArrayBuffer> | null> {
+  const { bytes, folder } = learned;
+  if (bytes !== undefined) return bytes;
+  learned.bytes = folder && (await readLearnedFile(folder).catch(() => null));
+  return learned.bytes;
+}
+
+/** Null where they are none of this model as it is now: its files have changed since. */
+async function learnedHashMaps(
+  gpu: Gpu,
+  bytes: Uint8Array<ArrayBuffer>,
+  config: ModelConfig,
+  running: Running,
+): Promise<ModelHashMaps | null> {
+  try {
+    const source = bytesSource('learned signatures', hashMapsFile, bytes);
+    return await trainedHashMaps(gpu, source, config, running, 'learned');
+  } catch (error) {
+    const isUnfit = error instanceof AppError && /^(file-malformed|model-unsupported)$/.test(error.code);
+    if (isUnfit) return null;
+    throw error;
+  }
+}
+
+async function trainedHashMaps(
+  gpu: Gpu,
+  source: ModelSource,
+  config: ModelConfig,
+  running: Running,
+  origin: 'trained' | 'learned',
+): Promise<ModelHashMaps | null> {
+  const facts = await openHashMaps(source, config);
+  if (!facts) return null;
+  const warning = warningOf(hashMapsFit(facts, running));
+  return { maps: await loadHashMaps(gpu, source, facts), facts, origin, untrained: null, warning };
 }
 
 export async function untrainedHashMaps(gpu: Gpu, config: ModelConfig): Promise<ModelHashMaps> {
   const untrained = await createUntrainedHashMaps(gpu, config, { bits: 32, seed: 1 });
   const facts = { score: 'asymmetric', queryBits: 4, sharing: 'kv-head' } as const;
-  return { maps: untrained, facts, untrained, warning: null };
+  return { maps: untrained, facts, origin: 'untrained', untrained, warning: null };
 }
 
 function warningOf(fit: HashMapsFit): string | null {

@@ -86,6 +86,13 @@ export class NetworkAttention {
     this.#sparse?.dispose();
   }
 
+  /** Maps, what they made and what was measured with them are forgotten; sparse steps to come open them anew. */
+  forgetMaps(): void {
+    this.dispose();
+    this.#sparse = this.#opened = this.#active = undefined;
+    this.#parts.crossovers.clear();
+  }
+
   /** Loads and compiles what HashAttention needs; may run beside a generation. */
   async prepareSparse(): Promise<void> {
     await (await this.#sparseAttentions()).prepare(this.#hashOptions());

@@ -69,10 +69,10 @@ export class SparseAttentions {
 
   /** As `sparseFrom`. */
   async facts(options: HashAttentionOptions): Promise<AttentionFacts> {
-    const { maps, facts, untrained, warning } = await this.#loadMaps();
+    const { maps, facts, origin, warning } = await this.#loadMaps();
     return {
       crossoverTokens: await this.#crossover(options),
-      maps: untrained ? 'untrained' : 'trained',
+      maps: origin,
       ...(warning === null ? {} : { mapsWarning: warning }),
       score: facts.score,
       bits: maps.bits,
@@ -177,6 +177,7 @@ export class SparseAttentions {
 
   dispose(): void {
     this.#opened?.attention.dispose();
-    this.#maps?.maps.dispose();
+    if (this.#maps) this.#maps.maps.dispose();
+    else this.#opening?.then(({ maps }) => maps.dispose()).catch(() => undefined); // still on their way
   }
 }

@@ -1,15 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { AppError } from '../../errors.ts';
 import type { GenerateRequest, GenerationEvent } from '../api.ts';
-import {
-  attentionFacts,
-  bos,
-  bytesOf,
-  collect,
-  eos,
-  errorOf,
-  scriptedEngine,
-} from '../testing/scripted-engine.ts';
+import { bos, bytesOf, collect, eos, errorOf, scriptedEngine } from '../testing/scripted-engine.ts';
 
 function textOf(events: readonly GenerationEvent[]): string {
   return events.map((event) => (event.kind === 'prefill' ? '' : event.text)).join('');
@@ -352,8 +344,7 @@ function shortEngine() {
   return {
     async *generateTokens() {},
     setAttention() {},
-    prepareSparse: async () => undefined,
-    attentionFacts: async () => attentionFacts,
+    withNetwork: () => Promise.reject(new Error('no network')),
     probe: async () => ({ position: 0, tokens: [], layers: [] }),
     memory: () => ({ weightBytes: 0, kvCacheBytes: 0, scratchBytes: 0 }),
     dispose() {},

@@ -41,6 +41,7 @@ export interface NetworkOptions {
 export class Network {
   readonly config: ModelConfig;
   readonly plannedContext: number;
+  readonly rope: RopeConfig;
   readonly cache: KvCache;
   readonly kernels: NetworkKernels;
   readonly weights: GpuWeights;
@@ -79,6 +80,7 @@ export class Network {
     this.config = config;
     this.weights = weights;
     this.plannedContext = options.plannedContext;
+    this.rope = options.rope;
     this.#arena = parts.arena;
     this.#stepArena = new Arena(gpu);
     this.act = parts.act;
@@ -146,6 +148,12 @@ export class Network {
   /** Not while a generation runs: it times steps. */
   attentionFacts(): Promise<AttentionFacts> {
     return this.#attention.facts();
+  }
+
+  /** Signature maps are opened anew when next wanted. Not while a generation runs. */
+  forgetMaps(): void {
+    this.#forgetDecoder();
+    this.#attention.forgetMaps();
   }
 
   /** Writes a request's sampling choices to the GPU; returns which list they need. */

@@ -1,5 +1,7 @@
 /** Where a model's files are read from: the hub, a URL, a folder or a list of files, all behind one interface. */
 
+import type { ModelFolder } from './storage/stored-model.ts';
+
 export interface FileStat {
   /** Bytes of the whole file. */
   readonly size: number;
@@ -21,6 +23,8 @@ export interface Traffic {
 export interface ModelSource {
   /** Human name: repo id, last URL segment or folder name. */
   readonly name: string;
+  /** Where the browser keeps its files; none for local ones, and where nothing is kept. */
+  readonly folder?: ModelFolder | null;
   /** Size and identity of a file; null when there is no such file. Asked once per path, then remembered. */
   stat(path: string, options?: { readonly signal?: AbortSignal | undefined }): Promise<FileStat | null>;
   /** A small file whole; null when there is no such file.

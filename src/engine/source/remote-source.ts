@@ -8,6 +8,7 @@ import type { FileStat, ModelSource, Traffic } from './model-source.ts';
 import { readAll } from './read-all.ts';
 import type { Journal } from './storage/file-record.ts';
 import { type KeptFiles, storedChunkBytes } from './storage/kept-files.ts';
+import type { ModelFolder } from './storage/stored-model.ts';
 
 export interface RemoteModel {
   readonly name: string;
@@ -30,6 +31,7 @@ export const revalidationTimeoutMs = 5000;
 
 export class RemoteSource implements ModelSource {
   readonly name: string;
+  readonly folder: ModelFolder | null;
   readonly #model: RemoteModel;
   readonly #kept: KeptFiles;
   readonly #warn: (warning: AppError) => void;
@@ -42,6 +44,7 @@ export class RemoteSource implements ModelSource {
 
   constructor(model: RemoteModel, kept: KeptFiles, warn: (warning: AppError) => void) {
     this.name = model.name;
+    this.folder = kept.folder;
     this.#model = model;
     this.#kept = kept;
     this.#warn = warn;

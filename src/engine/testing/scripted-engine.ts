@@ -4,7 +4,7 @@ import { throwIfAborted } from '../../errors.ts';
 import type { AttentionFacts, Engine, MemoryPlan, MemoryUse, ModelSummary } from '../api.ts';
 import type { ProbeOptions } from '../probe/probe-types.ts';
 import { createTextEngine, type TextEngineParts } from '../text-engine.ts';
-import type { ProbedStep, TokenEngine, TokenEvent, TokenRequest } from '../token-engine.ts';
+import type { NetworkWork, ProbedStep, TokenEngine, TokenEvent, TokenRequest } from '../token-engine.ts';
 
 export const bos = 256;
 export const eos = 257;
@@ -128,10 +128,10 @@ export class ScriptedTokens implements TokenEngine {
     return { position: position ?? this.#cache.length - 1, tokens: this.#cache, layers: [] };
   }
 
-  async prepareSparse(): Promise<void> {}
-
-  async attentionFacts(): Promise<AttentionFacts> {
-    return attentionFacts;
+  /** A network that knows facts, and nothing else. */
+  async withNetwork<T>(work: NetworkWork<T>): Promise<T> {
+    const network = { prepareSparse: async () => {}, attentionFacts: async () => attentionFacts };
+    return work({ network } as unknown as Parameters<NetworkWork<T>>[0]);
   }
 
   memory(): MemoryUse {
@@ -152,6 +152,7 @@ export function scriptedEngine(
     tokens,
     model: modelSummary,
     plan: memoryPlan,
+    learned: { folder: null },
     endTokens: [eos],
     encode: (text, { addSpecialTokens }) => [...(addSpecialTokens ? [bos] : []), ...bytesOf(text)],
     decode: (ids) => new TextDecoder().decode(Uint8Array.from(ids.filter((id) => id < 256))),

@@ -17,6 +17,7 @@ import type {
 } from '../api.ts';
 import type { ChatCompletion, ChatCompletionChunk, ChatCompletionRequest } from '../chat/chat-types.ts';
 import type { Probe, ProbeOptions } from '../probe/probe-types.ts';
+import type { SignaturesKept, TrainEvent, TrainRequest } from '../train/train-types.ts';
 
 /** Options without what cannot be cloned. */
 export type PlainOptions = Omit<EngineOptions, 'onProgress' | 'onStatus' | 'signal'>;
@@ -38,6 +39,10 @@ export interface Calls {
   readonly setAttention: { readonly args: AttentionOptions; readonly result: null };
   readonly probe: { readonly args: Omit<ProbeOptions, 'signal'>; readonly result: Probe };
   readonly attentionFacts: { readonly args: null; readonly result: AttentionFacts };
+  readonly useSignatures: {
+    readonly args: Uint8Array<ArrayBuffer> | null;
+    readonly result: SignaturesKept;
+  };
   readonly memory: { readonly args: null; readonly result: MemoryUse };
   readonly dispose: { readonly args: null; readonly result: null };
 }
@@ -46,6 +51,7 @@ export interface Calls {
 export interface Streams {
   readonly generate: { readonly args: PlainGenerateRequest; readonly item: GenerationEvent };
   readonly chat: { readonly args: ChatCompletionRequest; readonly item: ChatCompletionChunk };
+  readonly train: { readonly args: Omit<TrainRequest, 'signal'>; readonly item: TrainEvent };
 }
 
 export type CallName = keyof Calls;

@@ -29,6 +29,10 @@ export function createRemoteEngine(
     },
     probe: ({ signal, ...options } = {}) => connection.call('probe', options, signal),
     attentionFacts: () => connection.call('attentionFacts', null),
+    async *trainSignatures({ signal, ...request }) {
+      yield* await connection.open('train', request, signal);
+    },
+    useSignatures: (maps) => connection.call('useSignatures', maps),
     memory: () => connection.call('memory', null),
     dispose() {
       closing ??= close();

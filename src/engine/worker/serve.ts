@@ -108,6 +108,8 @@ class Server {
         return this.#loaded().probe({ ...message.args, signal });
       case 'attentionFacts':
         return this.#loaded().attentionFacts();
+      case 'useSignatures':
+        return this.#loaded().useSignatures(message.args);
       case 'memory':
         return this.#loaded().memory();
       case 'dispose':
@@ -166,6 +168,8 @@ class Server {
         return this.#loaded().generate({ ...message.args, signal });
       case 'chat':
         return this.#loaded().chat.completions.create({ ...message.args, stream: true }, { signal });
+      case 'train':
+        return this.#loaded().trainSignatures({ ...message.args, signal });
       default:
         return message satisfies never;
     }

@@ -8,7 +8,7 @@ import type { ModelDescription, ModelFolder } from './stored-model.ts';
 export const storedChunkBytes = 2 ** 20;
 
 export class KeptFiles {
-  readonly #folder: ModelFolder | null;
+  readonly folder: ModelFolder | null;
   readonly #description: ModelDescription;
   readonly #warn: (warning: AppError) => void;
   readonly #open = new Map<string, StoredFile>();
@@ -17,19 +17,19 @@ export class KeptFiles {
   #isNameless = false;
 
   constructor(folder: ModelFolder | null, description: ModelDescription, warn: (warning: AppError) => void) {
-    this.#folder = folder;
+    this.folder = folder;
     this.#description = description;
     this.#warn = warn;
   }
 
   /** What the store knows about a file; null when nothing. */
   async journal(path: string): Promise<Journal | null> {
-    return this.#attempt(path, () => this.#folder?.journal(path) ?? null);
+    return this.#attempt(path, () => this.folder?.journal(path) ?? null);
   }
 
   /** Prepares to keep the file, with the bytes of `previous` unless null. */
   async keep(path: string, identity: FileIdentity, previous: Journal | null): Promise<void> {
-    const folder = this.#folder;
+    const folder = this.folder;
     if (!folder || (this.#isFull && !previous)) return;
     // A changed file of the same size could otherwise not be told from the stored one.
     if (identity.version === null && identity.etag === null) return this.#reportNameless();
@@ -42,7 +42,7 @@ export class KeptFiles {
   }
 
   async keepMissing(path: string, version: string | null): Promise<void> {
-    const folder = this.#folder;
+    const folder = this.folder;
     if (!folder || this.#isFull) return;
     await this.#attempt(path, async () => {
       await this.#describe(folder);

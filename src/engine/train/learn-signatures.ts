@@ -1,0 +1,88 @@
+/** Learning signatures from text, as callers of the engine ask for it: loaded when first wanted. */
+import { AppError, throwIfAborted } from '../../errors.ts';
+import type { TextSide } from '../text-engine.ts';
+import { TrainCorpus } from './corpus.ts';
+import { encodeTexts } from './encode-texts.ts';
+import { EventQueue } from './event-queue.ts';
+import { type LearningSize, learningDefaults } from './learning-defaults.ts';
+import { completeTrainOptions, type TrainOptions } from './train-options.ts';
+import { trainSignatures } from './train-signatures.ts';
+import type { TrainEvent, TrainRequest } from './train-types.ts';
+
+/** Waits for its turn among the requests, and keeps it until it ends.
+ *  @throws AppError "invalid-request" for text or options; "aborted"; whatever training throws. */
+export async function* learnSignatures(side: TextSide, request: TrainRequest): AsyncGenerator<TrainEvent> {
+  const { parts, generator, disposal } = side;
+  const { tokens, model, plan, encode } = parts;
+  const left = new AbortController();
+  const signals = [left.signal, disposal, ...(request.signal ? [request.signal] : [])];
+  const signal = AbortSignal.any(signals);
+  const options = trainOptions(
+    { ...learningDefaults(plan), ...withoutUndefined(request) },
+    plan.contextLength,
+  );
+  const text = await encodeTexts(request.text, encode, signal);
+  new TrainCorpus(text, options); // refuses text that is too short before it waits
+  const events = new EventQueue<TrainEvent>();
+  const onProgress = (event: TrainEvent): void => events.push(event);
+  const run = {
+    checkpoint: request.checkpoint,
+    reportEvery: reportEvery(options),
+    measureEvery: measureEvery(options),
+  };
+  const training = generator
+    .between(
+      () =>
+        tokens.withNetwork(async ({ gpu, network }) => {
+          const { rope } = network;
+          const training = { gpu, network, rope, model: model.name, tokens: text, options };
+          onProgress({
+            kind: 'finished',
+            maps: await trainSignatures(training, { ...run, onProgress, signal }),
+          });
+        }),
+      signal,
+    )
+    .catch((error: unknown) => {
+      throwIfAborted(disposal); // what was disposed under the training fails in any way
+      throw error;
+    });
+  events.endWith(training);
+  try {
+    yield* events;
+  } finally {
+    left.abort();
+    await training.catch(() => undefined);
+  }
+}
+
+/** The recipe of docs/training.md for sequences of this length. */
+function trainOptions({ steps, longest, seed }: LearningSize & TrainRequest, context: number): TrainOptions {
+  if (Number.isInteger(longest) && longest > context) {
+    throw new AppError(
+      'invalid-request',
+      `training option longest: expected at most the planned context of ${context} tokens; got ${longest}. Choose shorter sequences.`,
+    );
+  }
+  const isLong = longest >= 1024;
+  return completeTrainOptions({
+    steps,
+    lengths: isLong ? [longest, longest, Math.floor(longest / 2), Math.floor((3 * longest) / 4)] : [longest],
+    positions: Math.min(256, Math.floor(longest / 4)),
+    warmUp: Math.min(20, Math.floor(steps / 10)),
+    ...(seed === undefined ? {} : { seed }),
+  });
+}
+
+/** About a hundred points of a plot of the loss, and ten of recall. */
+function reportEvery({ steps }: TrainOptions): number {
+  return Math.max(1, Math.round(steps / 100));
+}
+
+function measureEvery({ steps }: TrainOptions): number {
+  return Math.max(1, Math.round(steps / 10));
+}
+
+function withoutUndefined<T extends object>(values: T): T {
+  return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined)) as T;
+}
