@@ -6,7 +6,7 @@ export type * from './api.ts';
 export type * from './chat/chat-types.ts';
 export type * from './probe/probe-types.ts';
 export { deleteStoredModel, listStoredModels, type StoredModel } from './source/storage/stored-model.ts';
-export { learningDefaults, shortestSequence } from './train/learning-defaults.ts';
+export { type LearningSize, learningDefaults, shortestSequence } from './train/learning-defaults.ts';
 export type * from './train/train-types.ts';
 export { createEngine, planModel } from './worker/client.ts';
 

@@ -4,6 +4,7 @@ import { Announcer } from './components/announcer.tsx';
 import { Composer } from './components/composer.tsx';
 import { FiguresView } from './components/figures-view.tsx';
 import { Header } from './components/header.tsx';
+import { LearningDialog } from './components/learning-dialog.tsx';
 import { LookupDialog } from './components/lookup-dialog.tsx';
 import { ModelDialog } from './components/model-dialog.tsx';
 import { ModelStatus } from './components/model-status.tsx';
@@ -39,6 +40,7 @@ export function App() {
       <Announcer />
       {app.dialog.value === 'model' && <ModelDialog onClose={closeDialog} />}
       {app.dialog.value === 'lookup' && <LookupDialog onClose={closeDialog} />}
+      {app.dialog.value === 'learning' && <LearningDialog onClose={closeDialog} />}
       {app.dialog.value === 'settings' && <SettingsDialog onClose={closeDialog} />}
     </>
   );

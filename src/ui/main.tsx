@@ -13,6 +13,7 @@ import './styles/conversation.css';
 import './styles/markdown.css';
 import './styles/dialogs.css';
 import './styles/lookup.css';
+import './styles/learning.css';
 
 installTrustedTypes();
 const config = await readPageConfig(document.baseURI);

@@ -12,11 +12,16 @@ export function Modal(props: {
 }) {
   const dialog = useRef<HTMLDialogElement>(null);
   const titleId = useId();
+  const isShown = useRef(true);
 
   useEffect(() => {
     const element = dialog.current;
     element?.showModal();
-    return () => element?.close();
+    return () => {
+      // another dialog may be in its place when the browser tells that it is closed
+      isShown.current = false;
+      element?.close();
+    };
   }, []);
 
   return (
@@ -24,7 +29,7 @@ export function Modal(props: {
       ref={dialog}
       class={props.isWide ? 'modal wide' : 'modal'}
       aria-labelledby={titleId}
-      onClose={props.onClose}
+      onClose={() => isShown.current && props.onClose()}
     >
       <header>
         <h2 id={titleId}>{props.title}</h2>

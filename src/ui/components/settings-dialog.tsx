@@ -4,6 +4,7 @@ import { automaticInWords, signatureNotes } from '../state/attention-facts.ts';
 import type { Settings, Theme } from '../state/settings.ts';
 import { AttentionFields } from './attention-fields.tsx';
 import { Modal } from './modal.tsx';
+import { RemoveLearned } from './remove-learned.tsx';
 import { SamplingFields } from './sampling-fields.tsx';
 import { StoredModels } from './stored-models.tsx';
 
@@ -15,7 +16,7 @@ const themes: readonly (readonly [Theme, string])[] = [
 
 /** Settings for all conversations; kept in this browser. Attention holds from the next token on, the rest from the next answer. */
 export function SettingsDialog({ onClose }: { readonly onClose: () => void }) {
-  const { model, settings } = useApp();
+  const { dialog, model, settings } = useApp();
   const promptId = useId();
   const change = (fields: Partial<Settings>) => {
     settings.value = { ...settings.value, ...fields };
@@ -52,6 +53,19 @@ export function SettingsDialog({ onClose }: { readonly onClose: () => void }) {
           onDetails={() => void model.refreshFacts()}
           onChange={(attention) => change({ attention })}
         />
+        <div class="actions">
+          <button
+            type="button"
+            class="plain"
+            disabled={model.state.value.kind !== 'ready'}
+            onClick={() => {
+              dialog.value = 'learning';
+            }}
+          >
+            Learn signatures for this model
+          </button>
+        </div>
+        <RemoveLearned />
       </section>
       <section>
         <fieldset class="choices">

@@ -6,6 +6,7 @@ import type { StoredModel } from '../../engine/index.ts';
 import { attentionOptions } from './attention-settings.ts';
 import { type ChatSession, createChatSession } from './chat-session.ts';
 import { createFrameQueue } from './frame-queue.ts';
+import { createLearningSession, type LearningSession } from './learning-session.ts';
 import { createLookupSession, type LookupSession } from './lookup-session.ts';
 import { emptyDraft, type ModelDraft } from './model-choice.ts';
 import { createModelSession, type EngineDoor, type ModelSession } from './model-session.ts';
@@ -21,7 +22,7 @@ export interface ModelStorage {
 }
 
 /** At most one dialog is open. */
-export type OpenDialog = 'none' | 'model' | 'settings' | 'lookup';
+export type OpenDialog = 'none' | 'model' | 'settings' | 'lookup' | 'learning';
 
 export interface AppState {
   readonly config: PageConfig;
@@ -30,6 +31,7 @@ export interface AppState {
   readonly storage: ModelStorage;
   readonly chat: ChatSession;
   readonly lookup: LookupSession;
+  readonly learning: LearningSession;
   readonly dialog: Signal<OpenDialog>;
   /** The model dialog's form, access token included: in memory only. */
   readonly draft: Signal<ModelDraft>;
@@ -64,6 +66,14 @@ export function createAppState(door: EngineDoor, storage: ModelStorage, config: 
     const live = chat.conversation.peek().turns.at(-1)?.answer.live;
     if (live && live.attendedTokens < live.contextTokens - 1) void model.refreshFacts();
   });
+  const learning = createLearningSession(engine, () => void model.refreshFacts());
+  // What is learned is learned for one model.
+  let learner = engine();
+  effect(() => {
+    const ready = model.state.value.kind === 'ready' ? model.state.value.engine : null;
+    if (ready !== learner) learning.cancel();
+    learner = ready;
+  });
   return {
     config,
     settings,
@@ -71,6 +81,7 @@ export function createAppState(door: EngineDoor, storage: ModelStorage, config: 
     storage,
     chat,
     lookup: createLookupSession(engine),
+    learning,
     dialog: signal<OpenDialog>('none'),
     draft: signal<ModelDraft>({ ...emptyDraft, source: config.defaultModel ? 'default' : 'hub' }),
     announcement,

@@ -15,9 +15,10 @@ export function signatureNotes(facts: AttentionFacts | null): readonly string[] 
   if (facts === null) return [];
   const { maps, bits, sharing, mapsWarning } = facts;
   const per = sharing === 'kv-head' ? 'key and value head' : 'query head';
-  const origin =
-    maps === 'trained'
-      ? `Signatures trained for this model: ${bits} bits per token and ${per}.`
-      : `Untrained signatures: this model brings none of its own, so random ones are used, which pick worse.`;
+  const origin = {
+    trained: `Signatures trained for this model: ${bits} bits per token and ${per}.`,
+    learned: `Signatures learned in this browser: ${bits} bits per token and ${per}.`,
+    untrained: `Untrained signatures: this model brings none of its own, so random ones are used, which pick worse.`,
+  }[maps];
   return mapsWarning === undefined ? [origin] : [origin, mapsWarning];
 }

@@ -1,0 +1,67 @@
+import { formatShare } from '../state/format.ts';
+import { plotBox, plotLine } from '../state/learning-plot.ts';
+import type { LearningPoint, LearningRun } from '../state/learning-session.ts';
+
+/** Loss and recall over the steps, side by side; the newest values in words. */
+export function LearningPlots({ run }: { readonly run: LearningRun }) {
+  return (
+    <div class="learning-plots">
+      <Plot title="Loss" points={run.losses} steps={run.steps} format={(loss) => loss.toFixed(3)} />
+      <Plot title="Recall on text kept aside" points={run.recalls} steps={run.steps} format={formatShare} />
+    </div>
+  );
+}
+
+function Plot(props: {
+  readonly title: string;
+  readonly points: readonly LearningPoint[];
+  readonly steps: number;
+  readonly format: (value: number) => string;
+}) {
+  const { title, points, steps, format } = props;
+  const { path, low, high } = plotLine(points, steps);
+  const first = points[0];
+  const last = points.at(-1);
+  const words =
+    first && last
+      ? `${format(last.value)} after ${last.step} steps; ${format(first.value)} after ${first.step}`
+      : 'not measured yet';
+  const { width, height } = plotBox;
+  return (
+    <figure>
+      <figcaption>
+        {title}: {words}
+      </figcaption>
+      <svg
+        viewBox={`0 -8 ${width + 4} ${height + 26}`}
+        role="img"
+        aria-label={`${title} over steps: ${words}`}
+      >
+        <path class="axis" d={`M0 0V${height}H${width}`} />
+        {path !== '' && <path class="line" d={path} />}
+        {points.map(({ step, value }) => (
+          <circle
+            key={step}
+            class="point"
+            cx={(step / steps) * width}
+            cy={((high - value) / (high - low)) * height}
+            r={points.length > 30 ? 0 : 2}
+          />
+        ))}
+        {first && (
+          <>
+            <text x={4} y={4}>
+              {format(high)}
+            </text>
+            <text x={4} y={height - 4}>
+              {format(low)}
+            </text>
+          </>
+        )}
+        <text x={width} y={height + 14} text-anchor="end">
+          {steps} steps
+        </text>
+      </svg>
+    </figure>
+  );
+}
