@@ -15,14 +15,18 @@ import { expect, test } from './support/visit.ts';
 const seed = Date.now() % 2 ** 31;
 const steps = 24;
 
-test(`signatures are learned, used at once, kept with the model and removed (seed ${seed})`, async ({
-  visit,
-}) => {
+test('signatures are learned, used at once, kept with the model and removed', async ({ visit }) => {
   const { page } = visit;
+  console.log(`seed of the model: ${seed}`);
   const server = new ModelServer();
   const shape = { layers: 2, qHeads: 2, kvHeads: 1, headDim: 32 };
   const files = randomModel(new Random(seed), shape);
   for (const [name, bytes] of files) server.files.set(name, served(bytes, `"${name}"`));
+  const config = {
+    ...JSON.parse(new TextDecoder().decode(files.get('config.json'))),
+    max_position_embeddings: 1024,
+  };
+  server.files.set('config.json', served(JSON.stringify(config)));
   server.files.set('tokenizer.json', served(JSON.stringify(byteTokenizer())));
   const template = '{% for message in messages %}{{ message.content }}{% endfor %}';
   server.files.set('tokenizer_config.json', served(JSON.stringify({ chat_template: template })));
@@ -98,9 +102,12 @@ test(`signatures are learned, used at once, kept with the model and removed (see
   const download = await downloading;
   expect(download.suggestedFilename()).toBe(hashMapsFile);
   const bytes = new Uint8Array(readFileSync(await download.path()));
-  const config = parseModelConfig(JSON.parse(new TextDecoder().decode(files.get('config.json'))));
   const header = parseSafetensorsHeader(bytes, { file: hashMapsFile, fileSize: bytes.length });
-  expect(parseHashMaps(header, config)).toMatchObject({ bits: 32, sharing: 'kv-head', trainedLength: 384 });
+  expect(parseHashMaps(header, parseModelConfig(config))).toMatchObject({
+    bits: 32,
+    sharing: 'kv-head',
+    trainedLength: 384,
+  });
 
   await button('Use these signatures').click();
   await expect(learning.getByText('They are in use, and kept with the model in this browser.')).toBeVisible();
@@ -111,9 +118,14 @@ test(`signatures are learned, used at once, kept with the model and removed (see
   await page.getByRole('button', { name: 'Settings' }).click();
   await settings.getByRole('radio', { name: /^Sparse / }).check();
   await expect(settings.getByText(/^Signatures learned in this browser/)).toBeVisible();
+  await settings.getByText('Details', { exact: true }).click();
+  await settings.getByLabel('Sink', { exact: true }).fill('1');
+  await settings.getByLabel('Window', { exact: true }).fill('2');
   await closeDialog();
+  const attended = () => chat.figure('Attended per step');
+  const densely = await attended();
   await page.getByRole('button', { name: 'Regenerate answer' }).click();
-  await expect(chat.answer).not.toHaveAttribute('data-state', 'finished');
+  await expect.poll(attended, 'one layer of two is sparse').not.toBe(densely);
   await chat.finished();
   await page.reload();
   await chat.ready();

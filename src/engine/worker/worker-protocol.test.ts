@@ -14,6 +14,7 @@ import {
   type Script,
   scriptedEngine,
 } from '../testing/scripted-engine.ts';
+import type { TrainRequest } from '../train/train-types.ts';
 import { Connection, type Notices } from './connection.ts';
 import type { FromWorker, ToWorker } from './protocol.ts';
 import { createRemoteEngine } from './remote-engine.ts';
@@ -194,6 +195,54 @@ describe('the remote engine', () => {
     await engine.setAttention({ mode: 'dense' });
     expect(tokens.attention).toEqual([{ mode: 'dense' }]);
     expect(tokens.requests[0]?.sampling.seed).toBe(3);
+  });
+
+  test('learns signatures: what is told comes in order, a stop still brings the checkpoint, maps go back', async () => {
+    const maps = Uint8Array.of(1, 2, 3);
+    const used: unknown[] = [];
+    const asked: TrainRequest[] = [];
+    const { engine: scripted } = scriptedEngine({ answer: [] });
+    const local: Engine = {
+      ...scripted,
+      async *trainSignatures({ signal, ...request }) {
+        asked.push(request);
+        yield { kind: 'step', step: 1, steps: 2, loss: 3, milliseconds: 4 };
+        await quiet();
+        yield { kind: 'checkpoint', step: 1, bytes: maps };
+        if (signal?.aborted) throw new AppError('aborted', 'stopped');
+        yield { kind: 'finished', maps };
+      },
+      async useSignatures(given) {
+        used.push(given);
+        return { kind: 'session', reason: 'no room' };
+      },
+    };
+    const { connection } = connect(factoryOf(local).factory);
+    const loaded = await connection.call('load', { model: 'owner/name' });
+    const engine = createRemoteEngine(connection, loaded, async () => {});
+    const request = { text: ['a', 'b'], steps: 2 };
+    const events = await collect(engine.trainSignatures(request));
+    expect(events.map(({ kind }) => kind)).toEqual(['step', 'checkpoint', 'finished']);
+    expect(events.at(-1)).toEqual({ kind: 'finished', maps });
+
+    const stop = new AbortController();
+    const seen: string[] = [];
+    const read = async () => {
+      for await (const event of engine.trainSignatures({
+        ...request,
+        checkpoint: maps,
+        signal: stop.signal,
+      })) {
+        seen.push(event.kind);
+        stop.abort();
+      }
+    };
+    await expect(read()).rejects.toMatchObject({ code: 'aborted' });
+    expect(seen).toEqual(['step', 'checkpoint']);
+    expect(asked).toEqual([request, { ...request, checkpoint: maps }]);
+    expect(await engine.useSignatures(maps)).toEqual({ kind: 'session', reason: 'no room' });
+    await engine.useSignatures(null);
+    expect(used).toEqual([maps, null]);
   });
 
   test('completes a chat, whole and streamed', async () => {

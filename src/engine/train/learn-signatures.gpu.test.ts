@@ -1,0 +1,99 @@
+/** Signatures learned through the public door: interrupted, gone on with, used, kept and removed. */
+import { describe, expect, test } from 'vitest';
+import { MemoryStore } from '../../../test/support/memory-store.ts';
+import { openNetwork } from '../../../test/support/open-network.ts';
+import { randomModel } from '../../../test/support/random-model.ts';
+import { MemorySource } from '../../../test/support/test-files.ts';
+import { Random, runSeed } from '../../kernels/testing/random.ts';
+import { withGpu } from '../../kernels/testing/with-gpu.ts';
+import type { LearnedMaps } from '../attention/learned-maps.ts';
+import { loadModelHashMaps } from '../attention/model-hash-maps.ts';
+import { GpuTokenEngine } from '../gpu-token-engine.ts';
+import { readLearnedFile } from '../source/storage/learned-file.ts';
+import { ModelFolder } from '../source/storage/stored-model.ts';
+import { bytesOf, collect, errorOf, memoryPlan, scriptedEngine } from '../testing/scripted-engine.ts';
+import type { TrainEvent } from './train-types.ts';
+
+const context = 384;
+
+describe(`learning signatures (seed ${runSeed})`, () => {
+  const gpu = withGpu();
+
+  async function open(folder: ModelFolder | null) {
+    const source = new MemorySource(
+      randomModel(new Random(runSeed), { layers: 2, qHeads: 2, kvHeads: 1, headDim: 32 }),
+    );
+    const learned: LearnedMaps = { folder };
+    const network = await openNetwork(gpu(), source, {
+      context,
+      openHashMaps: () => loadModelHashMaps(gpu(), source, network.config, running(), learned),
+    });
+    const running = () => ({ rope: network.rope, contextLength: context });
+    const tokens = new GpuTokenEngine(gpu(), network);
+    const parts = { tokens, learned, plan: { ...memoryPlan, contextLength: context } };
+    return { engine: scriptedEngine({ answer: [] }, parts).engine, network };
+  }
+
+  test('an interrupted training goes on to the same bits; the maps are used at once, kept, and removed', async () => {
+    const random = new Random(runSeed + 1);
+    const text = [String.fromCharCode(...Array.from({ length: 3000 }, () => random.integer(32, 126)))];
+    const folder = await ModelFolder.of(new MemoryStore(), 'url tiny');
+    const { engine, network } = await open(folder);
+    const request = { text, steps: 4, seed: 7 };
+    const events = await collect(engine.trainSignatures(request));
+    const steps = events.flatMap((event) => (event.kind === 'step' ? [event.step] : []));
+    expect(steps).toEqual([1, 2, 3, 4]);
+    const { maps } = last(events, 'finished');
+
+    const stop = new AbortController();
+    const before: TrainEvent[] = [];
+    const interrupted = async () => {
+      for await (const event of engine.trainSignatures({ ...request, signal: stop.signal })) {
+        before.push(event);
+        if (event.kind === 'step' && event.step === 2) stop.abort();
+      }
+    };
+    await expect(interrupted()).rejects.toMatchObject({ code: 'aborted' });
+    const checkpoint = last(before, 'checkpoint');
+    expect(checkpoint.step).toBeLessThan(4);
+    const after = await collect(engine.trainSignatures({ ...request, checkpoint: checkpoint.bytes }));
+    expect(last(after, 'finished').maps).toEqual(maps);
+
+    // The conversation goes on, with what was learned from the next step on.
+    const sparse = { mode: 'hash', sink: 2, window: 4, denseLayers: [], denseBelow: 0 } as const;
+    await engine.setAttention({ ...sparse, budget: { tokens: 5 } });
+    const prompt = bytesOf('Is anyone there? Anyone at all?');
+    const answer = async () => {
+      const generated = await collect(engine.generate({ prompt, maxTokens: 8, temperature: 0 }));
+      return generated.flatMap((event) => (event.kind === 'token' ? [event] : []));
+    };
+    expect((await engine.attentionFacts()).maps).toBe('untrained');
+    expect((await answer()).at(-1)).toMatchObject({ attendedTokens: 2 + 4 + 5 });
+    expect(await engine.useSignatures(maps)).toEqual({ kind: 'browser' });
+    expect(await engine.attentionFacts()).toMatchObject({ maps: 'learned', bits: 32, sharing: 'kv-head' });
+    expect((await engine.attentionFacts()).mapsWarning).toBeUndefined();
+    expect((await answer()).at(-1)).toMatchObject({ attendedTokens: 2 + 4 + 5 });
+    const broken = maps.slice(0, -2);
+    expect(await errorOf(engine.useSignatures(broken))).toMatchObject({ code: 'file-malformed' });
+    expect((await engine.attentionFacts()).maps, 'the ones before stay').toBe('learned');
+
+    const again = await open(folder);
+    expect((await again.engine.attentionFacts()).maps, 'found in storage').toBe('learned');
+    expect(await again.engine.useSignatures(null)).toEqual({ kind: 'browser' });
+    expect((await again.engine.attentionFacts()).maps).toBe('untrained');
+    expect(await readLearnedFile(folder)).toBeNull();
+    again.network.dispose();
+
+    const local = await open(null);
+    expect(await local.engine.useSignatures(maps)).toMatchObject({ kind: 'session' });
+    expect((await local.engine.attentionFacts()).maps).toBe('learned');
+    local.network.dispose();
+    network.dispose();
+  });
+});
+
+function last<K extends TrainEvent['kind']>(events: readonly TrainEvent[], kind: K) {
+  const found = events.findLast((event) => event.kind === kind);
+  if (!found) throw new Error(`no event ${kind} among ${events.length}`);
+  return found as Extract<TrainEvent, { readonly kind: K }>;
+}
