@@ -4,7 +4,7 @@ import { flagsAgainstHardware, hardwareGpuFlags, softwareGpuFlags } from './buil
 import { compactShaders } from './build/compact-wgsl.ts';
 import { injectPolicy, securityHeaders } from './build/csp.ts';
 import { serveModels } from './build/serve-models.ts';
-import { startChunk } from './build/start-chunk.ts';
+import { workerChunk } from './build/worker-chunks.ts';
 
 /** GPU tests: every kernel, the engine's GPU parts and the golden comparisons. They run in Chromium and in Node. */
 const gpuTests = ['src/kernels/**/*.test.ts', 'src/engine/**/*.gpu.test.ts', 'test/golden/**/*.test.ts'];
@@ -29,7 +29,7 @@ export default defineConfig({
   worker: {
     format: 'es',
     plugins: () => [compactShaders()],
-    rolldownOptions: { output: { codeSplitting: { groups: [{ name: startChunk }] } } },
+    rolldownOptions: { output: { codeSplitting: { groups: [{ name: workerChunk }] } } },
   },
   build: { target: 'es2023' },
   test: {

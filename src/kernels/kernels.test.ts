@@ -8,7 +8,7 @@ import { prepareHashKeys } from './hash-keys/hash-keys.ts';
 import { prepareHashQuery } from './hash-query/hash-query.ts';
 import { prepareMatMul } from './mat-mul/mat-mul.ts';
 import { prepareMatVec } from './mat-vec/mat-vec.ts';
-import type { BindingKind, KernelDefinition } from './runtime/define-kernel.ts';
+import { type BindingKind, type KernelDefinition, kernelCode } from './runtime/define-kernel.ts';
 import { prepareSelectTokens } from './select-tokens/select-tokens.ts';
 import { withGpu } from './testing/with-gpu.ts';
 
@@ -17,17 +17,18 @@ const modules = import.meta.glob(['./*/*.ts', '!./*/*.test.ts', '!./testing/*', 
 });
 const files = import.meta.glob<string>('./*/*.wgsl', { eager: true, query: '?raw', import: 'default' });
 
-const definitions = definitionsIn(Object.values(modules));
+const definitions = await Promise.all(
+  definitionsIn(Object.values(modules)).map(async (definition) => ({
+    ...definition,
+    code: await kernelCode(definition),
+  })),
+);
 
 /** Definitions among the exports: alone, in an object or in a Map, at any depth. */
 function definitionsIn(value: unknown): KernelDefinition[] {
   if (typeof value !== 'object' || value === null) return [];
   if ('sources' in value && 'bindings' in value) return [value as KernelDefinition];
   return (value instanceof Map ? [...value.values()] : Object.values(value)).flatMap(definitionsIn);
-}
-
-function codeOf(definition: KernelDefinition): string {
-  return definition.sources.join('\n').replace(/\/\/.*$/gm, '');
 }
 
 interface Binding {
@@ -70,8 +71,8 @@ function overridesOf(code: string): string[] {
 
 describe('declarations', () => {
   test('every WGSL file is part of a kernel, and names differ', () => {
-    const used = new Set(definitions.flatMap(({ sources }) => sources));
-    const unused = Object.entries(files).filter(([, text]) => !used.has(text));
+    const codes = [...new Set(definitions.map(({ code }) => code))];
+    const unused = Object.entries(files).filter(([, text]) => !codes.some((code) => code.includes(text)));
     expect(unused.map(([path]) => path)).toEqual([]);
     const names = definitions.map(({ name }) => name);
     expect(names.length).toBe(new Set(names).size);
@@ -79,7 +80,7 @@ describe('declarations', () => {
   });
 
   test.each(definitions)('$name binds and takes what its WGSL declares', (definition) => {
-    const code = codeOf(definition);
+    const code = definition.code.replace(/\/\/.*$/gm, '');
     expect(bindingsOf(code)).toEqual(declaredBindings(definition));
     expect(dimsOf(code)).toEqual(Object.entries(definition.uniforms));
     expect(overridesOf(code).sort()).toEqual([...(definition.constants ?? [])].sort());
@@ -92,8 +93,8 @@ describe('WebGPU without extras', () => {
 
   test('every kernel that asks for no feature compiles, on at most 8 storage buffers', async () => {
     const plain = definitions.filter(({ features = [] }) => features.length === 0);
-    const reports = plain.map(async ({ name, sources, bindings }) => {
-      const module = gpu().device.createShaderModule({ label: name, code: sources.join('\n') });
+    const reports = plain.map(async ({ name, code, bindings }) => {
+      const module = gpu().device.createShaderModule({ label: name, code });
       const { messages } = await module.getCompilationInfo();
       const storage = Object.values(bindings).filter((kind) => kind !== 'uniform').length;
       return [
@@ -139,8 +140,8 @@ describe('WebGPU with subgroups', () => {
     const kernels = definitions.filter(({ features }) => features?.includes('subgroups'));
     expect(kernels.length).toBeGreaterThan(0);
     const isOffered = gpu().traits.subgroups !== null;
-    for (const { name, sources } of isOffered ? kernels : []) {
-      const module = gpu().device.createShaderModule({ label: name, code: sources.join('\n') });
+    for (const { name, code } of isOffered ? kernels : []) {
+      const module = gpu().device.createShaderModule({ label: name, code });
       const { messages } = await module.getCompilationInfo();
       expect(messages.map(({ message, lineNum }) => `${name}: line ${lineNum}: ${message}`)).toEqual([]);
     }

@@ -1,8 +1,6 @@
 /** Opens the files of a model, wherever they are. */
 import { AppError, throwIfAborted } from '../../errors.ts';
 import type { ModelReference } from '../api.ts';
-import { filesSource } from './files.ts';
-import { folderSource } from './folder.ts';
 import type { NetworkPolicy } from './http/http-client.ts';
 import { defaultEndpoint, hubModel } from './hub.ts';
 import type { ModelSource } from './model-source.ts';
@@ -48,9 +46,9 @@ export async function openSource(
   };
   switch (explicit.kind) {
     case 'folder':
-      return folderSource(explicit.handle);
+      return (await import('./local-files.ts')).folderSource(explicit.handle);
     case 'files':
-      return filesSource(explicit.files);
+      return (await import('./local-files.ts')).filesSource(explicit.files);
     case 'url': {
       const model = urlModel(explicit.url, access);
       const id = `url ${explicit.url}`;

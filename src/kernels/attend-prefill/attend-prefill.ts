@@ -8,7 +8,6 @@ import type { BufferSlice } from '../runtime/tensor.ts';
 import stepSource from '../shared/step.wgsl?raw';
 import causal from './attend-causal.wgsl?raw';
 import common from './attend-prefill.wgsl?raw';
-import serial from './attend-prefill-serial.wgsl?raw';
 import workgroup from './attend-prefill-workgroup.wgsl?raw';
 
 export interface AttendPrefillArgs {
@@ -58,7 +57,7 @@ export const definitions = {
   }),
   serial: defineKernel({
     name: 'attend-prefill-serial',
-    sources: [stepSource, causal, common, serial],
+    sources: [stepSource, causal, common, () => import('./attend-prefill-serial.wgsl?raw')],
     ...interfaceOf,
   }),
 };

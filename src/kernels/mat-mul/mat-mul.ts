@@ -12,7 +12,6 @@ import decodeF32 from './decode-f32.wgsl?raw';
 import decodeQ4 from './decode-q4.wgsl?raw';
 import decodeQ8 from './decode-q8.wgsl?raw';
 import common from './mat-mul.wgsl?raw';
-import serial from './mat-mul-serial.wgsl?raw';
 import tile from './mat-mul-tile.wgsl?raw';
 import tile64 from './mat-mul-tile-64.wgsl?raw';
 import tile128 from './mat-mul-tile-128.wgsl?raw';
@@ -66,7 +65,7 @@ const decoders = { q4: decodeQ4, q8: decodeQ8, f16: decodeF16, bf16: decodeBf16,
 const schemes = {
   'tile-128': { sources: [tile, tile128], tokens: 128, rows: 128 },
   'tile-64': { sources: [tile, tile64], tokens: 64, rows: 64 },
-  serial: { sources: [serial], tokens: 8, rows: 128 },
+  serial: { sources: [() => import('./mat-mul-serial.wgsl?raw')], tokens: 8, rows: 128 },
 };
 export type MatMulScheme = keyof typeof schemes;
 

@@ -15,13 +15,16 @@ import type { BufferSlice } from './tensor.ts';
 export type BindingKind = 'read' | 'write' | 'uniform';
 export type UniformType = 'u32' | 'i32' | 'f32';
 
+/** A whole WGSL file: its text, or, where most devices never run it, how to load it. */
+export type KernelSource = string | (() => Promise<{ readonly default: string }>);
+
 export interface KernelDefinition<
   B extends Record<string, BindingKind> = Record<string, BindingKind>,
   U extends Record<string, UniformType> = Record<string, UniformType>,
 > {
   readonly name: string;
-  /** Whole WGSL files, joined in order: shared ones first, the kernel's own last. */
-  readonly sources: readonly string[];
+  /** Joined in order: shared ones first, the kernel's own last. */
+  readonly sources: readonly KernelSource[];
   readonly bindings: B;
   readonly uniforms: U;
   /** Names of the `override` constants a caller must give. */
@@ -51,6 +54,14 @@ export function defineKernel<
   const U extends Record<string, UniformType>,
 >(definition: KernelDefinition<B, U>): KernelDefinition<B, U> {
   return definition;
+}
+
+/** The WGSL of a kernel. */
+export async function kernelCode({ sources }: Pick<KernelDefinition, 'sources'>): Promise<string> {
+  const texts = sources.map(async (source) =>
+    typeof source === 'string' ? source : (await source()).default,
+  );
+  return (await Promise.all(texts)).join('\n');
 }
 
 /** Compiles a kernel for given override constants; cached by source and constants. */

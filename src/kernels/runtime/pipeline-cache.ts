@@ -1,6 +1,6 @@
 /** Compiles each (WGSL text, constants) pair once; a second request waits for the first. */
 import { invariant } from '../../errors.ts';
-import type { KernelDefinition } from './define-kernel.ts';
+import { type KernelDefinition, kernelCode } from './define-kernel.ts';
 
 export interface Pipeline {
   readonly pipeline: GPUComputePipeline;
@@ -15,8 +15,8 @@ export class PipelineCache {
     this.#device = device;
   }
 
-  get(definition: KernelDefinition, constants: Readonly<Record<string, number>>): Promise<Pipeline> {
-    const code = definition.sources.join('\n');
+  async get(definition: KernelDefinition, constants: Readonly<Record<string, number>>): Promise<Pipeline> {
+    const code = await kernelCode(definition);
     const key = `${code}\u0000${JSON.stringify(Object.entries(constants).sort())}`;
     let pending = this.#compiled.get(key);
     if (!pending) {
