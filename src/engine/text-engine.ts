@@ -86,9 +86,11 @@ export function createTextEngine(parts: TextEngineParts): Engine {
       await checkAttention(options, model.layers);
       tokens.setAttention(options);
     },
-    async probe(options) {
+    async probe({ signal: given, ...options } = {}) {
       assertAlive();
-      return (await import('./on-demand.ts')).probeText(side, options);
+      const signal = given ? AbortSignal.any([given, disposal.signal]) : disposal.signal;
+      const work = async () => (await import('./on-demand.ts')).probeText(parts, { ...options, signal });
+      return generator.between(work, signal); // its turn is taken before anything is loaded
     },
     async attentionFacts() {
       assertAlive();
