@@ -4,7 +4,7 @@ import { type Selector, selectors } from './policies.ts';
 
 export const usage = `npm run eval -- [options]
   --model FOLDER        model to evaluate; the default model unless told
-  --maps NAME=FILE      signature maps, once or more; "untrained" as FILE: random projections; the model's own unless told
+  --maps NAME=FILE      signature maps, once or more, those that matter first; "untrained" as FILE: random projections; the model's own unless told
   --policies LIST       of ${selectors.join(',')}; all unless told
   --needle-policies LIST  those tried on needles; hash,oracle,streaming unless told
   --fractions LIST      e.g. 1/16,1/32; 1/4 to 1/64 unless told

@@ -19,6 +19,7 @@ const mainFractions = [1 / 16, 1 / 32];
 /** Needles are looked for at small budgets: at large ones nothing is missed. */
 const mostNeedleFraction = 1 / 16;
 
+/** The first maps are tried in every way, the others at the largest context with tail. */
 export function planStages({ options, maps, windows, prompts }: StageInput): Stage[] {
   const { policies, needlePolicies, fractions } = options;
   const [context, ...shorter] = options.contexts;
@@ -26,11 +27,12 @@ export function planStages({ options, maps, windows, prompts }: StageInput): Sta
   const some = windows.filter((_, i) => i % 2 === 0);
   const main = fractions.filter((fraction) => mainFractions.includes(fraction));
   const small = fractions.filter((fraction) => fraction <= mostNeedleFraction);
-  const grid = (chosen: readonly Selector[], at: readonly number[], tail: boolean) =>
-    policyGrid(chosen, maps, at, tail);
-  const whole = (length: number, tail: boolean): Stage => ({
+  const grid = (chosen: readonly Selector[], at: readonly number[], tail: boolean, by = maps) =>
+    policyGrid(chosen, by, at, tail);
+  const firstMaps: ReadonlyMap<string, ModelHashMaps> = new Map([...maps].slice(0, 1));
+  const whole = (length: number, tail: boolean, by = firstMaps): Stage => ({
     ...{ kind: 'perplexity', context: length, windows: some },
-    policies: [dense, ...streaming(policies, tail), ...grid(policies, fractions, tail)],
+    policies: [dense, ...streaming(policies, tail), ...grid(policies, fractions, tail, by)],
   });
   return [
     {
@@ -53,7 +55,7 @@ export function planStages({ options, maps, windows, prompts }: StageInput): Sta
       ...{ kind: 'quality', context, rows: Math.min(512, context / 4), windows: windows.slice(0, 2) },
       policies: grid(policies, main.slice(0, 1), false),
     },
-    whole(context, true),
+    whole(context, true, maps),
     ...shorter.map((length) => whole(length, true)),
     whole(context, false),
     ...shorter.map((length) => whole(length, false)),

@@ -79,6 +79,8 @@ export function createRowScratch(
 
 export interface RowLayer {
   readonly index: number;
+  /** Rows of the chunk, at most as many as the scratch has. */
+  readonly rows: number;
   readonly step: Tensor;
   /** f32 [rows, qHeads · headDim], rotated. */
   readonly query: Tensor;
@@ -111,7 +113,7 @@ export function attendRowsSparsely(arena: Arena, parts: RowAttentionParts, layer
     }),
     ...(tail
       ? kernels.tail(arena, {
-          ...{ label: label('tail'), ...shared, budget, mask, sums: scratch.tailSums },
+          ...{ label: label('tail'), ...shared, budget, mask, sums: scratch.tailSums, count: layer.rows },
           ...{ out: layer.attended, headDim: config.headDim },
         })
       : []),

@@ -48,9 +48,9 @@ export function rowLists(input: RowListInput): Dispatch[][] {
   return [embedding, ...layers, ...headLists(input)];
 }
 
-function rowLayer({ network, act, qualityOf }: RowListInput, index: number) {
+function rowLayer({ network, act, rows, qualityOf }: RowListInput, index: number) {
   const { step, query, attended } = act;
-  return { index, step, query, attended, cache: network.cache.layer(index), quality: qualityOf(index) };
+  return { index, rows, step, query, attended, cache: network.cache.layer(index), quality: qualityOf(index) };
 }
 
 function headLists({ arena, network, kernels, act, outputs, rows }: RowListInput): Dispatch[][] {

@@ -1,11 +1,12 @@
 // Adds to a row's attention the tokens it did not attend to, as one: their mean key and value, weight log(count).
 // An invocation takes one row of one query head. scales: f32 [maskRows, qHeads], log2 of what its softmax divided by.
-// query, out: f32 [rows, qHeads, headDim]; sums: f32 [lists, maskRows, 2, headDim].
+// query, out: f32 [rows, qHeads, headDim]; sums: f32 [lists, maskRows, 2, headDim], those of row r at r · parts.
 struct Dims {
   maskRows: u32,
   headsPerList: u32,
   qHeads: u32,
   headDim: u32,
+  parts: u32,
   scale: f32, // includes log2(e): powers of two are taken instead of e
 }
 @group(0) @binding(0) var<uniform> dims: Dims;
@@ -26,7 +27,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
   if (others == 0u) { return; }
   let count = f32(others);
   let begin = (row * dims.qHeads + head) * dims.headDim;
-  let source = ((head / dims.headsPerList) * dims.maskRows + row) * 2u * dims.headDim;
+  let source = ((head / dims.headsPerList) * dims.maskRows + row * dims.parts) * 2u * dims.headDim;
   var score = 0.0;
   for (var d = 0u; d < dims.headDim; d++) {
     score += query[begin + d] * (sums[source + d] / count);

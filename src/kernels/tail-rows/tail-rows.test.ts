@@ -17,17 +17,17 @@ describe(`tail-rows (seed ${runSeed})`, () => {
 
   // Counts follow from the budget, so the masks are made by selection: by chance, which is the simplest.
   test.each([
-    { headDim: 64, kvHeads: 2, group: 3, lists: 'kv-head', position: 150, rows: 21 },
-    { headDim: 34, kvHeads: 1, group: 2, lists: 'query-head', position: 37, rows: 6 },
-    { headDim: 256, kvHeads: 1, group: 1, lists: 'kv-head', position: 0, rows: 40 },
-  ] as const)('$rows rows from $position, head size $headDim, lists per $lists', async (size) => {
-    const { headDim, kvHeads, group, rows, position } = size;
+    { headDim: 64, kvHeads: 2, group: 3, lists: 'kv-head', position: 150, rows: 21, room: 24 },
+    { headDim: 34, kvHeads: 1, group: 2, lists: 'query-head', position: 37, rows: 6, room: 30 },
+    { headDim: 256, kvHeads: 1, group: 1, lists: 'kv-head', position: 70, rows: 10, room: 33 },
+  ] as const)('$rows of $room rows from $position, head size $headDim, lists per $lists', async (size) => {
+    const { headDim, kvHeads, group, rows, position, room } = size;
     const random = new Random(runSeed + headDim);
     const arena = new Arena(gpu());
     const qHeads = kvHeads * group;
     const lists = size.lists === 'kv-head' ? kvHeads : qHeads;
     const given = randomRows(arena, random, { ...size, qHeads, lists });
-    const { room, capacity, bindings } = given;
+    const { capacity, bindings } = given;
     const budget: TokenBudget = {
       sink: random.integer(0, 9),
       window: 5,
@@ -45,7 +45,7 @@ describe(`tail-rows (seed ${runSeed})`, () => {
       out: arena.tensor('attended', 'f32', [room, qHeads, headDim]),
       scales: arena.tensor('scales', 'f32', [room, qHeads]),
       sums: arena.tensor('sums', 'f32', tailSumsShape(lists, room, headDim)),
-      ...{ lists, qHeads, kvHeads, headDim, capacity, tokens: room, rows: room },
+      ...{ lists, qHeads, kvHeads, headDim, capacity, tokens: room, rows: room, count: rows },
     };
     const [select, attend, tail] = await Promise.all([
       prepareSelectRows(gpu()),

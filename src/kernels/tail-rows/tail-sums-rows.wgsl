@@ -1,13 +1,15 @@
 // Keys and values of the tokens that a row does not attend to, added up. An invocation takes one word (two dimensions)
-// of the key or the value for four neighbouring rows, so that one read serves four.
+// of the key or the value for four neighbouring rows, so that one read serves four. Where rows are few, the tokens are
+// split into parts that are added up side by side; a row's parts follow one another.
 // mask: u32 [lists, maskRows, maskWords]; keys, values: packed f16 [kvHeads, capacity, headDim];
-// sums: f32 [lists, maskRows, 2, headDim], key then value.
+// sums: f32 [lists, maskRows, 2, headDim], key then value; part p of row r is where row r · parts + p would be.
 struct Dims {
   maskRows: u32,
   maskWords: u32,
   listsPerKvHead: u32,
   headDim: u32,
   capacity: u32,
+  parts: u32,
 }
 @group(0) @binding(0) var<uniform> dims: Dims;
 @group(0) @binding(1) var<uniform> step: Step;
@@ -31,15 +33,19 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index
   let firstRow = 4u * workgroup.x;
   let list = workgroup.y;
   let pairs = dims.headDim / 2u;
-  let at = lanes * workgroup.z + lane;
+  let part = workgroup.z % dims.parts;
+  let at = lanes * (workgroup.z / dims.parts) + lane;
   if (firstRow >= step.rows || at >= 2u * pairs) { return; }
   let isValue = at >= pairs;
   let pair = at % pairs;
   let begin = list / dims.listsPerKvHead * dims.capacity * pairs + pair;
   let last = step.position + min(firstRow + 4u, step.rows);
+  let words = (last + 31u) / 32u;
+  let wordsPerPart = (words + dims.parts - 1u) / dims.parts;
+  let lastWord = min((part + 1u) * wordsPerPart, words);
   var even = vec4f();
   var odd = vec4f();
-  for (var word = 0u; 32u * word < last; word++) {
+  for (var word = part * wordsPerPart; word < lastWord; word++) {
     let others = vec4u(
       othersOf(list, firstRow, word), othersOf(list, firstRow + 1u, word),
       othersOf(list, firstRow + 2u, word), othersOf(list, firstRow + 3u, word),
@@ -59,7 +65,8 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index
   }
   for (var i = 0u; i < 4u; i++) {
     if (firstRow + i < step.rows) {
-      sums[(list * dims.maskRows + firstRow + i) * 2u * pairs + at] = vec2f(even[i], odd[i]);
+      let slot = list * dims.maskRows + (firstRow + i) * dims.parts + part;
+      sums[slot * 2u * pairs + at] = vec2f(even[i], odd[i]);
     }
   }
 }

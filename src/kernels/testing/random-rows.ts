@@ -12,6 +12,8 @@ export interface RowsSize {
   readonly lists: number;
   readonly position: number;
   readonly rows: number;
+  /** Rows that buffers have room for; three more than there are unless told. */
+  readonly room?: number;
 }
 
 export interface RandomRows {
@@ -47,7 +49,7 @@ export interface RandomRows {
 export function randomRows(arena: Arena, random: Random, size: RowsSize): RandomRows {
   const { headDim, qHeads, kvHeads, lists, position, rows } = size;
   const capacity = Math.ceil((position + rows + 1) / 4) * 4 + 4;
-  const room = rows + 3;
+  const room = size.room ?? rows + 3;
   const query = random.normals(room * qHeads * headDim, 1.5);
   const halves = () =>
     Uint16Array.from({ length: kvHeads * capacity * headDim }, () => halfFromFloat(random.normal()));
