@@ -8,7 +8,7 @@ import { withGpu } from '../../kernels/testing/with-gpu.ts';
 import type { AttentionFacts, HashAttentionOptions } from '../api.ts';
 import { GpuTokenEngine } from '../gpu-token-engine.ts';
 import type { Network } from '../network/network.ts';
-import { crossingOf } from './crossover.ts';
+import { agreedValue, crossingOf } from './crossover.ts';
 import type { CrossoverRecord } from './crossover-record.ts';
 import { untrainedHashMaps } from './model-hash-maps.ts';
 
@@ -35,6 +35,19 @@ test('two lines cross where they cross', () => {
   expect(at(1, 1)).toBe(Number.POSITIVE_INFINITY);
   expect(at(1, 2)).toBe(Number.POSITIVE_INFINITY);
   expect(at(-1, 2)).toBe(Number.POSITIVE_INFINITY);
+});
+
+test('measures until two agree, five times at most', async () => {
+  const agreedOf = async (...values: number[]) => {
+    const left = [...values];
+    const value = await agreedValue(async () => left.shift()!);
+    return { value, measured: values.length - left.length };
+  };
+  const none = Number.POSITIVE_INFINITY;
+  expect(await agreedOf(1000, 1080, 1)).toEqual({ value: 1040, measured: 2 });
+  expect(await agreedOf(1000, 5000, none, 1090, 1)).toEqual({ value: 1045, measured: 4 });
+  expect(await agreedOf(none, 300, none, 1)).toEqual({ value: none, measured: 3 });
+  expect(await agreedOf(none, 100, 800, 400, 200, 1)).toEqual({ value: 400, measured: 5 });
 });
 
 function factsOf(engine: GpuTokenEngine): Promise<AttentionFacts> {

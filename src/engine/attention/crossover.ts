@@ -2,8 +2,9 @@
  *  with the model's shapes, and the lines through the times are intersected. */
 import type { Attend } from '../../kernels/attend/attend.ts';
 import { Arena } from '../../kernels/runtime/arena.ts';
-import { type Dispatch, encodeDispatches } from '../../kernels/runtime/dispatch.ts';
+import type { Dispatch } from '../../kernels/runtime/dispatch.ts';
 import type { Gpu } from '../../kernels/runtime/gpu.ts';
+import type { Tensor } from '../../kernels/runtime/tensor.ts';
 import type { ModelConfig } from '../../model/config.ts';
 import type { GpuHashMaps } from '../load/gpu-hash-maps.ts';
 import { allocating } from '../memory/allocating.ts';
@@ -14,6 +15,7 @@ import { denseAttention } from './dense.ts';
 import type { CachedLayers } from './derived-caches.ts';
 import { HashAttention } from './hash-attention.ts';
 import type { HashChoices } from './hash-choices.ts';
+import { timeLists } from './time-lists.ts';
 
 export interface CrossoverParts {
   readonly gpu: Gpu;
@@ -28,59 +30,58 @@ export interface CrossoverParts {
 const scratchBytes = 128 * 2 ** 20;
 /** Longest context timed. */
 const mostTokens = { gpu: 65536, cpu: 2048 } as const;
-/** Milliseconds that timing one list may take, more or less. */
-const budgetMs = 24;
-const rounds = 5;
+/** Most layers timed: enough that their rows are more than caches hold, few enough to be made ready soon. */
+const mostLayers = { gpu: 8, cpu: 1 } as const;
+/** Milliseconds that a list is repeated for: many times what clocks are rounded to. */
+const timedMs = 1.5;
 const mostDispatches = 2000;
+/** Times everything is measured, unless two agree before. */
+const mostMeasurements = 5;
+/** By this share of the smaller of two crossovers they may differ. */
+const agreement = 0.15;
 
 /** @returns tokens of context; null where it is nowhere within the planned context. Not while other work runs.
  *  @throws AppError "out-of-memory". */
 export async function measureCrossover(parts: CrossoverParts): Promise<number | null> {
   const { gpu, config, choices, plannedContext } = parts;
-  const { kvHeads, headDim } = config;
-  const { isCpu } = gpu.traits;
+  const kind = gpu.traits.isCpu ? 'cpu' : 'gpu';
   // up to there everything is attended to
   const least = choices.sink + choices.window + 1;
-  const limit = Math.min(plannedContext, isCpu ? mostTokens.cpu : mostTokens.gpu);
-  const bound = scratchBytes / (kvHeads * rowBytes(headDim));
-  const long = Math.floor(Math.min(limit, bound) / 4) * 4;
+  const limit = Math.min(plannedContext, mostTokens[kind]);
+  const room = Math.floor(scratchBytes / (config.kvHeads * rowBytes(config.headDim)));
+  const long = Math.min(limit, room);
   const short = Math.max(least, Math.floor(long / 4));
   if (long <= short) return null;
-  const layers = isCpu ? 1 : Math.max(1, Math.min(config.layers, Math.floor(bound / long)));
+  const most = Math.min(config.layers, mostLayers[kind]);
 
   const arena = new Arena(gpu);
-  let hash: HashAttention | undefined;
+  const opened: HashAttention[] = [];
   try {
-    const cache = await scratchCache(arena, config, layers, long);
-    hash = await HashAttention.create({
-      ...parts,
-      cache,
-      config: { ...config, layers },
-      choices: { ...choices, denseLayers: [] },
+    const scratch = await scratchRows(arena, config, Math.min(room, most * roundUp(long)));
+    const steps: StepLists[] = [];
+    for (const tokens of [short, long]) {
+      const layers = layersOf(scratch, config, roundUp(tokens), most);
+      const hash = await HashAttention.create({
+        ...parts,
+        cache: layers,
+        config: { ...config, layers: layers.count },
+        choices: { ...choices, denseLayers: [] },
+      });
+      opened.push(hash);
+      await hash.catchUp(0);
+      for (let layer = 0; layer < layers.count; layer++) fillAtRandom(gpu, hash.signatures(layer));
+      steps.push(stepLists(parts, arena, layers, hash, tokens));
+    }
+    const repeats = await repeatsFor(gpu, steps);
+    const crossing = await agreedValue(async () => {
+      const losses = await timeLosses(gpu, steps, repeats);
+      const [atShort, atLong] = [losses[0]! / steps[0]!.layers, losses[1]! / steps[1]!.layers];
+      const crossing = crossingOf({ tokens: short, loss: atShort }, { tokens: long, loss: atLong });
+      return crossing <= plannedContext ? Math.max(least, crossing) : Number.POSITIVE_INFINITY;
     });
-    // On a CPU hashing so many keys would take longer than all else, and equal signatures cost what others do.
-    await hash.catchUp(isCpu ? 0 : long - 1);
-    const step = createStepBuffer(arena, 'crossover.step');
-    const query = arena.tensor('crossover.query', 'f32', [config.qHeads * headDim]);
-    const attended = arena.tensor('crossover.attended', 'f32', [config.qHeads * headDim]);
-    const listOf = (policy: AttentionPolicy): Dispatch[] =>
-      Array.from({ length: layers }, (_, index) =>
-        policy.attend(arena, { index, step, query, cache: cache.layer(index), capacity: long, attended }),
-      ).flat();
-    const dense = listOf(densePolicy(parts, arena, long));
-    const sparse = listOf(hash.policy(arena));
-    /** Milliseconds that a sparse step takes longer than a dense one. */
-    const lossAt = async (tokens: number): Promise<number> => {
-      writeStep(gpu, step, { position: tokens - 1, rows: 1, index: 0 });
-      return (await timeList(gpu, sparse)) - (await timeList(gpu, dense));
-    };
-    const crossing = crossingOf(
-      { tokens: short, loss: await lossAt(short) },
-      { tokens: long, loss: await lossAt(long) },
-    );
-    return crossing <= plannedContext ? Math.max(least, Math.ceil(crossing)) : null;
+    return crossing <= plannedContext ? Math.ceil(crossing) : null;
   } finally {
-    hash?.dispose();
+    for (const hash of opened) hash.dispose();
     arena.dispose();
   }
 }
@@ -97,77 +98,138 @@ export function crossingOf(short: Loss, long: Loss): number {
   return slope < 0 ? short.tokens - short.loss / slope : Number.POSITIVE_INFINITY;
 }
 
-function densePolicy({ attend, config }: CrossoverParts, arena: Arena, capacity: number): AttentionPolicy {
-  const { kvHeads, headDim } = config;
+/** The mean of the first two measurements that agree; where none do, the middle one. */
+export async function agreedValue(measure: () => Promise<number>): Promise<number> {
+  const values: number[] = [];
+  while (values.length < mostMeasurements) {
+    const value = await measure();
+    const other = values.find(
+      (before) => Math.max(before, value) <= (1 + agreement) * Math.min(before, value),
+    );
+    if (other !== undefined) return (value + other) / 2;
+    values.push(value);
+  }
+  return values.sort((a, b) => a - b)[(mostMeasurements - 1) / 2]!;
+}
+
+/** A step of attention at one length over several layers, both ways. */
+interface StepLists {
+  readonly layers: number;
+  readonly dense: readonly Dispatch[];
+  readonly sparse: readonly Dispatch[];
+}
+
+function stepLists(
+  { gpu, attend, config }: CrossoverParts,
+  arena: Arena,
+  layers: Layers,
+  hash: HashAttention,
+  tokens: number,
+): StepLists {
+  const { qHeads, kvHeads, headDim } = config;
+  const { capacity } = layers;
+  const step = createStepBuffer(arena, 'crossover.step');
+  writeStep(gpu, step, { position: tokens - 1, rows: 1, index: 0 });
+  const values = Float32Array.from({ length: qHeads * headDim }, (_, i) => Math.sin(i + 1));
+  const query = arena.tensorFrom('crossover.query', 'f32', [qHeads * headDim], values);
+  const attended = arena.tensor('crossover.attended', 'f32', [qHeads * headDim]);
   const splits = attend.splitsFor(capacity, kvHeads);
   const partials = arena.tensor('crossover.partials', 'f32', attend.partialsShape(kvHeads, splits));
-  return denseAttention({ attend, partials, kvHeads, headDim, splits });
+  const listOf = (policy: AttentionPolicy): Dispatch[] =>
+    Array.from({ length: layers.count }, (_, index) =>
+      policy.attend(arena, { index, step, query, cache: layers.layer(index), capacity, attended }),
+    ).flat();
+  return {
+    layers: layers.count,
+    dense: listOf(denseAttention({ attend, partials, kvHeads, headDim, splits })),
+    sparse: listOf(hash.policy(arena)),
+  };
 }
 
-/** Keys that differ, so that their signatures do; what values are changes no time. */
-async function scratchCache(
-  arena: Arena,
-  { kvHeads, headDim }: ModelConfig,
-  layers: number,
-  capacity: number,
-): Promise<CachedLayers> {
-  const { gpu } = arena;
-  const shape = [kvHeads, capacity, headDim];
-  const bytes = layers * kvHeads * capacity * rowBytes(headDim);
-  const made = await allocating(gpu, 'a cache to time attention on', bytes, () =>
-    Array.from(
-      { length: layers },
-      (_, index): LayerCache => ({
-        key: arena.tensor(`crossover[${index}].key`, 'f16-packed', shape),
-        value: arena.tensor(`crossover[${index}].value`, 'f16-packed', shape),
-      }),
-    ),
-  );
-  const halves = randomHalves(Math.min(2 ** 18, (kvHeads * capacity * headDim) / 2));
-  for (const { key } of made) {
-    for (let at = 0; at < key.buffer.size; at += halves.byteLength) {
-      const words = Math.min(halves.length, (key.buffer.size - at) / 4);
-      gpu.device.queue.writeBuffer(key.buffer, at, halves, 0, words);
-    }
-  }
-  return { capacity, layer: (index) => made[index]! };
-}
-
-/** Words of two halves each, of either sign and between 1/8 and 2 (xorshift: Marsaglia 2003). */
-function randomHalves(words: number): Uint32Array<ArrayBuffer> {
-  let state = 0x9e3779b9;
-  return Uint32Array.from({ length: words }, () => {
-    state ^= state << 13;
-    state ^= state >>> 17;
-    state ^= state << 5;
-    return ((state & 0x8fff8fff) | 0x30003000) >>> 0;
+/** How often the lists of each length are to run in a row: as often for dense as for sparse, so that what a pass or a
+ *  submission takes by itself falls out of their difference. */
+async function repeatsFor(gpu: Gpu, steps: readonly StepLists[]): Promise<number[]> {
+  const lists = steps.flatMap(({ dense, sparse }) => [dense, sparse]);
+  await timeLists(gpu, lists); // first runs are slow
+  const times = await timeLists(gpu, lists);
+  return steps.map(({ dense, sparse }, i) => {
+    const wanted = Math.ceil((2 * timedMs) / Math.max(times[2 * i]! + times[2 * i + 1]!, 0.05));
+    return Math.max(1, Math.min(wanted, Math.floor(mostDispatches / Math.max(dense.length, sparse.length))));
   });
 }
 
-/** Milliseconds per run of the list. By slope, so that submit and wait fall out; a list that takes long is run once, as
- *  they then hardly count. */
-async function timeList(gpu: Gpu, list: readonly Dispatch[]): Promise<number> {
-  await timeRuns(gpu, list, 1);
-  const once = Math.min(await timeRuns(gpu, list, 1), await timeRuns(gpu, list, 1));
-  if (once > budgetMs / 4) return once;
-  const wanted = Math.ceil(budgetMs / rounds / Math.max(once, 0.01));
-  const runs = Math.max(4, Math.min(wanted, Math.floor(mostDispatches / list.length)));
-  const slopes: number[] = [];
-  for (let round = 0; round < rounds; round++) {
-    const one = await timeRuns(gpu, list, 1);
-    slopes.push(((await timeRuns(gpu, list, runs)) - one) / (runs - 1));
-  }
-  return slopes.sort((a, b) => a - b)[(rounds - 1) / 2]!;
+/** Milliseconds that a sparse step takes longer than a dense one, at each length. */
+async function timeLosses(
+  gpu: Gpu,
+  steps: readonly StepLists[],
+  repeats: readonly number[],
+): Promise<number[]> {
+  const repeated = (list: readonly Dispatch[], i: number): Dispatch[] =>
+    Array.from({ length: repeats[i]! }, () => list).flat();
+  const times = await timeLists(
+    gpu,
+    steps.flatMap(({ dense, sparse }, i) => [repeated(dense, i), repeated(sparse, i)]),
+  );
+  return steps.map((_, i) => (times[2 * i + 1]! - times[2 * i]!) / repeats[i]!);
 }
 
-async function timeRuns(gpu: Gpu, list: readonly Dispatch[], runs: number): Promise<number> {
-  const { queue } = gpu.device;
-  const encoder = gpu.device.createCommandEncoder();
-  encodeDispatches(encoder, Array.from({ length: runs }, () => list).flat());
-  const commands = encoder.finish();
-  await queue.onSubmittedWorkDone();
-  const started = performance.now();
-  queue.submit([commands]);
-  await queue.onSubmittedWorkDone();
-  return performance.now() - started;
+/** Layers of a cache that lie one after another in the same buffers. */
+interface Layers extends CachedLayers {
+  readonly count: number;
+}
+
+/** Capacities are multiples of this, so that a binding may begin where a layer does. */
+const capacityUnit = 128;
+
+function roundUp(tokens: number): number {
+  return Math.ceil(tokens / capacityUnit) * capacityUnit;
+}
+
+/** Keys and values of `tokens` tokens, all zero: what they are changes no time. */
+async function scratchRows(
+  arena: Arena,
+  { kvHeads, headDim }: ModelConfig,
+  tokens: number,
+): Promise<LayerCache> {
+  const rows = roundUp(tokens);
+  const bytes = kvHeads * rows * rowBytes(headDim);
+  const shape = [kvHeads, rows, headDim];
+  return allocating(arena.gpu, 'a cache to time attention on', bytes, () => ({
+    key: arena.tensor('crossover.key', 'f16-packed', shape),
+    value: arena.tensor('crossover.value', 'f16-packed', shape),
+  }));
+}
+
+/** As many layers as there is room for. */
+function layersOf(
+  scratch: LayerCache,
+  { kvHeads, headDim }: ModelConfig,
+  capacity: number,
+  most: number,
+): Layers {
+  const shape = [kvHeads, capacity, headDim];
+  const size = kvHeads * capacity * headDim * 2;
+  const count = Math.min(most, Math.floor(scratch.key.buffer.size / size));
+  const part = ({ buffer, label, dtype }: Tensor, index: number): Tensor => ({
+    ...{ buffer, label, dtype, shape, offset: index * size, size },
+  });
+  return {
+    count,
+    capacity,
+    layer: (index) => ({ key: part(scratch.key, index), value: part(scratch.value, index) }),
+  };
+}
+
+/** Words from a short sequence, over and over (xorshift: Marsaglia 2003): signatures that differ. */
+function fillAtRandom(gpu: Gpu, { buffer }: Tensor): void {
+  let state = 0x9e3779b9;
+  const words = Uint32Array.from({ length: Math.min(2 ** 14, buffer.size / 4) }, () => {
+    state ^= state << 13;
+    state ^= state >>> 17;
+    state ^= state << 5;
+    return state >>> 0;
+  });
+  for (let at = 0; at < buffer.size; at += words.byteLength) {
+    gpu.device.queue.writeBuffer(buffer, at, words, 0, Math.min(words.length, (buffer.size - at) / 4));
+  }
 }

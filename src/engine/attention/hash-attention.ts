@@ -3,6 +3,7 @@
 import { prepareAttendSelected } from '../../kernels/attend/attend-selected.ts';
 import { prepareHashQuery } from '../../kernels/hash-query/hash-query.ts';
 import type { Arena } from '../../kernels/runtime/arena.ts';
+import type { Tensor } from '../../kernels/runtime/tensor.ts';
 import { prepareSelectTokens } from '../../kernels/select-tokens/select-tokens.ts';
 import { countedWords } from '../../kernels/shared/token-chunks.ts';
 import type { GpuHashMaps } from '../load/gpu-hash-maps.ts';
@@ -34,6 +35,11 @@ export class HashAttention extends SparseAttention {
     super(parts, blockSums ? [signatures, blockSums] : [signatures]);
     this.#parts = parts;
     this.#kernels = kernels;
+  }
+
+  /** u32 [heads, capacity, words], once `catchUp` has made room. */
+  signatures(layer: number): Tensor {
+    return this.caches.tensor(this.#kernels.signatures, layer);
   }
 
   /** The policy of every layer that is not dense; the buffers its layers share live in `arena`. */

@@ -14,8 +14,12 @@ export interface Dispatch {
 }
 
 /** Records the list into one compute pass. */
-export function encodeDispatches(encoder: GPUCommandEncoder, dispatches: readonly Dispatch[]): void {
-  const pass = encoder.beginComputePass();
+export function encodeDispatches(
+  encoder: GPUCommandEncoder,
+  dispatches: readonly Dispatch[],
+  timestampWrites?: GPUComputePassTimestampWrites,
+): void {
+  const pass = encoder.beginComputePass(timestampWrites && { timestampWrites });
   let pipeline: GPUComputePipeline | undefined;
   for (const dispatch of dispatches) {
     if (dispatch.pipeline !== pipeline) {
