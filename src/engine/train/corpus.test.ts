@@ -53,7 +53,7 @@ describe(`training text (seed ${runSeed})`, () => {
 
   test('text that is too short is refused with the number it takes', () => {
     expect(() => new TrainCorpus(text.subarray(0, 4899), options)).toThrow(
-      'the training text has 4899 tokens; sequences of 700 tokens, with 3 kept aside, need 4900. Give more text, or shorter lengths.',
+      'The training text has 4899 tokens; sequences of 700 tokens, with 3 kept aside, need 4900. Give more text, or shorter lengths.',
     );
     expect(new TrainCorpus(text.subarray(0, 4900), options).sequence(1).tokens.length).toBe(700);
   });

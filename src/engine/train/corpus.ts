@@ -35,7 +35,7 @@ export class TrainCorpus {
       const needed = (2 * heldOut + 1) * longest;
       throw new AppError(
         'invalid-request',
-        `the training text has ${tokens.length} tokens; sequences of ${longest} tokens, with ${heldOut} kept aside, need ${needed}. Give more text, or shorter lengths.`,
+        `The training text has ${tokens.length} tokens; sequences of ${longest} tokens, with ${heldOut} kept aside, need ${needed}. Give more text, or shorter lengths.`,
         { details: { tokens: tokens.length, needed } },
       );
     }

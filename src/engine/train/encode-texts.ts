@@ -19,7 +19,7 @@ export async function encodeTexts(
   if (characters > mostCharacters) {
     throw new AppError(
       'invalid-request',
-      `the training text has ${characters} characters, more than the ${mostCharacters} that can be read. Give less text.`,
+      `The training text has ${characters} characters, more than the ${mostCharacters} that can be read. Give less text.`,
       { details: { characters, most: mostCharacters } },
     );
   }

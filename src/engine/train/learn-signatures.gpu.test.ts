@@ -9,9 +9,12 @@ import { withGpu } from '../../kernels/testing/with-gpu.ts';
 import type { LearnedMaps } from '../attention/learned-maps.ts';
 import { loadModelHashMaps } from '../attention/model-hash-maps.ts';
 import { GpuTokenEngine } from '../gpu-token-engine.ts';
+import { readHashSizes } from '../load/hash-sizes.ts';
 import { readLearnedFile } from '../source/storage/learned-file.ts';
 import { ModelFolder } from '../source/storage/stored-model.ts';
 import { bytesOf, collect, errorOf, memoryPlan, scriptedEngine } from '../testing/scripted-engine.ts';
+import { trainOptions } from './learn-signatures.ts';
+import { trainSignatures } from './train-signatures.ts';
 import type { TrainEvent } from './train-types.ts';
 
 const context = 384;
@@ -39,7 +42,8 @@ describe(`learning signatures (seed ${runSeed})`, () => {
     const running = () => ({ rope: network.rope, contextLength: context });
     const tokens = new GpuTokenEngine(gpu(), network);
     const parts = { tokens, learned, plan: { ...memoryPlan, contextLength: context } };
-    return { engine: scriptedEngine({ answer: [] }, parts).engine, network };
+    const sizes = () => readHashSizes(Object.assign(source, { folder }), network.config, undefined);
+    return { engine: scriptedEngine({ answer: [] }, parts).engine, network, sizes };
   }
 
   test('an interrupted training goes on to the same bits; the maps are used at once, kept, and removed', async () => {
@@ -52,6 +56,25 @@ describe(`learning signatures (seed ${runSeed})`, () => {
     const steps = events.flatMap((event) => (event.kind === 'step' ? [event.step] : []));
     expect(steps).toEqual([1, 2, 3, 4]);
     const { maps } = last(events, 'finished');
+
+    const early = new AbortController();
+    const measured: TrainEvent[] = [];
+    const stopped = trainSignatures(
+      {
+        ...{ gpu: gpu(), network, rope: network.rope, model: 'tiny' },
+        tokens: Uint32Array.from(bytesOf(text[0]!)),
+        options: trainOptions({ steps: 4, longest: context }, context),
+      },
+      {
+        signal: early.signal,
+        onProgress: (event) => {
+          measured.push(event);
+          early.abort();
+        },
+      },
+    );
+    await expect(stopped).rejects.toMatchObject({ code: 'aborted' });
+    expect(measured, 'stopped before the first step').toMatchObject([{ kind: 'recall', step: 0 }]);
 
     const stop = new AbortController();
     const before: TrainEvent[] = [];
@@ -86,10 +109,14 @@ describe(`learning signatures (seed ${runSeed})`, () => {
     expect((await engine.attentionFacts()).maps, 'the ones before stay').toBe('learned');
 
     const again = await open(folder);
+    const { weightBytes } = await again.engine.memory();
     expect((await again.engine.attentionFacts()).maps, 'found in storage').toBe('learned');
+    const planned = (await again.sizes()).mapBytes;
+    expect(planned, 'counted in the plan').toBe((await again.engine.memory()).weightBytes - weightBytes);
     expect(await again.engine.useSignatures(null)).toEqual({ kind: 'browser' });
     expect((await again.engine.attentionFacts()).maps).toBe('untrained');
     expect(await readLearnedFile(folder)).toBeNull();
+    expect((await again.sizes()).mapBytes, 'random ones again').not.toBe(planned);
     again.network.dispose();
 
     const local = await open(null);

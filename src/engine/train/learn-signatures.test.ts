@@ -3,6 +3,9 @@ import { describe, expect, test } from 'vitest';
 import { bytesOf, collect, eos, errorOf, memoryPlan, scriptedEngine } from '../testing/scripted-engine.ts';
 import { encodeTexts } from './encode-texts.ts';
 import { EventQueue } from './event-queue.ts';
+import { trainOptions } from './learn-signatures.ts';
+import { learningDefaults } from './learning-defaults.ts';
+import { defaultTrainOptions } from './train-options.ts';
 
 const plan = { ...memoryPlan, contextLength: 1024 };
 /** Half of a surrogate pair at either end. */
@@ -29,6 +32,20 @@ describe('learning signatures', () => {
     const { engine } = learner();
     const error = await errorOf(collect(engine.trainSignatures(request)));
     expect(error).toMatchObject({ code: 'invalid-request', message: expect.stringContaining(message) });
+  });
+
+  test('on a graphics card it is the trainer that says how, scaled to the context and to the steps', () => {
+    const on = { contextLength: 65536, device: { ...plan.device, isCpu: false } };
+    expect(trainOptions(learningDefaults(on), 65536)).toEqual(defaultTrainOptions);
+    const { lengths } = defaultTrainOptions;
+    const half = Math.max(...lengths) / 2;
+    const few = trainOptions({ ...learningDefaults({ ...on, contextLength: half }), steps: 10 }, half);
+    expect(few).toEqual({
+      ...defaultTrainOptions,
+      lengths: lengths.map((length) => length / 2),
+      steps: 10,
+      warmUp: 1,
+    });
   });
 
   test('waits for the answer being written, and gives up its turn when stopped', async () => {

@@ -5,7 +5,7 @@ import { TrainCorpus } from './corpus.ts';
 import { encodeTexts } from './encode-texts.ts';
 import { EventQueue } from './event-queue.ts';
 import { type LearningSize, learningDefaults } from './learning-defaults.ts';
-import { completeTrainOptions, type TrainOptions } from './train-options.ts';
+import { completeTrainOptions, defaultTrainOptions, type TrainOptions } from './train-options.ts';
 import { trainSignatures } from './train-signatures.ts';
 import type { TrainEvent, TrainRequest } from './train-types.ts';
 
@@ -56,20 +56,26 @@ export async function* learnSignatures(side: TextSide, request: TrainRequest): A
   }
 }
 
-/** The recipe of docs/training.md for sequences of this length. */
-function trainOptions({ steps, longest, seed }: LearningSize & TrainRequest, context: number): TrainOptions {
+/** The trainer's own recipe, at sequences of this length. */
+export function trainOptions(
+  { steps, longest, seed }: LearningSize & Pick<TrainRequest, 'seed'>,
+  context: number,
+): TrainOptions {
   if (Number.isInteger(longest) && longest > context) {
     throw new AppError(
       'invalid-request',
       `training option longest: expected at most the planned context of ${context} tokens; got ${longest}. Choose shorter sequences.`,
     );
   }
+  const { lengths, positions, warmUp } = defaultTrainOptions;
   const isLong = longest >= 1024;
   return completeTrainOptions({
     steps,
-    lengths: isLong ? [longest, longest, Math.floor(longest / 2), Math.floor((3 * longest) / 4)] : [longest],
-    positions: Math.min(256, Math.floor(longest / 4)),
-    warmUp: Math.min(20, Math.floor(steps / 10)),
+    lengths: isLong
+      ? lengths.map((length) => Math.floor((length / Math.max(...lengths)) * longest))
+      : [longest],
+    positions: Math.min(positions, Math.floor(longest / 4)),
+    warmUp: Math.min(warmUp, Math.floor(steps / 10)),
     ...(seed === undefined ? {} : { seed }),
   });
 }

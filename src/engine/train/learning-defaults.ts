@@ -1,5 +1,6 @@
 /** How much to learn from where nobody says: minutes on a graphics card, and on a CPU a try. */
 import type { MemoryPlan } from '../api.ts';
+import { defaultTrainOptions } from './train-options.ts';
 
 export interface LearningSize {
   readonly steps: number;
@@ -7,12 +8,14 @@ export interface LearningSize {
   readonly longest: number;
 }
 
-/** Sequences as long as the planned context, so that signatures are relied on in all of it; 8192 tokens at most. */
+const standard = { steps: defaultTrainOptions.steps, longest: Math.max(...defaultTrainOptions.lengths) };
+
+/** Sequences as long as the planned context, so that signatures are relied on in all of it, up to those of the recipe. */
 export function learningDefaults(plan: Pick<MemoryPlan, 'contextLength' | 'device'>): LearningSize {
   const { contextLength, device } = plan;
   return device.isCpu
     ? { steps: 50, longest: Math.min(512, contextLength) }
-    : { steps: 500, longest: Math.min(8192, contextLength) };
+    : { steps: standard.steps, longest: Math.min(standard.longest, contextLength) };
 }
 
 /** Shorter sequences leave too few tokens between sink and window. */

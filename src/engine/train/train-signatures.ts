@@ -43,7 +43,7 @@ export interface TrainRun {
   readonly checkpointEvery?: number;
   /** Awaited, so that whoever keeps a checkpoint has it before training goes on. */
   readonly onProgress?: (progress: TrainProgress) => void | Promise<void>;
-  /** Stops after the step under way, with a checkpoint. */
+  /** Stops after the step under way, with a checkpoint; before the first step without one. */
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -85,7 +85,11 @@ async function runSteps(training: Training, run: TrainRun): Promise<void> {
   const tell = async (progress: TrainProgress): Promise<void> => run.onProgress?.(progress);
   const measure = async (): Promise<void> =>
     tell({ kind: 'recall', step: trainer.step, recall: await measureRecall(training) });
-  if (trainer.step === 0) await measure();
+  if (trainer.step === 0) {
+    throwIfAborted(signal);
+    await measure();
+    throwIfAborted(signal);
+  }
   let reported = trainer.step;
   let started = performance.now();
   while (trainer.step < steps) {

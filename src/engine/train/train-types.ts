@@ -12,7 +12,7 @@ export interface TrainRequest {
   readonly seed?: number;
   /** Of an interrupted training with the same options and text: goes on from there. */
   readonly checkpoint?: Uint8Array<ArrayBuffer>;
-  /** Interrupts after the step under way: a checkpoint comes, then AppError "aborted". */
+  /** Interrupts after the step under way: a checkpoint comes, then AppError "aborted"; before the first step, that alone. */
   readonly signal?: AbortSignal;
 }
 

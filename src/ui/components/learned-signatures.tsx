@@ -1,5 +1,5 @@
 import { useApp } from '../state/app-state.ts';
-import { formatBytes } from '../state/format.ts';
+import { formatBytes, formatSteps } from '../state/format.ts';
 import type { LearnedUse, LearningState } from '../state/learning-session.ts';
 import { LearningPlots } from './learning-plots.tsx';
 
@@ -13,7 +13,7 @@ export function LearnedSignatures(props: {
   return (
     <section aria-label="Learned signatures">
       <p role="status">
-        <strong>Learned in {run.steps} steps.</strong> {useText(use)}
+        <strong>Learned in {formatSteps(run.steps)}.</strong> {useText(use)}
       </p>
       <LearningPlots run={run} />
       {use.kind === 'failed' && (

@@ -3,29 +3,36 @@ import { useId } from 'preact/hooks';
 import type { MemoryPlan } from '../../engine/index.ts';
 import { useApp } from '../state/app-state.ts';
 import { faultFrom } from '../state/fault.ts';
-import { learningFields, lengthNote, readSample, readTexts, sampleText } from '../state/learning-form.ts';
+import {
+  type LearningDraft,
+  learningFields,
+  lengthNote,
+  readSample,
+  readTexts,
+  sampleText,
+} from '../state/learning-form.ts';
 import { NumberField } from './number-field.tsx';
 
 /** What to learn from, and how much. Fields left empty stand for the value shown in them. */
 export function LearningForm({ plan }: { readonly plan: MemoryPlan }) {
-  const { learning } = useApp();
-  const source = useSignal<'sample' | 'files'>('sample');
-  const files = useSignal<readonly File[]>([]);
-  const steps = useSignal<number | null>(null);
-  const longest = useSignal<number | null>(null);
+  const { learning, learningDraft } = useApp();
+  const { source, files, steps, longest } = learningDraft.value;
+  const change = (changes: Partial<LearningDraft>) => {
+    learningDraft.value = { ...learningDraft.value, ...changes };
+  };
   const problem = useSignal<string | null>(null);
   const fields = learningFields(plan);
   const wanted = {
-    steps: steps.value ?? fields.standard.steps,
-    longest: longest.value ?? fields.standard.longest,
+    steps: steps ?? fields.standard.steps,
+    longest: longest ?? fields.standard.longest,
   };
   const note = lengthNote(wanted.longest, plan);
 
   async function start(): Promise<void> {
     problem.value = null;
     try {
-      const isSample = source.value === 'sample';
-      const text = isSample ? await readSample(document.baseURI) : await readTexts(files.value);
+      const isSample = source === 'sample';
+      const text = isSample ? await readSample(document.baseURI) : await readTexts(files);
       void learning.start({ text, ...wanted });
     } catch (error) {
       problem.value = faultFrom(error).message;
@@ -37,7 +44,9 @@ export function LearningForm({ plan }: { readonly plan: MemoryPlan }) {
       class="learning-form"
       onSubmit={(event) => {
         event.preventDefault();
-        void start();
+        const wrong = event.currentTarget.querySelector<HTMLInputElement>('[aria-invalid=true]');
+        if (wrong) wrong.focus();
+        else void start();
       }}
     >
       <fieldset class="choices">
@@ -46,8 +55,8 @@ export function LearningForm({ plan }: { readonly plan: MemoryPlan }) {
           <input
             type="radio"
             name="learning-text"
-            checked={source.value === 'sample'}
-            onChange={() => (source.value = 'sample')}
+            checked={source === 'sample'}
+            onChange={() => change({ source: 'sample' })}
           />
           <span>The sample: {sampleText.title}</span>
         </label>
@@ -55,25 +64,25 @@ export function LearningForm({ plan }: { readonly plan: MemoryPlan }) {
           <input
             type="radio"
             name="learning-text"
-            checked={source.value === 'files'}
-            onChange={() => (source.value = 'files')}
+            checked={source === 'files'}
+            onChange={() => change({ source: 'files' })}
           />
           <span>My own: text of the kind that will be talked about, a book or more</span>
         </label>
       </fieldset>
-      {source.value === 'files' && <TextFiles onChange={(chosen) => (files.value = chosen)} />}
+      {source === 'files' && <TextFiles files={files} onChange={(chosen) => change({ files: chosen })} />}
       <div class="fields">
         <NumberField
           field={fields.steps}
-          value={null}
+          value={steps}
           standard={fields.standard.steps}
-          onChange={(value) => (steps.value = value)}
+          onChange={(value) => change({ steps: value })}
         />
         <NumberField
           field={fields.longest}
-          value={null}
+          value={longest}
           standard={fields.standard.longest}
-          onChange={(value) => (longest.value = value)}
+          onChange={(value) => change({ longest: value })}
         />
       </div>
       {note !== null && <p class="hint">{note}</p>}
@@ -95,7 +104,11 @@ export function LearningForm({ plan }: { readonly plan: MemoryPlan }) {
   );
 }
 
-function TextFiles({ onChange }: { readonly onChange: (files: readonly File[]) => void }) {
+function TextFiles(props: {
+  readonly files: readonly File[];
+  readonly onChange: (files: readonly File[]) => void;
+}) {
+  const { files, onChange } = props;
   const id = useId();
   return (
     <div class="field">
@@ -105,8 +118,18 @@ function TextFiles({ onChange }: { readonly onChange: (files: readonly File[]) =
         type="file"
         multiple
         accept=".txt,.md,.markdown,text/plain,text/markdown"
+        ref={(input) => {
+          if (input?.files?.length === 0 && files.length > 0) input.files = fileList(files);
+        }}
         onChange={(event) => onChange([...(event.currentTarget.files ?? [])])}
       />
     </div>
   );
+}
+
+/** The list an input shows when it is opened again with files chosen before. */
+function fileList(files: readonly File[]): FileList {
+  const transfer = new DataTransfer();
+  for (const file of files) transfer.items.add(file);
+  return transfer.files;
 }

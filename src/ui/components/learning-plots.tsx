@@ -1,4 +1,4 @@
-import { formatShare } from '../state/format.ts';
+import { formatShare, formatSteps } from '../state/format.ts';
 import { plotBox, plotLine } from '../state/learning-plot.ts';
 import type { LearningPoint, LearningRun } from '../state/learning-session.ts';
 
@@ -24,7 +24,7 @@ function Plot(props: {
   const last = points.at(-1);
   const words =
     first && last
-      ? `${format(last.value)} after ${last.step} steps; ${format(first.value)} after ${first.step}`
+      ? (first === last ? [last] : [last, first]).map((point) => pointText(point, format)).join('; ')
       : 'not measured yet';
   const { width, height } = plotBox;
   return (
@@ -48,7 +48,7 @@ function Plot(props: {
             r={points.length > 30 ? 0 : 2}
           />
         ))}
-        {first && (
+        {path !== '' && (
           <>
             <text x={-4} y={4} text-anchor="end">
               {format(high)}
@@ -59,9 +59,13 @@ function Plot(props: {
           </>
         )}
         <text x={width} y={height + 14} text-anchor="end">
-          {steps} steps
+          {formatSteps(steps)}
         </text>
       </svg>
     </figure>
   );
+}
+
+function pointText({ step, value }: LearningPoint, format: (value: number) => string): string {
+  return `${format(value)} ${step === 0 ? 'at first' : `after ${formatSteps(step)}`}`;
 }

@@ -10,14 +10,20 @@ export function LearningProgress({ state }: { readonly state: Shown }) {
   const { learning } = useApp();
   const { run } = state;
   const isRunning = state.kind === 'running';
+  // a text that is refused has nothing to show
+  const isRefused = state.kind === 'failed' && run.recalls.length === 0;
   const canResume = state.kind === 'paused' || (state.kind === 'failed' && state.canResume);
   return (
     <section aria-label="Learning">
       <p class="note">
-        <span role="status">{stateText(state)}</span> {stepText(run)}
+        <span role="status">{stateText(state)}</span> {!isRefused && stepText(run)}
       </p>
-      <progress aria-label="Steps learned" value={run.step} max={run.steps} />
-      <LearningPlots run={run} />
+      {!isRefused && (
+        <>
+          <progress aria-label="Steps learned" value={run.step} max={run.steps} />
+          <LearningPlots run={run} />
+        </>
+      )}
       {state.kind === 'failed' && (
         <p class="problem" role="alert">
           {state.fault.message}
@@ -46,7 +52,7 @@ function stateText(state: Shown): string {
   switch (state.kind) {
     case 'running':
       if (state.isPausing) return 'Pausing after this step.';
-      return state.run.step === 0 ? 'Reading the text.' : 'Learning.';
+      return state.run.recalls.length === 0 ? 'Reading the text and compiling.' : 'Learning.';
     case 'paused':
       return 'Paused. What was learned so far is kept while this page is open.';
     case 'failed':

@@ -6,6 +6,7 @@ import type { StoredModel } from '../../engine/index.ts';
 import { attentionOptions } from './attention-settings.ts';
 import { type ChatSession, createChatSession } from './chat-session.ts';
 import { createFrameQueue } from './frame-queue.ts';
+import { emptyLearningDraft, type LearningDraft } from './learning-form.ts';
 import { createLearningSession, type LearningSession } from './learning-session.ts';
 import { createLookupSession, type LookupSession } from './lookup-session.ts';
 import { emptyDraft, type ModelDraft } from './model-choice.ts';
@@ -32,6 +33,7 @@ export interface AppState {
   readonly chat: ChatSession;
   readonly lookup: LookupSession;
   readonly learning: LearningSession;
+  readonly learningDraft: Signal<LearningDraft>;
   readonly dialog: Signal<OpenDialog>;
   /** The model dialog's form, access token included: in memory only. */
   readonly draft: Signal<ModelDraft>;
@@ -67,11 +69,15 @@ export function createAppState(door: EngineDoor, storage: ModelStorage, config: 
     if (live && live.attendedTokens < live.contextTokens - 1) void model.refreshFacts();
   });
   const learning = createLearningSession(engine, () => void model.refreshFacts());
+  const learningDraft = signal(emptyLearningDraft);
   // What is learned is learned for one model.
   let learner = engine();
   effect(() => {
     const ready = model.state.value.kind === 'ready' ? model.state.value.engine : null;
-    if (ready !== learner) learning.cancel();
+    if (ready !== learner) {
+      learning.cancel();
+      learningDraft.value = { ...learningDraft.peek(), steps: null, longest: null };
+    }
     learner = ready;
   });
   return {
@@ -82,6 +88,7 @@ export function createAppState(door: EngineDoor, storage: ModelStorage, config: 
     chat,
     lookup: createLookupSession(engine),
     learning,
+    learningDraft,
     dialog: signal<OpenDialog>('none'),
     draft: signal<ModelDraft>({ ...emptyDraft, source: config.defaultModel ? 'default' : 'hub' }),
     announcement,

@@ -28,6 +28,11 @@ export function formatCount(count: number): string {
   return count.toLocaleString('en-US');
 }
 
+/** 1 step, 1,148 steps. */
+export function formatSteps(steps: number): string {
+  return `${formatCount(steps)} ${steps === 1 ? 'step' : 'steps'}`;
+}
+
 /** A share of one: 0.4 %, 12 %, 128 %. */
 export function formatShare(share: number): string {
   const percent = share * 100;

@@ -15,6 +15,16 @@ export const sampleText = { path: 'samples/moby-dick.txt', title: 'Moby-Dick, ch
 /** Bytes of all files together: more than the longest training reads. */
 const mostBytes = 16e6;
 
+/** The form as filled in; null: the standard. */
+export interface LearningDraft {
+  readonly source: 'sample' | 'files';
+  readonly files: readonly File[];
+  readonly steps: number | null;
+  readonly longest: number | null;
+}
+
+export const emptyLearningDraft: LearningDraft = { source: 'sample', files: [], steps: null, longest: null };
+
 export interface LearningFields {
   readonly steps: NumberRange;
   readonly longest: NumberRange;
