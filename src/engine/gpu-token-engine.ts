@@ -52,7 +52,7 @@ export class GpuTokenEngine implements TokenEngine {
   }
 
   async probe(options: ProbeOptions): Promise<ProbedStep> {
-    const { probeStep } = await import('./on-demand.ts');
+    const { probeStep } = await import('./probe/look-into-step.ts');
     return this.withNetwork(({ gpu, network }) => probeStep(gpu, network, options));
   }
 

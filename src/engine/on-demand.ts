@@ -4,5 +4,3 @@ export { loadModelHashMaps } from './attention/model-hash-maps.ts';
 export { SparseAttentions } from './attention/sparse-attentions.ts';
 export { checkSparseOptions } from './attention/sparse-choices.ts';
 export { useSignatures } from './attention/use-signatures.ts';
-export { probeStep } from './probe/probe-step.ts';
-export { probeText } from './probe/probe-text.ts';

@@ -89,7 +89,8 @@ export function createTextEngine(parts: TextEngineParts): Engine {
     async probe({ signal: given, ...options } = {}) {
       assertAlive();
       const signal = given ? AbortSignal.any([given, disposal.signal]) : disposal.signal;
-      const work = async () => (await import('./on-demand.ts')).probeText(parts, { ...options, signal });
+      const work = async () =>
+        (await import('./probe/look-into-step.ts')).probeText(parts, { ...options, signal });
       return generator.between(work, signal); // its turn is taken before anything is loaded
     },
     async attentionFacts() {
