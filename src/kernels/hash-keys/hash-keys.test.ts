@@ -136,10 +136,12 @@ describe(`hash-keys (seed ${runSeed})`, () => {
 
       // Decode hashes the same keys one by one to the same bits.
       const tokens = Array.from({ length: 4 }, () => random.integer(0, capacity - 1));
-      for (const variant of index === 0 ? (['workgroup', 'serial'] as const) : (['serial'] as const)) {
+      const first = ['workgroup', 'subgroup', 'serial'] as const;
+      for (const variant of index === 0 ? first : (['serial'] as const)) {
         const hashQuery = await prepareHashQuery(gpu(), {
           qHeads: heads,
           width,
+          stages: widths.length - 1,
           variant,
         });
         const decoded = await signaturesOf((signatures) => {
@@ -198,9 +200,10 @@ describe(`hash-keys (seed ${runSeed})`, () => {
       buffer: arena.uniform('step', Uint32Array.of(position, rows, 0, 0).buffer),
     });
     const results: Uint32Array[] = [];
-    for (const variant of ['workgroup', 'serial'] as const) {
-      const hashKeys = await prepareHashKeys(gpu(), { width: 64, variant });
-      const hashQuery = await prepareHashQuery(gpu(), { qHeads: kvHeads, width: 64, variant });
+    for (const variant of ['workgroup', 'subgroup', 'serial'] as const) {
+      const bulk = variant === 'serial' ? 'serial' : 'workgroup';
+      const hashKeys = await prepareHashKeys(gpu(), { width: 64, variant: bulk });
+      const hashQuery = await prepareHashQuery(gpu(), { qHeads: kvHeads, width: 64, stages: 2, variant });
       const signatures = arena.tensor('bulk', 'u32', [kvHeads, capacity]);
       const decoded = arena.tensor('decoded', 'u32', [kvHeads, capacity]);
       const mapped = arena.tensor('mapped', 'f32', [kvHeads, 32]);

@@ -5,7 +5,14 @@ import type { Arena } from '../runtime/arena.ts';
 import { defineKernel, prepareKernel } from '../runtime/define-kernel.ts';
 import { type Dispatch, gridOf } from '../runtime/dispatch.ts';
 import type { Gpu } from '../runtime/gpu.ts';
-import { checkHashedCache, type HashedCacheArgs, type MapVariant } from '../shared/hashed-cache.ts';
+import {
+  checkHashedCache,
+  type HashedCacheArgs,
+  hashedCacheBindings,
+  hashedCacheUniforms,
+  type MapVariant,
+} from '../shared/hashed-cache.ts';
+import hashedKeysSource from '../shared/hashed-keys.wgsl?raw';
 import { packWidths } from '../shared/signature-map.ts';
 import mapSource from '../shared/signature-map.wgsl?raw';
 import mapSerialSource from '../shared/signature-map-serial.wgsl?raw';
@@ -29,35 +36,19 @@ export interface HashKeysArgs extends HashedCacheArgs {
 
 export type HashKeys = (arena: Arena, args: HashKeysArgs) => Dispatch;
 
-const bindings = {
-  step: 'uniform',
-  widths: 'uniform',
-  keyCache: 'read',
-  keyWeights: 'read',
-  keyBiases: 'read',
-  signatures: 'write',
-} as const;
-const uniforms = {
-  signatureHeads: 'u32',
-  signaturesPerKey: 'u32',
-  headDim: 'u32',
-  bits: 'u32',
-  capacity: 'u32',
-} as const;
+const declared = { bindings: hashedCacheBindings, uniforms: hashedCacheUniforms };
 
 export const hashKeysKernels = {
   workgroup: defineKernel({
     name: 'hash-keys',
-    sources: [stepSource, mapSource, keyMapsSource, source],
-    bindings,
-    uniforms,
+    sources: [stepSource, mapSource, hashedKeysSource, keyMapsSource, source],
+    ...declared,
     constants: ['width'],
   }),
   serial: defineKernel({
     name: 'hash-keys-serial',
-    sources: [stepSource, mapSource, mapSerialSource, keyMapsSource, serialSource],
-    bindings,
-    uniforms,
+    sources: [stepSource, mapSource, mapSerialSource, hashedKeysSource, keyMapsSource, serialSource],
+    ...declared,
   }),
 };
 

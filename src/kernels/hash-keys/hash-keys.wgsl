@@ -72,10 +72,19 @@ fn main(
 
 // One row for 16 tokens, four to a column.
 fn rowSums(at: u32, octets: u32, column: u32, bias: f32) -> mat4x4f {
-  var sums = mat4x4f(vec4f(bias), vec4f(bias), vec4f(bias), vec4f(bias));
-  for (var lane = 0u; lane < min(mapLanes, octets); lane++) {
+  var sums = mat4x4f();
+  for (var first = 0u; first < 4u; first += 2u) {
+    sums += partsOf(at, octets, column, first) + partsOf(at, octets, column, first + 1u);
+  }
+  return sums + mat4x4f(vec4f(bias), vec4f(bias), vec4f(bias), vec4f(bias));
+}
+
+// The row's s[lane] of signature-map.wgsl.
+fn partsOf(at: u32, octets: u32, column: u32, lane: u32) -> mat4x4f {
+  var parts = mat4x4f();
+  for (var own = lane; own < mapLanes; own += 4u) {
     var part = mat4x4f();
-    for (var octet = lane; octet < octets; octet += mapLanes) {
+    for (var octet = own; octet < octets; octet += mapLanes) {
       let w = weightAt(ofKey, at + octet);
       let input = 8u * octet * tokenQuads + column;
       part = addPair(part, unpack2x16float(w.x), input);
@@ -83,9 +92,9 @@ fn rowSums(at: u32, octets: u32, column: u32, bias: f32) -> mat4x4f {
       part = addPair(part, unpack2x16float(w.z), input + 4u * tokenQuads);
       part = addPair(part, unpack2x16float(w.w), input + 6u * tokenQuads);
     }
-    sums += part;
+    parts += part;
   }
-  return sums;
+  return parts;
 }
 
 fn addPair(part: mat4x4f, pair: vec2f, input: u32) -> mat4x4f {

@@ -5,23 +5,32 @@ import type { Arena } from '../runtime/arena.ts';
 import { defineKernel, prepareKernel } from '../runtime/define-kernel.ts';
 import type { Dispatch } from '../runtime/dispatch.ts';
 import { expectBytes } from '../runtime/expect-bytes.ts';
-import type { Gpu } from '../runtime/gpu.ts';
+import type { Gpu, KernelVariant } from '../runtime/gpu.ts';
 import type { BufferSlice } from '../runtime/tensor.ts';
-import { checkHashedCache, type HashedCacheArgs, type MapVariant } from '../shared/hashed-cache.ts';
+import {
+  checkHashedCache,
+  type HashedCacheArgs,
+  hashedCacheBindings,
+  hashedCacheUniforms,
+} from '../shared/hashed-cache.ts';
+import hashedKeysSource from '../shared/hashed-keys.wgsl?raw';
 import { packWidths, type SignatureMap } from '../shared/signature-map.ts';
 import mapSource from '../shared/signature-map.wgsl?raw';
 import mapSerialSource from '../shared/signature-map-serial.wgsl?raw';
 import stepSource from '../shared/step.wgsl?raw';
 import source from './hash-query.wgsl?raw';
 import serialSource from './hash-query-serial.wgsl?raw';
+import subgroupSource from './hash-query-subgroup.wgsl?raw';
 import queryMapsSource from './query-maps.wgsl?raw';
 
 export interface HashQueryShape {
   readonly qHeads: number;
   /** Widest input or output among the maps to be run. */
   readonly width: number;
-  /** The fastest this device runs, unless told. */
-  readonly variant?: MapVariant;
+  /** Most stages among them. */
+  readonly stages: number;
+  /** The fastest this device runs, unless told; `subgroup` takes maps of up to three stages, up to 128 wide. */
+  readonly variant?: KernelVariant;
 }
 
 /** The newest key stands in the cache at step.position; beyond the capacity no signature is written. */
@@ -37,50 +46,55 @@ export type HashQuery = (arena: Arena, args: HashQueryArgs) => Dispatch;
 
 const declared = {
   bindings: {
-    step: 'uniform',
-    widths: 'uniform',
+    ...hashedCacheBindings,
     query: 'read',
-    keyCache: 'read',
     queryWeights: 'read',
     queryBiases: 'read',
-    keyWeights: 'read',
-    keyBiases: 'read',
     mapped: 'write',
-    signatures: 'write',
   },
-  uniforms: {
-    qHeads: 'u32',
-    signatureHeads: 'u32',
-    signaturesPerKey: 'u32',
-    headDim: 'u32',
-    bits: 'u32',
-    capacity: 'u32',
-  },
+  uniforms: { ...hashedCacheUniforms, qHeads: 'u32' },
 } as const;
+const sources = [stepSource, mapSource, hashedKeysSource, queryMapsSource];
 
 export const hashQueryKernels = {
   workgroup: defineKernel({
     name: 'hash-query',
-    sources: [stepSource, mapSource, queryMapsSource, source],
+    sources: [...sources, source],
     ...declared,
     constants: ['width'],
   }),
+  subgroup: defineKernel({
+    name: 'hash-query-subgroup',
+    sources: ['enable subgroups;', ...sources, subgroupSource],
+    ...declared,
+    constants: ['octets'],
+    features: ['subgroups'],
+  }),
   serial: defineKernel({
     name: 'hash-query-serial',
-    sources: [stepSource, mapSource, mapSerialSource, queryMapsSource, serialSource],
+    sources: [...sources, mapSerialSource, serialSource],
     ...declared,
   }),
 };
 
 export async function prepareHashQuery(gpu: Gpu, shape: HashQueryShape): Promise<HashQuery> {
   const { qHeads } = shape;
-  const variant = shape.variant ?? gpu.chooseVariant(['serial']);
+  const fits = shape.stages <= 3 && shape.width <= 128;
+  const variant = shape.variant ?? gpu.chooseVariant(fits ? ['serial', 'subgroup'] : ['serial']);
   const width = Math.ceil(shape.width / 8) * 8;
   invariant(width <= 256, `hash-query: maps are at most 256 wide, got ${shape.width}`);
-  const kernel = await prepareKernel(gpu, hashQueryKernels[variant], variant === 'serial' ? {} : { width });
+  invariant(variant !== 'subgroup' || fits, `hash-query: too large for subgroups: ${JSON.stringify(shape)}`);
+  const constants = {
+    workgroup: { width },
+    subgroup: { octets: 2 ** Math.max(0, Math.ceil(Math.log2(width / 32))) },
+    serial: {},
+  }[variant];
+  const kernel = await prepareKernel(gpu, hashQueryKernels[variant], constants);
   return (arena, args) => {
     const { label, queryMap, keyMap, kvHeads, headDim, capacity } = args;
     const { bits, signaturesPerKey } = checkHashedCache(args, width, [queryMap]);
+    const stages = Math.max(queryMap.widths.length, keyMap.widths.length) - 1;
+    invariant(stages <= shape.stages, `${label}: prepared for ${shape.stages} stages, got ${stages}`);
     invariant(
       queryMap.heads === qHeads,
       `${label}: prepared for ${qHeads} query heads, got ${queryMap.heads}`,

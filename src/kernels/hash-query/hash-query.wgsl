@@ -154,10 +154,10 @@ fn runTile(tile: Tile, octets: Octets, map: Map, thread: u32) {
   parts[thread] = part;
   workgroupBarrier();
   if (thread < tileQuads && quad < quadsOf(tile)) {
-    var sum = octets.bias;
-    for (var other = 0u; other < mapLanes; other++) {
-      sum += parts[thread * mapLanes + other];
-    }
+    let at = thread * mapLanes;
+    let first = (parts[at] + parts[at + 4u]) + (parts[at + 1u] + parts[at + 5u]);
+    let last = (parts[at + 2u] + parts[at + 6u]) + (parts[at + 3u] + parts[at + 7u]);
+    var sum = (first + last) + octets.bias;
     if (widthAt(kind, tile.stage + 2u) != 0u) { sum = silu(sum); }
     let isRow = 4u * quad + vec4u(0u, 1u, 2u, 3u) < vec4u(tile.outputs);
     activations[inputOf(tile.stage + 1u) + quad] = select(vec4f(0.0), sum, isRow);

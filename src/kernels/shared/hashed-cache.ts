@@ -7,6 +7,23 @@ import { checkSignatureMap, type SignatureMap } from './signature-map.ts';
 /** How maps run: `serial` for adapters that run on the CPU. */
 export type MapVariant = 'workgroup' | 'serial';
 
+/** What hashed-keys.wgsl binds; a kernel's own bindings follow. */
+export const hashedCacheBindings = {
+  step: 'uniform',
+  widths: 'uniform',
+  keyCache: 'read',
+  keyWeights: 'read',
+  keyBiases: 'read',
+  signatures: 'write',
+} as const;
+export const hashedCacheUniforms = {
+  signatureHeads: 'u32',
+  signaturesPerKey: 'u32',
+  headDim: 'u32',
+  bits: 'u32',
+  capacity: 'u32',
+} as const;
+
 /** What kernels that hash cached keys are given. */
 export interface HashedCacheArgs {
   readonly label: string;

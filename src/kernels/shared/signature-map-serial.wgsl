@@ -22,21 +22,11 @@ fn runMap(kind: u32, heads: u32, head: u32, thread: u32) -> u32 {
       let read = head * outputs + min(row, vec4u(outputs - 1u));
       let at = weightBegin + read * octets;
       let bias = biasBegin + read;
-      var sum = vec4f(
-        biasAt(kind, bias.x), biasAt(kind, bias.y), biasAt(kind, bias.z), biasAt(kind, bias.w),
-      );
-      for (var lane = 0u; lane < min(mapLanes, octets); lane++) {
-        var part = vec4f(0.0);
-        for (var octet = lane; octet < octets; octet += mapLanes) {
-          part = addOctet(
-            part,
-            weightAt(kind, at.x + octet), weightAt(kind, at.y + octet),
-            weightAt(kind, at.z + octet), weightAt(kind, at.w + octet),
-            activations[source + 2u * octet], activations[source + 2u * octet + 1u],
-          );
-        }
-        sum += part;
+      var sum = vec4f(0.0);
+      for (var first = 0u; first < 4u; first += 2u) {
+        sum += partsOf(kind, at, octets, first, source) + partsOf(kind, at, octets, first + 1u, source);
       }
+      sum += vec4f(biasAt(kind, bias.x), biasAt(kind, bias.y), biasAt(kind, bias.z), biasAt(kind, bias.w));
       if (!isLast) { sum = silu(sum); }
       activations[to + quad] = select(vec4f(0.0), sum, row < vec4u(outputs));
     }
@@ -46,4 +36,22 @@ fn runMap(kind: u32, heads: u32, head: u32, thread: u32) -> u32 {
     workgroupBarrier();
   }
   return source;
+}
+
+// Four rows' s[lane] of signature-map.wgsl.
+fn partsOf(kind: u32, at: vec4u, octets: u32, lane: u32, source: u32) -> vec4f {
+  var parts = vec4f(0.0);
+  for (var own = lane; own < mapLanes; own += 4u) {
+    var part = vec4f(0.0);
+    for (var octet = own; octet < octets; octet += mapLanes) {
+      part = addOctet(
+        part,
+        weightAt(kind, at.x + octet), weightAt(kind, at.y + octet),
+        weightAt(kind, at.z + octet), weightAt(kind, at.w + octet),
+        activations[source + 2u * octet], activations[source + 2u * octet + 1u],
+      );
+    }
+    parts += part;
+  }
+  return parts;
 }

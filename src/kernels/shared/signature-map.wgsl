@@ -1,6 +1,7 @@
 // Arithmetic of the signature maps: stages of linear maps with SiLU between. Every kernel adds in one order, so that a
 // key gets the same bits whether it is hashed alone in decode or in bulk: a row is
-//   bias + part[0] + … + part[7],   part[l] = Σ w · x over the octets (eight columns) o with o mod 8 = l, by fma.
+//   ((s[0] + s[1]) + (s[2] + s[3])) + bias,   s[l] = part[l] + part[l + 4],
+//   part[l] = Σ w · x over the octets (eight columns) o with o mod 8 = l, by fma, 0 where there are none.
 // Weights: f16 [heads, outputs, inputs rounded up to 8] per stage, stage after stage, an octet to a vec4u.
 // Widths: the input's, then every stage's output, ended by a zero or by 16 numbers; queries first, then keys.
 const maxStages = 15u;
