@@ -6,7 +6,7 @@ import { prepareKernel } from '../runtime/define-kernel.ts';
 import type { Dispatch } from '../runtime/dispatch.ts';
 import type { Gpu, KernelVariant } from '../runtime/gpu.ts';
 import type { BufferSlice, Tensor } from '../runtime/tensor.ts';
-import { type CountedTokens, checkCounted, countsAt, radixOf } from '../shared/token-chunks.ts';
+import { type CountedTokens, checkCounted, countsAt, fineBinsOf } from '../shared/token-chunks.ts';
 import { prepareMerge } from './attend-merge.ts';
 import { prepareMergeTail } from './merge-tail.ts';
 import {
@@ -67,7 +67,7 @@ export async function prepareAttendSelected(gpu: Gpu, shape: AttendSelectedShape
     ...layout.plan.constants,
     // Scores that meet in workgroup memory leave room for the selection only where few invocations have them.
     ...(variant === 'workgroup' ? { threads: 32 } : {}),
-    radix: radixOf(shape.bins),
+    fineBins: fineBinsOf(shape.bins),
   };
   const kernels = shape.tail
     ? {
@@ -109,7 +109,7 @@ export async function prepareAttendSelected(gpu: Gpu, shape: AttendSelectedShape
       checkCounted(label, counted, lists, capacity);
       const { chunks, bins } = counted;
       invariant(bins === shape.bins, `${label}: counted in ${bins} bins, prepared for ${shape.bins}`);
-      const selection = { countsAt: countsAt(lists, capacity), chunks, bins };
+      const selection = { countsAt: countsAt(lists, capacity), chunks };
       const bindings = { ...split, counted: counted.buffer };
       const rows = layout.rowsFor(kvHeads);
       const workgroups = layout.workgroupsFor(splits);

@@ -103,7 +103,6 @@ const selectionUniforms = {
   kvHeads: 'u32',
   countsAt: 'u32',
   chunks: 'u32',
-  bins: 'u32',
   slots: 'u32',
   blocks: 'u32',
 } as const;
@@ -118,7 +117,7 @@ const fromSelection = {
   workgroup: [chunksSource, prefixSum, selectionSource, tokenSelection],
   subgroup: [chunksSource, prefixSumSubgroup, selectionSource, tokenSelection],
   serial: [chunksSource, tokenSelectionSerial],
-  constants: ['radix'],
+  constants: ['fineBins'],
 };
 const withoutTail = {
   team: [rowsUnsummed],

@@ -5,12 +5,9 @@ struct Dims {
   kvHeads: u32,
   countsAt: u32,
   chunks: u32,
-  bins: u32,
   slots: u32,  // of the tail, see block-runs-serial.wgsl; 0 without one
   blocks: u32, // of the tail's sums; 0 without one
 }
-
-override radix: u32; // radix² ≥ bins
 
 @group(0) @binding(6) var<uniform> budget: Budget;
 @group(0) @binding(7) var<storage, read> counted: array<u32>;
@@ -28,8 +25,24 @@ fn tokenCount() -> u32 {
   return attendedSetOf(budget, step.position + 1u).count;
 }
 
+// Candidates of a chunk within a bin.
 fn withinAt(list: u32, bin: u32, chunk: u32) -> u32 {
-  return counted[dims.countsAt + (list * dims.bins + bin) * dims.chunks + chunk];
+  return counted[countsOf(list, chunk) + runs + bin];
+}
+
+// Candidates of all chunks within `points` bins or runs from word `first` of a chunk's counts on: how many have fewer than
+// `goal` candidates within them, and how many candidates the next has.
+fn pointsBelow(list: u32, first: u32, points: u32, goal: u32) -> vec2u {
+  for (var point = 0u; point < points; point++) {
+    var all = 0u;
+    for (var chunk = 0u; chunk < dims.chunks; chunk++) {
+      all += counted[countsOf(list, chunk) + first + point];
+    }
+    if (all >= goal) {
+      return vec2u(point, all);
+    }
+  }
+  return vec2u(points, 0u);
 }
 
 // Where the attended token `start` is found, and those after it.
@@ -37,24 +50,10 @@ fn cursorAt(list: u32, start: u32) -> Cursor {
   let attended = attendedSetOf(budget, step.position + 1u);
   var cursor = Cursor(attended, 0u, 0u, 0u, start, 0u);
   let goal = attended.selected;
-  var all = 0u;
-  for (var stride = radix; ; stride = 1u) {
-    for (var point = 0u; point < radix; point++) {
-      let bin = min(cursor.threshold + stride, dims.bins) - 1u;
-      all = 0u;
-      for (var chunk = 0u; chunk < dims.chunks; chunk++) {
-        all += withinAt(list, bin, chunk);
-      }
-      if (all >= goal) {
-        break;
-      }
-      cursor.threshold += stride;
-    }
-    if (stride == 1u) {
-      break;
-    }
-  }
-  cursor.skippedTies = all - goal;
+  let firstBin = fineBins * pointsBelow(list, 0u, runs, goal).x;
+  let bin = pointsBelow(list, runs + firstBin, fineBins, goal);
+  cursor.threshold = firstBin + bin.x;
+  cursor.skippedTies = bin.y - goal;
 
   // The chunk with the first of them, and what is before it there.
   let place = start - attended.sinkEnd;

@@ -1,13 +1,12 @@
 // The attended set of sparse attention, its list found on the way: the first tokens, the selected ones, and the last, all
 // in ascending order. A workgroup finds those selected tokens that fall to its split, a round of them at a time: the
-// threshold from the counts of all chunks, then the chunks that hold them, group by group. See shared/selection.wgsl.
+// threshold from the counts of all chunks, then the chunks that hold them, unit by unit. See shared/selection.wgsl.
 struct Dims {
   capacity: u32,
   splits: u32,
   kvHeads: u32,
   countsAt: u32,
   chunks: u32,
-  bins: u32,
   slots: u32,  // of the tail, see block-runs.wgsl; 0 without one
   blocks: u32, // of the tail's sums; 0 without one
 }
@@ -24,8 +23,8 @@ struct ChunkRange {
 
 var<workgroup> selection: Selection;
 var<workgroup> roundChunks: ChunkRange;
-var<workgroup> roundStart: u32;
-var<workgroup> found: array<u32, roundTokens>; // by place in the round
+var<workgroup> found: array<u32, roundTokens>; // tokens of the round
+var<private> roundStart: u32;
 
 fn tokenCount() -> u32 {
   return attendedSetOf(budget, step.position + 1u).count;
@@ -40,25 +39,36 @@ fn placesOf(attended: AttendedSet, first: u32, end: u32) -> vec2u {
 // A round of the attended tokens [first, end); returns where it ends.
 fn findTokens(list: u32, first: u32, end: u32, isFirst: bool, thread: u32) -> u32 {
   let roundEnd = min(first + roundTokens, end);
-  let attended = attendedSetOf(budget, step.position + 1u);
+  let n = step.position + 1u;
+  let attended = attendedSetOf(budget, n);
+  let goal = attended.selected;
   if (isFirst) {
     let all = placesOf(attended, first, end);
     if (all.x < all.y) {
-      let chosen = selectionOf(list, attended.selected, thread);
+      let chosen = selectionOf(list, goal, thread);
       if (thread == 0u) {
         selection = chosen;
       }
     }
   }
-  let places = placesOf(attended, first, roundEnd);
   workgroupBarrier(); // until all have used what the round before found
-  if (thread == 0u) {
-    roundStart = first;
+  roundStart = first;
+  for (var i = first + thread; i < roundEnd; i += threads) {
+    if (i < attended.sinkEnd) {
+      found[i - first] = i;
+    } else if (i >= attended.sinkEnd + goal) {
+      found[i - first] = n - (attended.count - i);
+    }
   }
-  if (places.x >= places.y) {
-    workgroupBarrier();
-    return roundEnd;
+  let places = placesOf(attended, first, roundEnd);
+  if (places.x < places.y) {
+    findListed(attended, list, first, places, thread);
   }
+  workgroupBarrier();
+  return roundEnd;
+}
+
+fn findListed(attended: AttendedSet, list: u32, first: u32, places: vec2u, thread: u32) {
   let goal = attended.selected;
   let chosen = selection;
   for (var chunk = thread; chunk < dims.chunks; chunk += threads) {
@@ -72,62 +82,40 @@ fn findTokens(list: u32, first: u32, end: u32, isFirst: bool, thread: u32) -> u3
     }
   }
   let chunks = workgroupUniformLoad(&roundChunks);
-  let begin = chunkAt(attended, dims.chunks, chunks.first).begin;
-  let endGroup = chunkAt(attended, dims.chunks, chunks.last).end;
-  // Two tiles of groups at a time; their sums, below 65536, are packed to go through the workgroup together.
+  let begin = chunkAt(attended, dims.chunks, chunks.first).begin * (groupTokens / unitTokens);
+  let end = chunkAt(attended, dims.chunks, chunks.last).end * (groupTokens / unitTokens);
+  // A unit to an invocation, or two where that spares a tile.
+  let each = select(1u, 2u, end - begin > threads);
+  let fromFound = attended.sinkEnd - first;
   var seen = chunkStarts[chunks.first];
-  for (var tile = begin; tile < endGroup; tile += 2u * threads) {
-    let group = tile + thread + vec2u(0u, threads);
-    let near = marksBefore(list, group.x, endGroup, chosen.threshold);
-    let far = marksBefore(list, group.y, endGroup, chosen.threshold);
-    let nearCount = countOneBits(near);
-    let farCount = countOneBits(far);
-    let sums = sumThrough(thread, vec2u(packed(nearCount), packed(farCount)));
-    let nearBefore = seen + unpacked(sums.through.x) - nearCount;
-    seen += unpacked(sums.all.x);
-    let farBefore = seen + unpacked(sums.through.y) - farCount;
-    seen += unpacked(sums.all.y);
-    keep(attended, first, places, group.x, near, nearBefore);
-    keep(attended, first, places, group.y, far, farBefore);
-  }
-  workgroupBarrier();
-  return roundEnd;
-}
-
-fn packed(counts: vec2u) -> u32 {
-  return counts.x | (counts.y << 16u);
-}
-
-fn unpacked(counts: u32) -> vec2u {
-  return vec2u(counts & 0xffffu, counts >> 16u);
-}
-
-fn marksBefore(list: u32, group: u32, end: u32, threshold: u32) -> vec2u {
-  if (group >= end) {
-    return vec2u(0u);
-  }
-  return marksOf(list, group, threshold);
-}
-
-// Takes down the group's selected tokens whose places are in the round.
-fn keep(attended: AttendedSet, first: u32, places: vec2u, group: u32, marks: vec2u, before: vec2u) {
-  let skippedTies = selection.skippedTies;
-  var taken = takenOf(marks, before, skippedTies);
-  var place = placeAfter(before, skippedTies);
-  while (taken != 0u) {
-    if (place >= places.x && place < places.y) {
-      found[attended.sinkEnd + place - first] = groupTokens * group + firstTrailingBit(taken);
+  for (var tile = begin; tile < end; tile += each * threads) {
+    let unit = tile + each * thread;
+    var marks = vec2u(0u);
+    if (unit < end) {
+      marks = marksOf(list, unit, chosen.threshold);
+      if (each == 2u && unit + 1u < end) {
+        marks |= marksOf(list, unit + 1u, chosen.threshold) << vec2u(unitTokens);
+      }
     }
-    taken &= taken - 1u;
-    place++;
+    let own = countOneBits(marks);
+    let sums = sumThrough(thread, packed(own));
+    let before = seen + unpacked(sums.through) - own;
+    seen += unpacked(sums.all);
+    var place = placeAfter(before, chosen.skippedTies);
+    if (place < places.y && place + own.x + own.y > places.x) {
+      var taken = takenOf(marks, before, chosen.skippedTies);
+      while (taken != 0u) {
+        if (place >= places.x && place < places.y) {
+          found[place + fromFound] = unitTokens * unit + firstTrailingBit(taken);
+        }
+        taken &= taken - 1u;
+        place++;
+      }
+    }
   }
 }
 
 // The i-th attended token, of the round that was found last.
 fn tokenAt(list: u32, i: u32) -> u32 {
-  let n = step.position + 1u;
-  let attended = attendedSetOf(budget, n);
-  let endListed = attended.sinkEnd + attended.selected;
-  let listed = found[min(i - roundStart, roundTokens - 1u)];
-  return select(select(n - (attended.count - i), listed, i < endListed), i, i < attended.sinkEnd);
+  return found[i - roundStart];
 }

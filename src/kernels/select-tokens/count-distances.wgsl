@@ -1,7 +1,5 @@
 // First half of selecting tokens, a workgroup per chunk of a list's candidates: their distances, and how many lie within
 // each: token-chunks.wgsl.
-override bins: u32; // the largest possible distance, plus 1
-
 struct Dims {
   capacity: u32,
   chunks: u32,
@@ -15,7 +13,7 @@ struct Dims {
 @group(0) @binding(2) var<uniform> budget: Budget;
 @group(0) @binding(5) var<storage, read_write> counted: array<u32>;
 
-var<workgroup> histogram: array<atomic<u32>, bins>;
+var<workgroup> histogram: array<atomic<u32>, runs * fineBins>;
 
 fn countOne(distance: u32) {
   if (distance != noDistance) {
@@ -45,9 +43,9 @@ struct FourQuads {
 }
 
 // Four quads are read before any is used: bytes in flight.
-fn readQuads(list: u32, quad: u32) -> FourQuads {
+fn readQuads(list: u32, quad: u32, end: u32) -> FourQuads {
   let head = headOf(list);
-  let at = min(quad + threads * vec4u(0u, 1u, 2u, 3u), vec4u(dims.capacity / 4u - 1u));
+  let at = min(quad + threads * vec4u(0u, 1u, 2u, 3u), vec4u(min(end, dims.capacity / 4u) - 1u));
   return FourQuads(quadAt(head, at.x), quadAt(head, at.y), quadAt(head, at.z), quadAt(head, at.w));
 }
 
@@ -68,29 +66,34 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index
   let chunk = chunkAt(attended, dims.chunks, workgroup.x);
   let end = 8u * chunk.end;
   var quad = 8u * chunk.begin + thread;
-  var near = readQuads(list, quad);
+  var near = readQuads(list, quad, max(end, 1u));
   makePlanes(list, thread);
   // Two sets take turns by name, because copying one would wait for it.
   while (quad < end) {
-    let far = readQuads(list, quad + 4u * threads);
+    let far = readQuads(list, quad + 4u * threads, end);
     countQuads(attended, list, quad, end, near);
     quad += 4u * threads;
-    near = readQuads(list, quad + 4u * threads);
+    near = readQuads(list, quad + 4u * threads, end);
     countQuads(attended, list, quad, end, far);
     quad += 4u * threads;
   }
   workgroupBarrier();
 
-  let run = (bins + threads - 1u) / threads;
-  let first = min(thread * run, bins);
-  let last = min(first + run, bins);
+  let bins = runs * fineBins;
+  let each = (bins + threads - 1u) / threads;
+  let first = min(thread * each, bins);
+  let last = min(first + each, bins);
   var own = 0u;
   for (var bin = first; bin < last; bin++) {
     own += atomicLoad(&histogram[bin]);
   }
-  var count = sumThrough(thread, vec2u(own, 0u)).through.x - own;
+  var within = sumThrough(thread, own).through - own;
+  let counts = countsOf(list, workgroup.x);
   for (var bin = first; bin < last; bin++) {
-    count += atomicLoad(&histogram[bin]);
-    counted[dims.countsAt + (list * bins + bin) * dims.chunks + workgroup.x] = count;
+    within += atomicLoad(&histogram[bin]);
+    counted[counts + runs + bin] = within;
+    if ((bin + 1u) % fineBins == 0u) {
+      counted[counts + bin / fineBins] = within;
+    }
   }
 }

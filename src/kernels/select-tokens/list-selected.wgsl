@@ -6,7 +6,6 @@ struct Dims {
   capacity: u32,
   countsAt: u32,
   chunks: u32,
-  bins: u32,
   listCapacity: u32,
 }
 
@@ -26,20 +25,21 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index
   let selection = selectionOf(listIndex, attended.selected, thread);
   let chunk = chunkAt(attended, dims.chunks, workgroup.x);
   var seen = chunkStarts[workgroup.x];
-  for (var first = chunk.begin; first < chunk.end; first += threads) {
-    let group = first + thread;
+  let end = chunk.end * (groupTokens / unitTokens);
+  for (var first = chunk.begin * (groupTokens / unitTokens); first < end; first += threads) {
+    let unit = first + thread;
     var marks = vec2u(0u);
-    if (group < chunk.end) {
-      marks = marksOf(listIndex, group, selection.threshold);
+    if (unit < end) {
+      marks = marksOf(listIndex, unit, selection.threshold);
     }
     let own = countOneBits(marks);
-    let sums = sumThrough(thread, own);
-    let before = seen + sums.through - own;
-    seen += sums.all;
+    let sums = sumThrough(thread, packed(own));
+    let before = seen + unpacked(sums.through) - own;
+    seen += unpacked(sums.all);
     var taken = takenOf(marks, before, selection.skippedTies);
     var at = listIndex * dims.listCapacity + placeAfter(before, selection.skippedTies);
     while (taken != 0u) {
-      list[at] = groupTokens * group + firstTrailingBit(taken);
+      list[at] = unitTokens * unit + firstTrailingBit(taken);
       taken &= taken - 1u;
       at++;
     }

@@ -14,12 +14,13 @@ import prefixSumSubgroup from '../shared/prefix-sum-subgroup.wgsl?raw';
 import queryLevels from '../shared/query-levels.wgsl?raw';
 import selectionSource from '../shared/selection.wgsl?raw';
 import stepSource from '../shared/step.wgsl?raw';
-import { type CountedTokens, checkCounted, countsAt, radixOf } from '../shared/token-chunks.ts';
+import { type CountedTokens, checkCounted, countsAt, fineBinsOf } from '../shared/token-chunks.ts';
 import chunksSource from '../shared/token-chunks.wgsl?raw';
 import countSource from './count-distances.wgsl?raw';
 import distancesSource from './distances.wgsl?raw';
 import listSource from './list-selected.wgsl?raw';
 import planesSource from './query-planes.wgsl?raw';
+import planesSubgroup from './query-planes-subgroup.wgsl?raw';
 
 /** distance = Σ_p 2^{e_p} · popcount(plane p XOR signature) */
 export interface SelectTokensShape {
@@ -98,7 +99,7 @@ const targetWorkgroups = { workgroup: 256, subgroup: 256, serial: 16 } as const 
 const leastChunk = 2048;
 const mostChunks = 32;
 
-/** Counts of all chunks for a square root of the bins must fit into a workgroup's memory. */
+/** 32 runs of at most 32 bins. */
 const maxBins = 1024;
 
 const count = {
@@ -110,18 +111,21 @@ const count = {
     counted: 'write',
   },
   uniforms: { capacity: 'u32', chunks: 'u32', countsAt: 'u32', listsPerHead: 'u32', summed: 'u32' },
-  constants: ['threads', 'planes', 'words', 'doubling', 'headsPerList', 'bins'],
+  constants: ['threads', 'planes', 'words', 'doubling', 'headsPerList', 'fineBins'],
 } as const;
-const countSources = [stepSource, budgetSource, chunksSource, queryLevels, planesSource, distancesSource];
+const countSources = [stepSource, budgetSource, chunksSource, queryLevels];
 export const countKernels = {
   workgroup: defineKernel({
     name: 'select-tokens-count',
-    sources: [...countSources, prefixSum, countSource],
+    sources: [...countSources, planesSource, distancesSource, prefixSum, countSource],
     ...count,
   }),
   subgroup: defineKernel({
     name: 'select-tokens-count-subgroup',
-    sources: ['enable subgroups;', ...countSources, prefixSumSubgroup, countSource],
+    sources: [
+      ...['enable subgroups;', ...countSources, planesSubgroup, distancesSource],
+      ...[prefixSumSubgroup, countSource],
+    ],
     ...count,
     features: ['subgroups'],
   }),
@@ -129,8 +133,8 @@ export const countKernels = {
 
 const list = {
   bindings: { step: 'uniform', budget: 'uniform', counted: 'read', list: 'write' },
-  uniforms: { capacity: 'u32', countsAt: 'u32', chunks: 'u32', bins: 'u32', listCapacity: 'u32' },
-  constants: ['threads', 'radix'],
+  uniforms: { capacity: 'u32', countsAt: 'u32', chunks: 'u32', listCapacity: 'u32' },
+  constants: ['threads', 'fineBins'],
 } as const;
 const listSources = [stepSource, budgetSource, chunksSource];
 export const listKernels = {
@@ -165,9 +169,10 @@ export async function prepareSelectTokens(gpu: Gpu, shape: SelectTokensShape): P
   const kind = variant === 'subgroup' ? 'subgroup' : 'workgroup';
   const headsPerList = signatures === 'own' ? planes : 1;
   const doubling = isAsymmetric ? 1 : 0;
+  const fineBins = fineBinsOf(bins);
   const [counter, lister] = await Promise.all([
-    prepareKernel(gpu, countKernels[kind], { threads, planes, words, doubling, headsPerList, bins }),
-    prepareKernel(gpu, listKernels[kind], { threads, radix: radixOf(bins) }),
+    prepareKernel(gpu, countKernels[kind], { threads, planes, words, doubling, headsPerList, fineBins }),
+    prepareKernel(gpu, listKernels[kind], { threads, fineBins }),
   ]);
 
   const checked = ({ label, counted, lists, capacity }: SelectionArgs): number => {
@@ -208,9 +213,7 @@ export async function prepareSelectTokens(gpu: Gpu, shape: SelectTokensShape): P
       return lister.dispatch(arena, {
         label,
         bindings: { ...args, counted: counted.buffer },
-        uniforms: {
-          ...{ capacity, countsAt: countsAt(lists, capacity), chunks, bins, listCapacity },
-        },
+        uniforms: { capacity, countsAt: countsAt(lists, capacity), chunks, listCapacity },
         workgroups: [chunks, lists],
         bytes: listBytes + checked(args),
       });

@@ -1,14 +1,14 @@
 // Running sums over the invocations of a workgroup of `threads`. Two copies, read and written in turn, take one barrier
 // per step.
-var<workgroup> threadSums: array<vec2u, 2u * threads>;
+var<workgroup> threadSums: array<u32, 2u * threads>;
 
 struct Sums {
-  through: vec2u, // of this invocation and those before it
-  all: vec2u,     // of all
+  through: u32, // of this invocation and those before it
+  all: u32,     // of all
 }
 
 // All invocations must call it.
-fn sumThrough(thread: u32, own: vec2u) -> Sums {
+fn sumThrough(thread: u32, own: u32) -> Sums {
   var sum = own;
   var copy = 0u;
   workgroupBarrier(); // until all have read what an earlier call left

@@ -5,6 +5,8 @@ import type { BufferSlice } from '../runtime/tensor.ts';
 
 const groupTokens = 32;
 const maxChunks = 32;
+/** Runs of bins, whose counts narrow the search for a threshold. */
+const runs = 32;
 
 /** Distances of every list's candidates, and how many of each chunk of them lie within each distance. */
 export interface CountedTokens extends CountedShape {
@@ -25,12 +27,12 @@ export function countsAt(lists: number, capacity: number): number {
 }
 
 export function countedWords(lists: number, capacity: number, { chunks, bins }: CountedShape): number {
-  return countsAt(lists, capacity) + lists * bins * chunks;
+  return countsAt(lists, capacity) + lists * chunks * runs * (1 + fineBinsOf(bins));
 }
 
-/** Steps of the search for a threshold: their square covers the bins. */
-export function radixOf(bins: number): number {
-  return Math.ceil(Math.sqrt(bins));
+/** Bins to a run: a power of two, so that 32 runs cover all. */
+export function fineBinsOf(bins: number): number {
+  return Math.max(4, 2 ** Math.ceil(Math.log2(bins / runs)));
 }
 
 /** Refuses a buffer that is too small; returns its bytes. */

@@ -1,9 +1,12 @@
 // Candidates are counted in chunks: runs of equal length of groups of 32 tokens, the last runs shorter or empty.
 // `counted` holds, one after the other,
 //   distances [lists, groups of the capacity, 32], 16 bits each, two to a word; no candidate: noDistance;
-//   counts, from word dims.countsAt: u32 [lists, bins, chunks]: candidates of a chunk at a distance of `bin` or less.
+//   counts, from word dims.countsAt: u32 [lists, chunks, runs + runs · fineBins]: candidates of a chunk at a distance of
+//   at most (r + 1) · fineBins − 1 for every run r of bins, then the same of every single bin.
 const groupTokens = 32u;
-const noDistance = 0xffffu;
+const noDistance = 0x7fffu;
+const runs = 32u;
+override fineBins: u32; // bins to a run: 4, 8, 16 or 32
 
 // Groups [begin, end).
 struct Chunk {
@@ -22,4 +25,9 @@ fn chunkAt(attended: AttendedSet, chunks: u32, chunk: u32) -> Chunk {
 // Groups of a list.
 fn groupsOf(capacity: u32) -> u32 {
   return (capacity + groupTokens - 1u) / groupTokens;
+}
+
+// Word where a chunk's counts begin.
+fn countsOf(list: u32, chunk: u32) -> u32 {
+  return dims.countsAt + (list * dims.chunks + chunk) * (runs + runs * fineBins);
 }
