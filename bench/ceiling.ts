@@ -65,6 +65,8 @@ export async function measureCeiling(gpu: Gpu): Promise<Ceiling> {
 
 /** Bits of a pair of halves that are random where the pair is ±0.004 to ±0.008. */
 export const smallHalves = { mask: 0x83ff83ff, bits: 0x1c001c00 } as const;
+/** The same from ±0.5 to ±1: keys whose signatures differ under trained maps, too. */
+export const largeHalves = { mask: 0x83ff83ff, bits: 0x38003800 } as const;
 
 /** Fills buffers on the GPU: random words, one word repeated, or words that are random in the masked bits. */
 export async function prepareFill(

@@ -24,10 +24,14 @@ export async function benchDecode(
   network: Network,
   context: number,
   ceiling: Ceiling,
-  attention: AttentionOptions = { mode: 'dense' },
+  options: {
+    readonly attention?: AttentionOptions;
+    /** What keys and values are made of; smallHalves unless told. */
+    readonly halves?: { readonly mask: number; readonly bits: number };
+  } = {},
 ): Promise<DecodeTiming> {
-  await fillCache(gpu, network, context);
-  network.setAttention(attention);
+  await fillCache(gpu, network, context, options.halves ?? smallHalves);
+  network.setAttention(options.attention ?? { mode: 'dense' });
   await network.prepareSteps(context - 1, stepsAtMost);
   network.startSampling(
     {
@@ -47,10 +51,10 @@ export async function benchDecode(
   );
   const list = network.decoder.stepList('greedy');
   const isCpu = gpu.traits.isCpu;
-  const [few, many] = isCpu ? [1, 2] : [4, stepsAtMost];
+  const [few, many] = isCpu ? [1, 3] : [4, stepsAtMost];
   const start = (): void => writeStep(gpu, network.act.step, { position: context - 1, rows: 1, index: 0 });
   const slopes: number[] = [];
-  for (let round = 0; round < (isCpu ? 2 : 7); round++) {
+  for (let round = 0; round < (isCpu ? 4 : 7); round++) {
     start();
     const short = await timeOnce(gpu, list, few);
     start();
@@ -68,15 +72,20 @@ export async function benchDecode(
 }
 
 /** Keys and values at random, so that signatures differ and choices scatter. */
-async function fillCache(gpu: Gpu, network: Network, context: number): Promise<void> {
+async function fillCache(
+  gpu: Gpu,
+  network: Network,
+  context: number,
+  halves: { readonly mask: number; readonly bits: number },
+): Promise<void> {
   const { cache, config } = network;
   const fill = await prepareFill(gpu);
   network.truncate(0);
   await network.ensureCapacity(context + stepsAtMost);
   for (let layer = 0; layer < config.layers; layer++) {
     const { key, value } = cache.layer(layer);
-    fill(key.buffer, 2 * layer + 1, smallHalves);
-    fill(value.buffer, 2 * layer + 2, smallHalves);
+    fill(key.buffer, 2 * layer + 1, halves);
+    fill(value.buffer, 2 * layer + 2, halves);
   }
   cache.append(Array.from({ length: context - 1 }, () => 0));
 }

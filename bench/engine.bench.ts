@@ -26,11 +26,11 @@ export interface EngineTiming {
   readonly dispatchesPerToken: number;
 }
 
-export async function benchEngine(
+/** Loads the model with its signature maps, and says how long that took. */
+export async function openDefaultNetwork(
   gpu: Gpu,
   source: ModelSource,
-  sizes: { readonly prefill: readonly number[]; readonly decode: readonly number[]; readonly tokens: number },
-): Promise<EngineTiming> {
+): Promise<{ readonly network: Network; readonly load: LoadTiming }> {
   const t0 = performance.now();
   const model = await openModel(source);
   const t1 = performance.now();
@@ -52,8 +52,23 @@ export async function benchEngine(
       }),
   });
   void network.decoder;
-  const t3 = performance.now();
-  const fileBytes = model.weightFiles.reduce((total, { size }) => total + size, 0);
+  const weightBytes = model.weightFiles.reduce((total, { size }) => total + size, 0);
+  const load = {
+    weightBytes,
+    headersMs: t1 - t0,
+    weightsMs: t2 - t1,
+    weightsBytesPerSecond: (weightBytes / (t2 - t1)) * 1000,
+    compileMs: performance.now() - t2,
+  };
+  return { network, load };
+}
+
+export async function benchEngine(
+  gpu: Gpu,
+  source: ModelSource,
+  sizes: { readonly prefill: readonly number[]; readonly decode: readonly number[]; readonly tokens: number },
+): Promise<EngineTiming> {
+  const { network, load } = await openDefaultNetwork(gpu, source);
   const engine = new GpuTokenEngine(gpu, network);
   const prefill: { tokens: number; tokensPerSecond: number }[] = [];
   for (const tokens of sizes.prefill) {
@@ -75,18 +90,7 @@ export async function benchEngine(
   }
   const dispatchesPerToken = network.decoder.stepList('greedy').length;
   engine.dispose();
-  return {
-    load: {
-      weightBytes: fileBytes,
-      headersMs: t1 - t0,
-      weightsMs: t2 - t1,
-      weightsBytesPerSecond: (fileBytes / (t2 - t1)) * 1000,
-      compileMs: t3 - t2,
-    },
-    prefill,
-    decode,
-    dispatchesPerToken,
-  };
+  return { load, prefill, decode, dispatchesPerToken };
 }
 
 /** A prompt of its own every time, so that nothing is in the cache. */

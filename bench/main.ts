@@ -4,10 +4,10 @@ import type { ModelSource } from '../src/engine/source/model-source.ts';
 import type { Gpu } from '../src/kernels/runtime/gpu.ts';
 import type { MatrixFormat } from '../src/kernels/runtime/matrix.ts';
 import { type AttendCase, benchAttend } from './attend.bench.ts';
-import { type Ceiling, measureCeiling } from './ceiling.ts';
+import { type Ceiling, largeHalves, measureCeiling } from './ceiling.ts';
 import { crossoverTable } from './crossover.ts';
 import { benchDecode, type DecodeTiming } from './decode.bench.ts';
-import { benchEngine, type EngineTiming } from './engine.bench.ts';
+import { benchEngine, type EngineTiming, openDefaultNetwork } from './engine.bench.ts';
 import { benchHashQuery, type HashQueryCase } from './hash-query.bench.ts';
 import { benchHashStep, type HashStepCase } from './hash-step.bench.ts';
 import { benchMatVec, type MatVecCase } from './mat-vec.bench.ts';
@@ -19,11 +19,18 @@ export interface BenchOptions {
   /** Opens the default model's files anew. */
   readonly openDefaultModel: () => Promise<ModelSource>;
   readonly log: (line: string) => void;
+  /** Called with the report so far after every measurement, so that a run that is cut leaves what it had. */
+  readonly keep?: (report: BenchReport) => void;
   /** Parts to run: ceiling is always measured. All unless told. */
   readonly parts?: readonly BenchPart[];
 }
 
-export type BenchPart = 'kernels' | 'hash' | 'decode8b' | 'engine';
+export type BenchPart = 'kernels' | 'hash' | 'decode8b' | 'engine' | 'decode4k';
+
+const allParts: readonly BenchPart[] = ['kernels', 'hash', 'decode8b', 'engine', 'decode4k'];
+
+/** Seconds after which a part begins no other case; those left out are named. */
+const partSeconds = 75;
 
 export interface KernelTiming {
   readonly name: string;
@@ -52,6 +59,16 @@ export interface BenchReport {
   readonly hashSteps: readonly HashStepComparison[];
   readonly decode8b: readonly DecodeTiming[];
   readonly engine: EngineTiming | null;
+  /** The default model. */
+  readonly decode4k: readonly DecodeTiming[];
+}
+
+type Growing<T> = { -readonly [K in keyof T]: T[K] extends readonly (infer E)[] ? E[] : T[K] };
+
+/** A run under way. */
+interface Run extends BenchOptions {
+  readonly isCpu: boolean;
+  readonly report: Growing<BenchReport>;
 }
 
 const q4: MatrixFormat = { kind: 'q4', groupSize: 32, scales: 'f16' };
@@ -96,65 +113,143 @@ const hashQueryCases: readonly HashQueryCase[] = [
 
 export async function runBench(options: BenchOptions): Promise<BenchReport> {
   const { gpu, log } = options;
-  const parts = options.parts ?? ['kernels', 'hash', 'decode8b', 'engine'];
-  const isCpu = gpu.traits.isCpu;
-  const device = gpu.traits.description || `${gpu.traits.vendor} ${gpu.traits.architecture}`;
+  const { isCpu, description, vendor, architecture } = gpu.traits;
+  const device = description || `${vendor} ${architecture}`;
   const variant = gpu.chooseVariant(['workgroup', 'subgroup', 'serial']);
   const ceiling = await measureCeiling(gpu);
   log(
     `${device}, ${variant} kernels: B ${gigabytes(ceiling.bytesPerSecond)} GB/s, L ${(ceiling.dispatchMs * 1000).toFixed(2)} µs`,
   );
-  const kernels: KernelTiming[] = [];
+  const measured = { kernels: [], hashSteps: [], decode8b: [], engine: null, decode4k: [] };
+  const run: Run = { ...options, isCpu, report: { device, variant, ceiling, ...measured } };
+  for (const part of options.parts ?? allParts) {
+    const started = performance.now();
+    await runPart(run, part);
+    log(`${part}: ${((performance.now() - started) / 1000).toFixed(1)} s`);
+  }
+  return run.report;
+}
+
+async function runPart(run: Run, part: BenchPart): Promise<void> {
+  switch (part) {
+    case 'kernels':
+      return inTime(run, kernelCases(run));
+    case 'hash': {
+      await inTime(run, hashStepsCases(run));
+      for (const line of crossoverTable(4e-6, 16)) run.log(line);
+      return;
+    }
+    case 'decode8b':
+      return run.isCpu ? undefined : decodeOf8b(run);
+    case 'engine':
+      return engineOf(run);
+    case 'decode4k':
+      return decodeOfDefault(run);
+    default:
+      return part satisfies never;
+  }
+}
+
+interface Case {
+  readonly name: string;
+  /** Measures, and adds to the report. */
+  readonly measure: () => Promise<void>;
+}
+
+/** One after another, until the part's time is over. */
+async function inTime({ log, keep, report }: Run, cases: readonly Case[]): Promise<void> {
+  const started = performance.now();
+  for (const { name, measure } of cases) {
+    if (performance.now() - started > 1000 * partSeconds) {
+      log(`${name}: left out, the part's ${partSeconds} s are over`);
+      continue;
+    }
+    await measure();
+    keep?.(report);
+  }
+}
+
+function kernelCases(run: Run): Case[] {
+  const { gpu, log, isCpu, report } = run;
   const record = (name: string, ms: number, bytes: number): void => {
-    const ofBandwidth = (bytes / ms) * (1000 / ceiling.bytesPerSecond);
-    kernels.push({ name, microseconds: ms * 1000, bytes, ofBandwidth });
+    const ofBandwidth = (bytes / ms) * (1000 / report.ceiling.bytesPerSecond);
+    report.kernels.push({ name, microseconds: ms * 1000, bytes, ofBandwidth });
     log(
       `${name.padEnd(56)} ${(ms * 1000).toFixed(1).padStart(9)} µs ${gigabytes((bytes / ms) * 1000).padStart(6)} GB/s ${percent(ofBandwidth)} of B`,
     );
   };
-  if (parts.includes('kernels')) {
-    for (const spec of isCpu ? matVecCases.slice(5) : matVecCases) {
-      const { ms, bytes } = await benchMatVec(gpu, isCpu ? { ...spec, matrices: 2 } : spec);
-      record(`mat-vec ${spec.format.kind} ${spec.rows} × ${spec.columns} ${spec.finish}`, ms, bytes);
-    }
-    for (const spec of isCpu ? attendCases.slice(5) : attendCases) {
-      const { ms, bytes, splits } = await benchAttend(gpu, isCpu ? { ...spec, layers: 2 } : spec);
+  return [
+    ...(isCpu ? matVecCases.slice(5) : matVecCases).map((spec): Case => {
+      const name = `mat-vec ${spec.format.kind} ${spec.rows} × ${spec.columns} ${spec.finish}`;
+      return {
+        name,
+        measure: async () => {
+          const { ms, bytes } = await benchMatVec(gpu, isCpu ? { ...spec, matrices: 2 } : spec);
+          record(name, ms, bytes);
+        },
+      };
+    }),
+    ...(isCpu ? attendCases.slice(5) : attendCases).map((spec): Case => {
       const heads = `${spec.kvHeads * spec.group}/${spec.kvHeads} × ${spec.headDim}`;
-      record(`attend ${heads}, ${spec.context} tokens, ${splits} splits`, ms, bytes);
-    }
-    for (const spec of isCpu ? selectTokensCases.slice(4) : selectTokensCases) {
-      const { ms, countMs, listMs, bytes, chunks } = await benchSelectTokens(gpu, spec);
-      const name = `select-tokens ${spec.kvHeads} lists, ${spec.context} tokens, ${chunks} chunks`;
-      record(name, ms, bytes);
-      record(`${name}, counting alone`, countMs, bytes);
-      record(`${name}, listing alone`, listMs, bytes);
-    }
-    for (const spec of isCpu ? hashQueryCases.slice(2) : hashQueryCases) {
-      const { ms, bytes, bulkMs } = await benchHashQuery(gpu, isCpu ? { ...spec, layers: 2 } : spec);
+      const name = `attend ${heads}, ${spec.context} tokens`;
+      return {
+        name,
+        measure: async () => {
+          const { ms, bytes, splits } = await benchAttend(gpu, isCpu ? { ...spec, layers: 2 } : spec);
+          record(`${name}, ${splits} splits`, ms, bytes);
+        },
+      };
+    }),
+    ...(isCpu ? selectTokensCases.slice(4) : selectTokensCases).map((spec): Case => {
+      const name = `select-tokens ${spec.kvHeads} lists, ${spec.context} tokens`;
+      return {
+        name,
+        measure: async () => {
+          const { ms, countMs, listMs, bytes, chunks } = await benchSelectTokens(gpu, spec);
+          record(`${name}, ${chunks} chunks`, ms, bytes);
+          record(`${name}, counting alone`, countMs, bytes);
+          record(`${name}, listing alone`, listMs, bytes);
+        },
+      };
+    }),
+    ...(isCpu ? hashQueryCases.slice(2) : hashQueryCases).map((spec): Case => {
       const heads = `${spec.kvHeads * spec.group}/${spec.kvHeads} heads`;
-      record(`hash-query ${heads}, ${spec.widths.join(' → ')}`, ms, bytes);
-      log(`hash-keys of ${spec.context} tokens of one layer, likewise: ${bulkMs.toFixed(3)} ms`);
-    }
-  }
-  const hashSteps = parts.includes('hash') ? await hashStepsOf(options, ceiling) : [];
-  const decode8b = parts.includes('decode8b') && !isCpu ? await decodeOf8b(options, ceiling) : [];
-  const engine = parts.includes('engine') ? await engineOf(options) : null;
-  return { device, variant, ceiling, kernels, hashSteps, decode8b, engine };
+      const name = `hash-query ${heads}, ${spec.widths.join(' → ')}`;
+      return {
+        name,
+        measure: async () => {
+          const { ms, bytes, bulkMs } = await benchHashQuery(gpu, spec);
+          record(name, ms, bytes);
+          log(`hash-keys of ${spec.context} tokens of one layer, likewise: ${bulkMs.toFixed(3)} ms`);
+        },
+      };
+    }),
+  ];
 }
 
 const published = [128, 128, 128, 32];
-const hashStepCases: readonly Omit<HashStepCase, 'layers'>[] = [
-  ...[8192, 32768, 131072, 262144].map((context) => ({ ...llamaStep(context), tail: false })),
-  { ...llamaStep(32768), tail: true },
-  { ...llamaStep(262144), tail: true },
-  { ...llamaStep(32768), tail: false, run: 512 },
-  { ...llamaStep(262144), tail: false, run: 512 },
+/** What the paper's own kernels gain at most at this shape and share, arXiv:2412.14468. */
+const ofPaper = 'the paper: up to 4.3 over GPT-FAST, 2.54 over FlashDecode';
+
+interface HashStepSpec extends Omit<HashStepCase, 'layers'> {
+  /** What others report for the same. */
+  readonly beside?: string;
+}
+
+const hashStepCases: readonly HashStepSpec[] = [
+  ...[32768, 131072, 262144, 8192].map((context) => ({ ...llamaStep(context), tail: false })),
   ...[8192, 32768, 131072].map((context) => ({
     ...{ context, kvHeads: 32, group: 1, widths: published, denominator: 32, tail: false },
+    beside: ofPaper,
   })),
+  { ...llamaStep(32768), tail: true },
+  { ...llamaStep(262144), tail: true },
+  ...[32768, 262144].map((context) => ({ ...llamaStep(context), tail: false, run: 512 })),
+  // all of a list in one chunk
+  ...[32768, 262144].map((context) => ({ ...llamaStep(context), tail: false, run: context / 32 })),
 ];
 /** For adapters that run on the CPU. */
-const smallHashStepCases: readonly Omit<HashStepCase, 'layers'>[] = [
+const smallHashStepCases: readonly HashStepSpec[] = [
   { context: 4096, kvHeads: 3, group: 3, widths: [64, 64, 32], denominator: 16, tail: false },
   { context: 4096, kvHeads: 3, group: 3, widths: [64, 64, 32], denominator: 16, tail: true },
 ];
@@ -164,31 +259,35 @@ function llamaStep(context: number) {
 }
 
 /** Sparse steps beside dense attention over the same number of layers, enough that no cache holds them. */
-async function hashStepsOf({ gpu, log }: BenchOptions, ceiling: Ceiling): Promise<HashStepComparison[]> {
-  const comparisons: HashStepComparison[] = [];
+function hashStepsCases({ gpu, log, isCpu, report }: Run): Case[] {
+  const { bytesPerSecond, dispatchMs: latencyMs } = report.ceiling;
   const bound = (bytes: number, dispatches: number): number =>
-    (bytes / ceiling.bytesPerSecond) * 1000 + dispatches * ceiling.dispatchMs;
-  for (const spec of gpu.traits.isCpu ? smallHashStepCases : hashStepCases) {
-    const { context, kvHeads, group, widths, denominator, tail, run } = spec;
+    (bytes / bytesPerSecond) * 1000 + dispatches * latencyMs;
+  return (isCpu ? smallHashStepCases : hashStepCases).map((spec): Case => {
+    const { context, kvHeads, group, widths, denominator, tail, run, beside } = spec;
     const headDim = widths[0]!;
-    const layers = gpu.traits.isCpu
+    const layers = isCpu
       ? 2
       : Math.min(32, Math.max(2, Math.ceil(2 ** 30 / (4 * kvHeads * context * headDim))));
-    const step = await benchHashStep(gpu, { ...spec, layers });
-    const dense = await benchAttend(gpu, { context, kvHeads, group, headDim, layers });
-    const timing: HashStepComparison = {
-      name: `${kvHeads * group}/${kvHeads} × ${headDim}, ${context} tokens, 1/${denominator}${tail ? ', tail' : ''}${run ? `, in runs of ${run}` : ''}`,
-      sparseMs: step.ms,
-      sparseBoundMs: bound(step.bytes, 5),
-      dispatchMs: step.dispatchMs,
-      denseMs: dense.ms,
-      denseBoundMs: bound(dense.bytes, 2),
+    const name = `${kvHeads * group}/${kvHeads} × ${headDim}, ${context} tokens, 1/${denominator}${tail ? ', tail' : ''}${run ? `, in runs of ${run}` : ''}`;
+    return {
+      name: `hash step ${name}`,
+      measure: async () => {
+        const step = await benchHashStep(gpu, { ...spec, layers });
+        const dense = await benchAttend(gpu, { context, kvHeads, group, headDim, layers });
+        const timing: HashStepComparison = {
+          name,
+          sparseMs: step.ms,
+          sparseBoundMs: bound(step.bytes, 5),
+          dispatchMs: step.dispatchMs,
+          denseMs: dense.ms,
+          denseBoundMs: bound(dense.bytes, 2),
+        };
+        report.hashSteps.push(timing);
+        log(`${describeHashStep(timing)}${beside ? ` (${beside})` : ''}`);
+      },
     };
-    comparisons.push(timing);
-    log(describeHashStep(timing));
-  }
-  for (const line of crossoverTable(4e-6, 16)) log(line);
-  return comparisons;
+  });
 }
 
 function describeHashStep(timing: HashStepComparison): string {
@@ -204,35 +303,70 @@ function describeHashStep(timing: HashStepComparison): string {
   ].join('; ');
 }
 
-async function decodeOf8b({ gpu, log }: BenchOptions, ceiling: Ceiling): Promise<DecodeTiming[]> {
+async function decodeOf8b(run: Run): Promise<void> {
+  const { gpu, log, report } = run;
   const network = await createSyntheticNetwork(gpu, llama8b, 262144 + 1024);
-  const timings: DecodeTiming[] = [];
-  const record = async (context: number, name: string, attention?: AttentionOptions): Promise<number> => {
-    const timing = await benchDecode(gpu, network, context, ceiling, attention);
-    timings.push(timing);
-    log(
-      `decode of the 8B shape at ${context} tokens, ${name}: ${timing.msPerToken.toFixed(2)} ms, ${timing.dispatches} dispatches, ${timing.overBound.toFixed(2)} × (bytes/B + dispatches·L)`,
-    );
-    return timing.msPerToken;
-  };
   const sparse = { mode: 'hash', budget: { fraction: 1 / 32 }, denseBelow: 0 } as const;
-  for (const context of [1024, 8192, 32768, 131072, 262144]) {
-    const denseMs = await record(context, 'dense');
-    if (context < 32768) continue;
-    const hashMs = await record(context, 'HashAttention 1/32', sparse);
-    const everywhere = { ...sparse, tail: false, denseLayers: [] };
-    const everywhereMs = await record(context, 'the same in every layer, without tail', everywhere);
-    log(`dense over sparse: ${(denseMs / hashMs).toFixed(2)}, ${(denseMs / everywhereMs).toFixed(2)}`);
-  }
+  const everywhere = { ...sparse, tail: false, denseLayers: [] };
+  const timed = (context: number, name: string, attention?: AttentionOptions) =>
+    recordDecode(run, report.decode8b, `the 8B shape, ${name}`, () =>
+      benchDecode(gpu, network, context, report.ceiling, { ...(attention ? { attention } : {}) }),
+    );
+  const cases = [131072, 32768, 262144, 1024, 8192].map(
+    (context): Case => ({
+      name: `decode of the 8B shape at ${context} tokens`,
+      measure: async () => {
+        const denseMs = await timed(context, 'dense');
+        if (context < 32768) return;
+        const hashMs = await timed(context, 'HashAttention 1/32', sparse);
+        const everywhereMs = await timed(context, 'the same in every layer, without tail', everywhere);
+        log(`dense over sparse: ${(denseMs / hashMs).toFixed(2)}, ${(denseMs / everywhereMs).toFixed(2)}`);
+      },
+    }),
+  );
+  await inTime(run, cases);
   network.dispose();
-  return timings;
 }
 
-async function engineOf({ gpu, log, openDefaultModel }: BenchOptions): Promise<EngineTiming> {
-  const sizes = gpu.traits.isCpu
+/** The default model after 4096 tokens that nobody said: sparse, as it is by default, and dense. */
+async function decodeOfDefault(run: Run): Promise<void> {
+  const { gpu, log, report, openDefaultModel } = run;
+  const { network } = await openDefaultNetwork(gpu, await openDefaultModel());
+  const timed = (name: string, attention: AttentionOptions) =>
+    recordDecode(run, report.decode4k, `the default model, ${name}`, () =>
+      benchDecode(gpu, network, 4096, report.ceiling, { attention, halves: largeHalves }),
+    );
+  const denseMs = await timed('dense', { mode: 'dense' });
+  const hashMs = await timed('HashAttention 1/16', { mode: 'hash', denseBelow: 0 });
+  const everywhere = { mode: 'hash', denseBelow: 0, denseLayers: [], tail: false } as const;
+  const everywhereMs = await timed('the same in every layer, without tail', everywhere);
+  log(`dense over sparse: ${(denseMs / hashMs).toFixed(2)}, ${(denseMs / everywhereMs).toFixed(2)}`);
+  network.dispose();
+}
+
+async function recordDecode(
+  { log, keep, report }: Run,
+  timings: DecodeTiming[],
+  name: string,
+  measure: () => Promise<DecodeTiming>,
+): Promise<number> {
+  const timing = await measure();
+  timings.push(timing);
+  keep?.(report);
+  const { context, msPerToken, dispatches, overBound } = timing;
+  log(
+    `decode at ${context} tokens of ${name}: ${msPerToken.toFixed(2)} ms, ${dispatches} dispatches, ${overBound.toFixed(2)} × (bytes/B + dispatches·L)`,
+  );
+  return msPerToken;
+}
+
+async function engineOf({ gpu, log, keep, isCpu, report, openDefaultModel }: Run): Promise<void> {
+  const sizes = isCpu
     ? { prefill: [64], decode: [64], tokens: 4 }
     : { prefill: [128, 512, 1024, 2048, 4096, 8000], decode: [128, 1024, 4096, 7500], tokens: 256 };
   const timing = await benchEngine(gpu, await openDefaultModel(), sizes);
+  report.engine = timing;
+  keep?.(report);
   const { load } = timing;
   log(
     `default model: headers ${load.headersMs.toFixed(0)} ms, weights ${load.weightsMs.toFixed(0)} ms (${(load.weightsBytesPerSecond / 1e6).toFixed(0)} MB/s), kernels ${load.compileMs.toFixed(0)} ms, ${timing.dispatchesPerToken} dispatches a token`,
@@ -243,7 +377,6 @@ async function engineOf({ gpu, log, openDefaultModel }: BenchOptions): Promise<E
   for (const { context, tokensPerSecond } of timing.decode) {
     log(`decode at ${context} tokens: ${tokensPerSecond.toFixed(1)} tokens/s`);
   }
-  return timing;
 }
 
 function gigabytes(bytesPerSecond: number): string {

@@ -1,6 +1,6 @@
 /** The bench in Node on Dawn. Reads the default model from the folder in BENCH_MODEL; prints a line per result and the
- *  report as one JSON line last. BENCH_WEBGPU: path of the npm package `webgpu` where it is not in node_modules. */
-import { openAsBlob } from 'node:fs';
+ *  report as one JSON line last; BENCH_REPORT: a file that has the report so far at any time. BENCH_WEBGPU: path of the npm package `webgpu` where it is not in node_modules. */
+import { openAsBlob, writeFileSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -23,6 +23,9 @@ const report = await runBench({
     return filesSource(await Promise.all(files));
   },
   log: console.log,
+  keep: (soFar) => {
+    if (process.env.BENCH_REPORT) writeFileSync(process.env.BENCH_REPORT, JSON.stringify(soFar));
+  },
   ...(process.env.BENCH_PARTS ? { parts: process.env.BENCH_PARTS.split(',') as BenchPart[] } : {}),
 });
 console.log(JSON.stringify(report));

@@ -6,6 +6,8 @@ import { type BenchPart, type BenchReport, runBench } from './main.ts';
 declare global {
   interface Window {
     runBenchInPage: (modelUrl: string, parts: readonly BenchPart[] | null) => Promise<BenchReport>;
+    /** Left there by whoever wants the report so far after every measurement. */
+    keepBenchReport?: (report: BenchReport) => void;
   }
 }
 
@@ -15,5 +17,6 @@ window.runBenchInPage = async (modelUrl, parts) =>
     openDefaultModel: () =>
       openSource({ kind: 'url', url: new URL(modelUrl, location.href).href }, { useStorage: false }),
     log: console.log,
+    keep: (report) => window.keepBenchReport?.(report),
     ...(parts ? { parts } : {}),
   });

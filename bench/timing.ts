@@ -23,8 +23,11 @@ export async function timeOnce(gpu: Gpu, dispatches: readonly Dispatch[], repeat
 const leastMs = 25;
 const mostDispatches = 20_000;
 
+/** Rounds that agree this well, as a share of their median, are enough once there are three. */
+const smallSpread = 0.02;
+
 /** Milliseconds per run of the list: median over rounds of (t(many) − t(few)) / (many − few), after a warm-up. `many` is
- *  at least five times `few`, and as large as the clock asks for. */
+ *  at least five times `few`, and as large as the clock asks for. At most `rounds` rounds, 7 unless told. */
 export async function timeBySlope(
   gpu: Gpu,
   dispatches: readonly Dispatch[],
@@ -40,6 +43,8 @@ export async function timeBySlope(
     const short = await timeOnce(gpu, dispatches, few);
     const long = await timeOnce(gpu, dispatches, many);
     slopes.push((long - short) / (many - few));
+    const spread = Math.max(...slopes) - Math.min(...slopes);
+    if (slopes.length >= 3 && spread <= smallSpread * median(slopes)) break;
   }
   return median(slopes);
 }

@@ -1,6 +1,7 @@
 /** `npm run bench`: the whole bench in Node on Dawn and in Chromium, on whatever graphics device there is.
- *  `npm run bench -- node` (or chromium) runs one of the two; BENCH_PARTS=kernels,decode8b,engine chooses parts;
- *  BENCH_SOFTWARE=1 runs on SwiftShader. The report is written to .bench/report-*.json. */
+ *  `npm run bench -- node` (or chromium) runs one of the two; BENCH_PARTS=kernels,hash,decode8b,engine,decode4k chooses
+ *  parts;
+ *  BENCH_SOFTWARE=1 runs on SwiftShader. The report is written to .bench/report-*.json, anew after every measurement. */
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { build, preview } from 'vite';
@@ -18,18 +19,14 @@ if (wanted.includes('node')) {
     ssr: { noExternal: true, external: ['webgpu'] },
   });
   const chromium = findChromium();
-  const env = { ...process.env, ...(isSoftware && chromium ? softwareVulkan(chromium) : {}) };
-  const { stdout, status } = spawnSync('node', ['.bench/node/node.js'], {
-    env,
-    encoding: 'utf8',
-    stdio: ['ignore', 'pipe', 'inherit'],
-    maxBuffer: 2 ** 24,
-  });
+  const env = {
+    ...process.env,
+    ...(isSoftware && chromium ? softwareVulkan(chromium) : {}),
+    BENCH_REPORT: '.bench/report-node.json',
+  };
+  console.log('Node, Dawn');
+  const { status } = spawnSync('node', ['.bench/node/node.js'], { env, stdio: 'inherit' });
   if (status !== 0) process.exit(1);
-  const lines = stdout.trimEnd().split('\n');
-  console.log(`Node, Dawn\n${lines.slice(0, -1).join('\n')}`);
-  writeFileSync('.bench/report-node.json', lines.at(-1));
-  console.log(lines.at(-1));
 }
 
 if (wanted.includes('chromium')) {
@@ -58,13 +55,15 @@ if (wanted.includes('chromium')) {
   const page = await browser.newPage();
   console.log('Chromium', browser.version());
   page.on('console', (message) => console.log(message.text()));
+  await page.exposeFunction('keepBenchReport', (report) =>
+    writeFileSync('.bench/report-chromium.json', JSON.stringify(report)),
+  );
   await page.goto(server.resolvedUrls.local[0]);
   const parts = process.env.BENCH_PARTS?.split(',') ?? null;
   const report = await page.evaluate(
     ([url, chosen]) => window.runBenchInPage(url, chosen),
     ['/models/SmolLM2-135M-Instruct-4bit/', parts],
   );
-  writeFileSync('.bench/report-chromium.json', JSON.stringify(report));
   console.log(JSON.stringify(report));
   await browser.close();
   await server.close();
