@@ -58,6 +58,7 @@ export async function measureCrossover(parts: CrossoverParts): Promise<number | 
   const opened: HashAttention[] = [];
   try {
     const scratch = await scratchRows(arena, config, Math.min(room, most * roundUp(long)));
+    const words = randomWords(2 ** 14);
     const steps: StepLists[] = [];
     for (const tokens of [short, long]) {
       const layers = layersOf(scratch, config, roundUp(tokens), most);
@@ -69,7 +70,7 @@ export async function measureCrossover(parts: CrossoverParts): Promise<number | 
       });
       opened.push(hash);
       await hash.catchUp(0);
-      for (let layer = 0; layer < layers.count; layer++) fillAtRandom(gpu, hash.signatures(layer));
+      for (let layer = 0; layer < layers.count; layer++) fillOver(gpu, hash.signatures(layer), words);
       steps.push(stepLists(parts, arena, layers, hash, tokens));
     }
     const repeats = await repeatsFor(gpu, steps);
@@ -220,16 +221,20 @@ function layersOf(
   };
 }
 
-/** Words from a short sequence, over and over (xorshift: Marsaglia 2003): signatures that differ. */
-function fillAtRandom(gpu: Gpu, { buffer }: Tensor): void {
+/** The words over and over. */
+function fillOver(gpu: Gpu, { buffer }: Tensor, words: Uint32Array<ArrayBuffer>): void {
+  for (let at = 0; at < buffer.size; at += words.byteLength) {
+    gpu.device.queue.writeBuffer(buffer, at, words, 0, Math.min(words.length, (buffer.size - at) / 4));
+  }
+}
+
+/** Signatures that differ (xorshift: Marsaglia 2003). */
+function randomWords(count: number): Uint32Array<ArrayBuffer> {
   let state = 0x9e3779b9;
-  const words = Uint32Array.from({ length: Math.min(2 ** 14, buffer.size / 4) }, () => {
+  return Uint32Array.from({ length: count }, () => {
     state ^= state << 13;
     state ^= state >>> 17;
     state ^= state << 5;
     return state >>> 0;
   });
-  for (let at = 0; at < buffer.size; at += words.byteLength) {
-    gpu.device.queue.writeBuffer(buffer, at, words, 0, Math.min(words.length, (buffer.size - at) / 4));
-  }
 }
