@@ -9,7 +9,7 @@ import { scorePrompt, scoreSteps } from '../../src/engine/network/score.ts';
 import { withGpu } from '../../src/kernels/testing/with-gpu.ts';
 import { negativeLogLikelihood } from '../support/golden.ts';
 import { openNetwork } from '../support/open-network.ts';
-import { MemorySource, readDefaultModel, readTestJson } from '../support/test-files.ts';
+import { MemorySource, readGoldenModel, readTestJson } from '../support/test-files.ts';
 
 interface Policy {
   readonly window: number;
@@ -71,7 +71,7 @@ describe('after 4096 tokens of text', () => {
   let golden: Losses;
 
   beforeAll(async () => {
-    network = await openNetwork(gpu(), new MemorySource(await readDefaultModel(), () => 2 ** 20), {
+    network = await openNetwork(gpu(), new MemorySource(await readGoldenModel(), () => 2 ** 20), {
       context: 8192,
     });
     quality = await readTestJson<Quality>(`${folder}/hash_quality.json`);
@@ -92,14 +92,9 @@ describe('after 4096 tokens of text', () => {
     test('and so they are in bulk', { timeout: 600_000 }, async () => {
       const ids = quality.ids[window]!;
       const evaluator = await RowEvaluator.create(gpu(), network);
-      const maps = await loadModelHashMaps(
-        gpu(),
-        new MemorySource(await readDefaultModel()),
-        network.config,
-        {
-          ...{ rope: network.config.rope, contextLength: network.plannedContext },
-        },
-      );
+      const maps = await loadModelHashMaps(gpu(), new MemorySource(await readGoldenModel()), network.config, {
+        ...{ rope: network.config.rope, contextLength: network.plannedContext },
+      });
       await evaluator.read(ids.slice(0, promptTokens), ids.length - promptTokens);
       await compare(window, async (policy) => {
         const rows = { options: attentionOf(policy), maps };

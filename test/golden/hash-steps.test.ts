@@ -31,7 +31,7 @@ import {
   distanceSpan,
   mapWithBound,
 } from '../support/map-bound.ts';
-import { MemorySource, readDefaultModel, readTestFile } from '../support/test-files.ts';
+import { MemorySource, readGoldenModel, readTestFile } from '../support/test-files.ts';
 
 const file = 'golden/SmolLM2-135M-Instruct-4bit/hash_step.safetensors';
 const layers = [5, 17];
@@ -66,7 +66,7 @@ describe(`sixteen steps (seed ${runSeed})`, () => {
   let data: readonly Layer[];
 
   beforeAll(async () => {
-    const model = await readDefaultModel();
+    const model = await readGoldenModel();
     config = parseModelConfig(JSON.parse(new TextDecoder().decode(model.get('config.json'))));
     maps = await loadModelHashMaps(gpu(), new MemorySource(model), config, {
       rope: config.rope,

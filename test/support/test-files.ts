@@ -41,6 +41,13 @@ export async function readDefaultModel(): Promise<Map<string, Uint8Array<ArrayBu
   return files;
 }
 
+/** The default model with the signature maps that golden outputs were made with, in place of those it comes with. */
+export async function readGoldenModel(): Promise<Map<string, Uint8Array<ArrayBuffer>>> {
+  const maps = await readTestFile('golden/SmolLM2-135M-Instruct-4bit/hash_attention.safetensors');
+  if (!maps) throw new Error('test/data has no golden signature maps');
+  return (await readDefaultModel()).set('hash_attention.safetensors', maps);
+}
+
 /** Every model of test/data/models/tiny. */
 export const tinyModelNames = [
   'llama-f32',
