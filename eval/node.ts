@@ -8,6 +8,7 @@ import { RowEvaluator } from '../src/engine/evaluate/row-evaluator.ts';
 import { openGpu } from '../src/kernels/runtime/gpu.ts';
 import type { Tokenizer } from '../src/model/tokenizer.ts';
 import { runStages, type TextWindow } from './evaluate.ts';
+import { fingerprint } from './fingerprint.ts';
 import { type NeedlePrompt, needlePrompts } from './needles.ts';
 import { openEvaluatedModel } from './open-model.ts';
 import { type EvalOptions, parseEvalOptions } from './options.ts';
@@ -112,7 +113,7 @@ function windowsOf(
       const own = ids[text]!.slice(begin, begin + length);
       if (own.length < length)
         throw new Error(`${file} has ${ids[text]!.length} tokens; window ${i} needs more.`);
-      return { name: `${basename(file)} ${begin}`, ids: own };
+      return { name: `${basename(file)} ${begin} ${fingerprint(own)}`, ids: own };
     }),
   );
 }
