@@ -3,6 +3,7 @@ import { useLayoutEffect, useRef } from 'preact/hooks';
 import { useApp } from '../state/app-state.ts';
 import type { Turn } from '../state/conversation.ts';
 import { Icon } from './icon.tsx';
+import { QuestionText } from './question-text.tsx';
 
 /** A question as asked, which can be edited: the conversation is cut there and answered anew. */
 export function Question({ turn }: { readonly turn: Turn }) {
@@ -28,7 +29,7 @@ export function Question({ turn }: { readonly turn: Turn }) {
   return (
     <div class="question">
       <h2 class="visually-hidden">You asked</h2>
-      <p>{turn.question}</p>
+      <QuestionText text={turn.question} />
       <button
         ref={button}
         type="button"

@@ -4,7 +4,7 @@ import { formatCount } from './format.ts';
 
 /** What automatic attention does; facts: null while nothing was measured. */
 export function automaticInWords(facts: AttentionFacts | null): string {
-  if (facts === null) return 'sparse from the length on from which this device gains from it';
+  if (facts === null) return 'sparse from the length at which this device begins to gain';
   if (facts.mapsWarning !== undefined) return 'dense, as the signatures do not fit';
   if (facts.crossoverTokens === null) return 'dense, as this device gains nothing within the context';
   return `sparse from ${formatCount(facts.crossoverTokens)} tokens on, where this device begins to gain`;
@@ -14,7 +14,7 @@ export function automaticInWords(facts: AttentionFacts | null): string {
 export function signatureNotes(facts: AttentionFacts | null): readonly string[] {
   if (facts === null) return [];
   const { maps, bits, sharing, mapsWarning } = facts;
-  const per = sharing === 'kv-head' ? 'key and value head' : 'query head';
+  const per = sharing === 'kv-head' ? 'key-value head' : 'query head';
   const origin = {
     trained: `Signatures trained for this model: ${bits} bits per token and ${per}.`,
     learned: `Signatures learned in this browser: ${bits} bits per token and ${per}.`,

@@ -2,7 +2,7 @@
 import type { AttentionOptions } from '../../engine/index.ts';
 import { isAllowed, type NumberRange } from './number-range.ts';
 
-/** `automatic`: sparse from the length on from which this device gains from it. */
+/** `automatic`: sparse from the length at which this device begins to gain. */
 export type AttentionMode = 'automatic' | 'dense' | 'sparse';
 
 /** How tokens are chosen. `trained`: as the signature maps say of themselves; `published`: as in the paper, with a list per

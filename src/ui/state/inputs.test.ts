@@ -11,6 +11,7 @@ import {
 } from './attention-settings.ts';
 import { answerAdvice, faultFrom, loadAdvice } from './fault.ts';
 import { formatBytes, formatDuration, formatParameters, formatRate } from './format.ts';
+import { isLongQuestion } from './long-question.ts';
 import { choiceFromDraft, emptyDraft } from './model-choice.ts';
 import { parseTyped } from './number-range.ts';
 import { parsePageConfig } from './page-config.ts';
@@ -233,13 +234,22 @@ describe('attention settings', () => {
   });
 });
 
+describe('a long question', () => {
+  test('is one of more lines than fifteen, as written or as wrapped', () => {
+    expect(isLongQuestion('line\n'.repeat(14))).toBe(false);
+    expect(isLongQuestion('line\n'.repeat(15))).toBe(true);
+    expect(isLongQuestion('x'.repeat(15 * 75))).toBe(false);
+    expect(isLongQuestion('x'.repeat(15 * 75 + 1))).toBe(true);
+  });
+});
+
 describe('facts about sparse attention', () => {
   const facts: AttentionFacts = {
     ...{ crossoverTokens: 5400, maps: 'trained', score: 'asymmetric', bits: 32, sharing: 'kv-head' },
   };
 
   test('what automatic means', () => {
-    expect(automaticInWords(null)).toMatch(/^sparse from the length on/);
+    expect(automaticInWords(null)).toMatch(/^sparse from the length at which/);
     expect(automaticInWords(facts)).toMatch(/^sparse from 5,400 tokens on/);
     expect(automaticInWords({ ...facts, crossoverTokens: null })).toMatch(/^dense, .* gains nothing/);
     expect(automaticInWords({ ...facts, mapsWarning: 'w' })).toMatch(/^dense, .* do not fit/);
