@@ -10,8 +10,11 @@ export function Welcome() {
     <section class="welcome" aria-labelledby="welcome-title">
       <h2 id="welcome-title">Ask a language model that runs inside this page.</h2>
       <p>
-        The model’s files come to your device and are computed by its graphics processor. Questions and
-        answers never leave it.
+        The model’s files come to your device and are computed{' '}
+        {plan?.device.isCpu
+          ? 'on it, slowly, as it offers no graphics processor'
+          : 'by its graphics processor'}
+        . Questions and answers never leave it.
       </p>
       {plan && <PlanTable plan={plan} />}
     </section>

@@ -11,7 +11,7 @@ import {
 } from './attention-settings.ts';
 import { answerAdvice, faultFrom, loadAdvice } from './fault.ts';
 import { formatBytes, formatDuration, formatParameters, formatRate } from './format.ts';
-import { isLongQuestion } from './long-question.ts';
+import { isLongQuestion, lastLine } from './long-question.ts';
 import { choiceFromDraft, emptyDraft } from './model-choice.ts';
 import { parseTyped } from './number-range.ts';
 import { parsePageConfig } from './page-config.ts';
@@ -240,6 +240,12 @@ describe('a long question', () => {
     expect(isLongQuestion('line\n'.repeat(15))).toBe(true);
     expect(isLongQuestion('x'.repeat(15 * 75))).toBe(false);
     expect(isLongQuestion('x'.repeat(15 * 75 + 1))).toBe(true);
+  });
+
+  test('ends with what is asked, unless that is long too', () => {
+    expect(lastLine('a text\n\n What is it about?\n\n')).toBe('What is it about?');
+    expect(lastLine(`a\n${'x'.repeat(300)}`)).toHaveLength(300);
+    expect(lastLine(`a\n${'x'.repeat(301)}`)).toBe('');
   });
 });
 

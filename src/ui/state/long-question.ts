@@ -6,3 +6,9 @@ export function isLongQuestion(text: string): boolean {
     .reduce((sum, line) => sum + Math.max(1, Math.ceil(line.length / charactersPerLine)), 0);
   return lines > 15;
 }
+
+/** What is asked about a pasted text mostly comes last; empty where the last line is long itself. */
+export function lastLine(text: string): string {
+  const line = text.trimEnd().split('\n').at(-1)?.trim() ?? '';
+  return line.length <= 300 ? line : '';
+}
