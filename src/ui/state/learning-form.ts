@@ -39,7 +39,9 @@ export function learningFields(plan: MemoryPlan): LearningFields {
     standard,
     steps: {
       ...{ label: 'Steps', min: 1, max: 10_000, step: 1 },
-      hint: isCpu ? 'Few, as this device has no graphics processor' : 'More find more, with less and less gain',
+      hint: isCpu
+        ? 'Few, as this device has no graphics processor'
+        : 'More find more, with less and less gain',
     },
     longest: {
       ...{ label: 'Longest sequence', min: shortestSequence, max: plan.contextLength, step: 1 },
