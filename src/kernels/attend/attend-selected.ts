@@ -6,6 +6,7 @@ import { prepareKernel } from '../runtime/define-kernel.ts';
 import type { Dispatch } from '../runtime/dispatch.ts';
 import type { Gpu, KernelVariant } from '../runtime/gpu.ts';
 import type { BufferSlice, Tensor } from '../runtime/tensor.ts';
+import { subgroupConstants } from '../shared/prefix-sum.ts';
 import { type CountedTokens, checkCounted, countsAt, fineBinsOf } from '../shared/token-chunks.ts';
 import { prepareMerge } from './attend-merge.ts';
 import { prepareMergeTail } from './merge-tail.ts';
@@ -68,6 +69,7 @@ export async function prepareAttendSelected(gpu: Gpu, shape: AttendSelectedShape
     // Scores that meet in workgroup memory leave room for the selection only where few invocations have them.
     ...(variant === 'workgroup' ? { threads: 32 } : {}),
     fineBins: fineBinsOf(shape.bins),
+    ...subgroupConstants(gpu, variant, layout.plan.constants.threads ?? 0),
   };
   const kernels = shape.tail
     ? {

@@ -112,12 +112,14 @@ const fromList = {
   subgroup: [tokenList],
   serial: [tokenList],
   constants: [],
+  subgroupConstants: [],
 };
 const fromSelection = {
   workgroup: [chunksSource, prefixSum, selectionSource, tokenSelection],
   subgroup: [chunksSource, prefixSumSubgroup, selectionSource, tokenSelection],
   serial: [chunksSource, tokenSelectionSerial],
   constants: ['fineBins'],
+  subgroupConstants: ['subgroups'],
 };
 const withoutTail = {
   team: [rowsUnsummed],
@@ -154,7 +156,7 @@ function splitKernels<
   const U extends Record<string, UniformType>,
 >(
   name: string,
-  tokens: Readonly<Record<KernelVariant | 'constants', readonly string[]>>,
+  tokens: Readonly<Record<KernelVariant | 'constants' | 'subgroupConstants', readonly string[]>>,
   rows: typeof withTail,
   declared: { readonly bindings: B; readonly uniforms: U },
 ) {
@@ -173,7 +175,7 @@ function splitKernels<
         ...[weighSubgroup, ...teamSources, rows.main],
       ],
       ...declared,
-      constants: [...teamConstants, ...tokens.constants],
+      constants: [...teamConstants, ...tokens.constants, ...tokens.subgroupConstants],
       features: ['subgroups'],
     }),
     serial: defineKernel({

@@ -84,34 +84,51 @@ fn findListed(attended: AttendedSet, list: u32, first: u32, places: vec2u, threa
   let chunks = workgroupUniformLoad(&roundChunks);
   let begin = chunkAt(attended, dims.chunks, chunks.first).begin * (groupTokens / unitTokens);
   let end = chunkAt(attended, dims.chunks, chunks.last).end * (groupTokens / unitTokens);
-  // A unit to an invocation, or two where that spares a tile.
-  let each = select(1u, 2u, end - begin > threads);
+  // One, two or four units to an invocation, to look at all at once: a tile more waits for its distances.
+  let each = select(select(1u, 2u, end - begin > threads), 4u, end - begin > 2u * threads);
   let fromFound = attended.sinkEnd - first;
   var seen = chunkStarts[chunks.first];
   for (var tile = begin; tile < end; tile += each * threads) {
     let unit = tile + each * thread;
-    var marks = vec2u(0u);
-    if (unit < end) {
-      marks = marksOf(list, unit, chosen.threshold);
-      if (each == 2u && unit + 1u < end) {
-        marks |= marksOf(list, unit + 1u, chosen.threshold) << vec2u(unitTokens);
-      }
-    }
-    let own = countOneBits(marks);
+    let near = marksBefore(list, unit, end, min(each, 2u), chosen.threshold);
+    let far = marksBefore(list, unit + 2u, end, max(each, 2u) - 2u, chosen.threshold);
+    let nearCount = countOneBits(near);
+    let own = nearCount + countOneBits(far);
     let sums = sumThrough(thread, packed(own));
     let before = seen + unpacked(sums.through) - own;
     seen += unpacked(sums.all);
-    var place = placeAfter(before, chosen.skippedTies);
-    if (place < places.y && place + own.x + own.y > places.x) {
-      var taken = takenOf(marks, before, chosen.skippedTies);
-      while (taken != 0u) {
-        if (place >= places.x && place < places.y) {
-          found[place + fromFound] = unitTokens * unit + firstTrailingBit(taken);
-        }
-        taken &= taken - 1u;
-        place++;
-      }
+    keep(near, before, unit, places, fromFound);
+    keep(far, before + nearCount, unit + 2u, places, fromFound);
+  }
+}
+
+// Marks of one or two units, those before `end`; of none where `units` is 0.
+fn marksBefore(list: u32, unit: u32, end: u32, units: u32, threshold: u32) -> vec2u {
+  var marks = vec2u(0u);
+  if (units > 0u && unit < end) {
+    marks = marksOf(list, unit, threshold);
+  }
+  if (units > 1u && unit + 1u < end) {
+    marks |= marksOf(list, unit + 1u, threshold) << vec2u(unitTokens);
+  }
+  return marks;
+}
+
+// Takes down the selected tokens among `marks`, which begin at `unit`, whose places are in the round. `before`: candidates
+// below and at the threshold before them.
+fn keep(marks: vec2u, before: vec2u, unit: u32, places: vec2u, fromFound: u32) {
+  let skippedTies = selection.skippedTies;
+  var place = placeAfter(before, skippedTies);
+  if (place >= places.y || place + countOneBits(marks.x) + countOneBits(marks.y) <= places.x) {
+    return;
+  }
+  var taken = takenOf(marks, before, skippedTies);
+  while (taken != 0u) {
+    if (place >= places.x && place < places.y) {
+      found[place + fromFound] = unitTokens * unit + firstTrailingBit(taken);
     }
+    taken &= taken - 1u;
+    place++;
   }
 }
 

@@ -57,14 +57,31 @@ fn readRows(kind: u32, head: u32, stage: Stage, thread: u32) -> Rows {
 
 @compute @workgroup_size(threads)
 fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index) thread: u32) {
-  let isKey = workgroup.x >= dims.qHeads;
-  let kind = select(ofQuery, ofKey, isKey);
-  let heads = select(dims.qHeads, dims.signatureHeads, isKey);
-  let head = select(workgroup.x, workgroup.x - dims.qHeads, isKey);
+  let row = rowOf(thread);
+  let isRow = thread % 4u < 2u && row < dims.bits;
+  if (workgroup.x < dims.qHeads) {
+    let head = workgroup.x;
+    let value = mapValue(ofQuery, widths[0], dims.qHeads, head, thread);
+    if (isRow) {
+      mapped[(head * dims.bits + row) / 4u][row % 4u] = value;
+    }
+    return;
+  }
   // A write past the capacity would land in the next head's first tokens.
-  if (isKey && step.position >= dims.capacity) { return; }
+  if (step.position >= dims.capacity) { return; }
+  let head = workgroup.x - dims.qHeads;
+  if (mapValue(ofKey, widths[4], dims.signatureHeads, head, thread) > 0.0 && isRow) {
+    atomicOr(&signs[row / 32u], 1u << (row % 32u));
+  }
+  workgroupBarrier();
+  if (thread < dims.bits / 32u) {
+    signatures[(head * dims.capacity + step.position) * (dims.bits / 32u) + thread] = atomicLoad(&signs[thread]);
+  }
+}
 
-  let wide = select(widths[0], widths[4], isKey);
+// One value of a head's map: of row `rowOf(thread)` of the last stage. `kind` is known where this is called, so that reading
+// the weights does not branch.
+fn mapValue(kind: u32, wide: vec4u, heads: u32, head: u32, thread: u32) -> f32 {
   let first = Stage(wide.x, wide.y, 0u, 0u);
   let second = stageAfter(first, wide.z, heads);
   let third = stageAfter(second, wide.w, heads);
@@ -86,22 +103,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index
       value = rowSum(thirdRows, 16u * octets, thread);
     }
   }
-
-  let row = rowOf(thread);
-  let isRow = thread % 4u < 2u && row < dims.bits;
-  if (!isKey) {
-    if (isRow) {
-      mapped[(head * dims.bits + row) / 4u][row % 4u] = value;
-    }
-    return;
-  }
-  if (isRow && value > 0.0) {
-    atomicOr(&signs[row / 32u], 1u << (row % 32u));
-  }
-  workgroupBarrier();
-  if (thread < dims.bits / 32u) {
-    signatures[(head * dims.capacity + step.position) * (dims.bits / 32u) + thread] = atomicLoad(&signs[thread]);
-  }
+  return value;
 }
 
 // The row whose sum a lane is left with.

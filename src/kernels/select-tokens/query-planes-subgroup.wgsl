@@ -15,19 +15,21 @@ var<workgroup> queryPlanes: array<u32, planes * words>;
 fn makePlanes(list: u32, thread: u32) {
   let size = subgroupAdd(1u);
   let lane = subgroupExclusiveAdd(1u);
+  var sum = 0.0;
   var scale = 1.0;
   if (doubling == 1u) {
-    var largest = 0.0;
-    for (var first = 0u; first < bits; first += size) {
+    sum = sumAt(list, lane);
+    var largest = abs(sum);
+    for (var first = size; first < bits; first += size) {
       largest = max(largest, abs(sumAt(list, first + lane)));
     }
     scale = levelScale(subgroupMax(largest), planes);
   }
   for (var first = 0u; first < bits; first += size) {
-    var level = 0u;
-    if (doubling == 1u) {
-      level = levelsOf(vec4f(sumAt(list, first + lane)), scale, planes).x;
+    if (doubling == 1u && first > 0u) {
+      sum = sumAt(list, first + lane);
     }
+    let level = levelsOf(vec4f(sum), scale, planes).x;
     for (var plane = 0u; plane < planes; plane++) {
       var isSet = ((level >> plane) & 1u) == 1u;
       if (doubling == 0u) {
@@ -35,14 +37,23 @@ fn makePlanes(list: u32, thread: u32) {
       }
       let marks = subgroupBallot(isSet);
       if (thread == 0u) {
-        queryPlanes[plane * words + first / 32u] |= marks.x << (first % 32u);
+        keepMarks(plane * words + first / 32u, first % 32u, marks.x);
         if (words == 2u && size > 32u) {
-          queryPlanes[plane * words + 1u] |= marks.y;
+          keepMarks(plane * words + 1u, 0u, marks.y);
         }
       }
     }
   }
   workgroupBarrier();
+}
+
+// Marks of a subgroup that begin at a bit of a word.
+fn keepMarks(word: u32, bit: u32, marks: u32) {
+  if (bit == 0u) {
+    queryPlanes[word] = marks;
+  } else {
+    queryPlanes[word] |= marks << bit;
+  }
 }
 
 // Element i of the sum of a list's maps, in order of heads; zero beyond the last. Four heads are read before any is added.

@@ -9,6 +9,7 @@ import { expectBytes } from '../runtime/expect-bytes.ts';
 import type { Gpu, KernelVariant } from '../runtime/gpu.ts';
 import type { BufferSlice } from '../runtime/tensor.ts';
 import budgetSource from '../shared/budget.wgsl?raw';
+import { subgroupConstants } from '../shared/prefix-sum.ts';
 import prefixSum from '../shared/prefix-sum.wgsl?raw';
 import prefixSumSubgroup from '../shared/prefix-sum-subgroup.wgsl?raw';
 import queryLevels from '../shared/query-levels.wgsl?raw';
@@ -127,6 +128,7 @@ export const countKernels = {
       ...[prefixSumSubgroup, countSource],
     ],
     ...count,
+    constants: [...count.constants, 'subgroups'],
     features: ['subgroups'],
   }),
 };
@@ -147,6 +149,7 @@ export const listKernels = {
     name: 'select-tokens-list-subgroup',
     sources: ['enable subgroups;', ...listSources, prefixSumSubgroup, selectionSource, listSource],
     ...list,
+    constants: [...list.constants, 'subgroups'],
     features: ['subgroups'],
   }),
 };
@@ -169,10 +172,10 @@ export async function prepareSelectTokens(gpu: Gpu, shape: SelectTokensShape): P
   const kind = variant === 'subgroup' ? 'subgroup' : 'workgroup';
   const headsPerList = signatures === 'own' ? planes : 1;
   const doubling = isAsymmetric ? 1 : 0;
-  const fineBins = fineBinsOf(bins);
+  const constants = { threads, fineBins: fineBinsOf(bins), ...subgroupConstants(gpu, kind, threads) };
   const [counter, lister] = await Promise.all([
-    prepareKernel(gpu, countKernels[kind], { threads, planes, words, doubling, headsPerList, fineBins }),
-    prepareKernel(gpu, listKernels[kind], { threads, fineBins }),
+    prepareKernel(gpu, countKernels[kind], { ...constants, planes, words, doubling, headsPerList }),
+    prepareKernel(gpu, listKernels[kind], constants),
   ]);
 
   const checked = ({ label, counted, lists, capacity }: SelectionArgs): number => {

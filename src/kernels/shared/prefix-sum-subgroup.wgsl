@@ -1,5 +1,7 @@
 // prefix-sum.wgsl with subgroups, each of consecutive invocations: sums of whole subgroups meet in workgroup memory.
-var<workgroup> subgroupSums: array<u32, threads>;
+override subgroups: u32; // most that a workgroup may have; the sums of those it has not are zero
+
+var<workgroup> subgroupSums: array<u32, subgroups>;
 
 struct Sums {
   through: u32, // of this invocation and those before it
@@ -16,7 +18,7 @@ fn sumThrough(thread: u32, own: u32) -> Sums {
   }
   workgroupBarrier();
   var all = 0u;
-  for (var i = 0u; i < threads / size; i++) {
+  for (var i = 0u; i < subgroups; i++) {
     let sum = subgroupSums[i];
     through += select(0u, sum, i < thread / size);
     all += sum;

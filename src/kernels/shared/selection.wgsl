@@ -59,12 +59,17 @@ fn selectionOf(list: u32, goal: u32, thread: u32) -> Selection {
   }
   workgroupBarrier();
   let bin = binOf(goal);
-  for (var chunk = thread; chunk < dims.chunks; chunk += threads) {
-    var start = vec2u(0u);
-    for (var earlier = 0u; earlier < chunk; earlier++) {
-      start += belowAndAt(earlier, bin);
-    }
+  let each = (maxChunks + threads - 1u) / threads;
+  let first = min(thread * each, dims.chunks);
+  let end = min(first + each, dims.chunks);
+  var own = vec2u(0u);
+  for (var chunk = first; chunk < end; chunk++) {
+    own += belowAndAt(chunk, bin);
+  }
+  var start = vec2u(sumThrough(thread, own.x).through, sumThrough(thread, own.y).through) - own;
+  for (var chunk = first; chunk < end; chunk++) {
     chunkStarts[chunk] = start;
+    start += belowAndAt(chunk, bin);
   }
   workgroupBarrier();
   return Selection(run * fineBins + bin, atomicLoad(&fineTotals[bin]) - goal);
