@@ -3,6 +3,7 @@ import type { AttentionOptions } from '../src/engine/api.ts';
 import type { Network } from '../src/engine/network/network.ts';
 import { writeStep } from '../src/engine/network/step.ts';
 import type { Gpu } from '../src/kernels/runtime/gpu.ts';
+import { greedyChoices } from '../src/kernels/testing/plain-choices.ts';
 import { type Ceiling, prepareFill, smallHalves } from './ceiling.ts';
 import { median, timeOnce } from './timing.ts';
 
@@ -33,22 +34,7 @@ export async function benchDecode(
   await fillCache(gpu, network, context, options.halves ?? smallHalves);
   network.setAttention(options.attention ?? { mode: 'dense' });
   await network.prepareSteps(context - 1, stepsAtMost);
-  network.startSampling(
-    {
-      temperature: 0,
-      topK: 0,
-      topP: 1,
-      minP: 0,
-      repetitionPenalty: 1,
-      frequencyPenalty: 0,
-      presencePenalty: 0,
-      logitBias: {},
-      seed: 0,
-    },
-    [],
-    [],
-    null,
-  );
+  network.startSampling(greedyChoices, [], [], null);
   const list = network.decoder.stepList('greedy');
   const isCpu = gpu.traits.isCpu;
   const [few, many] = isCpu ? [1, 3] : [4, stepsAtMost];

@@ -9,6 +9,7 @@ import { Network } from '../src/engine/network/network.ts';
 import type { ModelSource } from '../src/engine/source/model-source.ts';
 import type { TokenRequest } from '../src/engine/token-engine.ts';
 import type { Gpu } from '../src/kernels/runtime/gpu.ts';
+import { greedyChoices } from '../src/kernels/testing/plain-choices.ts';
 import { median } from './timing.ts';
 
 export interface LoadTiming {
@@ -108,17 +109,7 @@ async function timeAnswer(
     prompt,
     maxTokens,
     endTokens: [],
-    sampling: {
-      temperature: 0,
-      topK: 0,
-      topP: 1,
-      minP: 0,
-      repetitionPenalty: 1,
-      frequencyPenalty: 0,
-      presencePenalty: 0,
-      logitBias: {},
-      seed: 0,
-    },
+    sampling: greedyChoices,
     topLogprobs: null,
     signal: new AbortController().signal,
   };

@@ -3,6 +3,7 @@ import { Arena, bufferUsage } from '../src/kernels/runtime/arena.ts';
 import type { Gpu } from '../src/kernels/runtime/gpu.ts';
 import { prepareSampler } from '../src/kernels/sample/sampler.ts';
 import { packSamplingParams, type SamplingChoices } from '../src/kernels/sample/sampling-params.ts';
+import { plainChoices } from '../src/kernels/testing/plain-choices.ts';
 import { Random } from '../src/kernels/testing/random.ts';
 import { timeBySlope } from './timing.ts';
 
@@ -32,18 +33,7 @@ export async function benchSample(
   const arena = new Arena(gpu);
   const sampler = await prepareSampler(gpu, { vocab, ringSlots: 64, ...(variant ? { variant } : {}) });
   const buffers = sampler.createBuffers(arena);
-  const all = {
-    temperature: 1,
-    topK: 0,
-    topP: 1,
-    minP: 0,
-    repetitionPenalty: 1,
-    frequencyPenalty: 0,
-    presencePenalty: 0,
-    logitBias: {},
-    seed: 1,
-    ...choices,
-  };
+  const all = { ...plainChoices, seed: 1, ...choices };
   gpu.device.queue.writeBuffer(buffers.params.buffer, 0, packSamplingParams(all, topLogprobs));
   const random = new Random(1);
   const logits = random.normals(vocab, 2).map((logit) => (random.next() < 2e-4 ? logit + 10 : logit));

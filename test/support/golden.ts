@@ -1,5 +1,6 @@
 /** Reading reference outputs, and measuring the distance to them. */
-import type { TokenRequest, TokenSampling } from '../../src/engine/token-engine.ts';
+import type { TokenRequest } from '../../src/engine/token-engine.ts';
+import { greedyChoices } from '../../src/kernels/testing/plain-choices.ts';
 import { parseSafetensorsHeader, safetensorsDataBegin } from '../../src/model/safetensors.ts';
 
 export interface GoldenTensor {
@@ -47,19 +48,7 @@ export function negativeLogLikelihood(logits: ArrayLike<number>, token: number):
   return largest + Math.log(sum) - logits[token]!;
 }
 
-export const greedySampling: TokenSampling = {
-  temperature: 0,
-  topK: 0,
-  topP: 1,
-  minP: 0,
-  repetitionPenalty: 1,
-  frequencyPenalty: 0,
-  presencePenalty: 0,
-  logitBias: {},
-  seed: 0,
-};
-
 export function greedyRequest(prompt: readonly number[], maxTokens: number): TokenRequest {
   const { signal } = new AbortController();
-  return { prompt, maxTokens, endTokens: [], sampling: greedySampling, topLogprobs: null, signal };
+  return { prompt, maxTokens, endTokens: [], sampling: greedyChoices, topLogprobs: null, signal };
 }

@@ -1,7 +1,6 @@
 /** Changing the attention policy again and again in the middle of a conversation: it changes no token where nothing is left
  *  out, and leaves beside the cache what would be made of it afresh. */
 import { afterEach, describe, expect, test } from 'vitest';
-import { greedySampling } from '../../../test/support/golden.ts';
 import { openNetwork } from '../../../test/support/open-network.ts';
 import { randomHashMaps } from '../../../test/support/random-model.ts';
 import { MemorySource, readTinyModel } from '../../../test/support/test-files.ts';
@@ -11,6 +10,7 @@ import type { BufferSlice } from '../../kernels/runtime/tensor.ts';
 import { floatFromHalf } from '../../kernels/shared/half.ts';
 import { blockTokens } from '../../kernels/shared/token-blocks.ts';
 import { dotBound, expectClose } from '../../kernels/testing/expect-close.ts';
+import { greedyChoices } from '../../kernels/testing/plain-choices.ts';
 import { Random, runSeed } from '../../kernels/testing/random.ts';
 import { withGpu } from '../../kernels/testing/with-gpu.ts';
 import type { AttentionOptions } from '../api.ts';
@@ -76,7 +76,7 @@ describe(`switching (seed ${runSeed})`, () => {
       prompt,
       maxTokens: count,
       endTokens: [],
-      sampling: greedySampling,
+      sampling: greedyChoices,
       topLogprobs: 2,
       signal,
     };

@@ -1,8 +1,9 @@
 /** What must not change an answer: where the cache stands, how it got there, how much was done at once. */
 import { afterEach, describe, expect, test } from 'vitest';
-import { greedyRequest, greedySampling } from '../../../test/support/golden.ts';
+import { greedyRequest } from '../../../test/support/golden.ts';
 import { openNetwork } from '../../../test/support/open-network.ts';
 import { MemorySource, readTinyModel } from '../../../test/support/test-files.ts';
+import { plainChoices } from '../../kernels/testing/plain-choices.ts';
 import { Random, runSeed } from '../../kernels/testing/random.ts';
 import { withGpu } from '../../kernels/testing/with-gpu.ts';
 import { GpuTokenEngine, type ResumableRequest } from '../gpu-token-engine.ts';
@@ -88,7 +89,7 @@ describe(`network (seed ${runSeed})`, () => {
   });
 
   test('a sampled answer taken up again in the middle goes on as it would have', async () => {
-    const sampling = { ...greedySampling, temperature: 1, topP: 0.9, repetitionPenalty: 1.1, seed: 42 };
+    const sampling = { ...plainChoices, topP: 0.9, repetitionPenalty: 1.1, seed: 42 };
     const request = { ...greedyRequest(prompt(40), 24), sampling };
     const whole = await answer((await open()).engine, request);
     const half = whole.tokens.slice(0, 11);

@@ -51,36 +51,17 @@ fn attendSplit(split: u32, headBlock: u32) {
       let i = min(first + j + vec4u(0u, 1u, 2u, 3u), vec4u(end - 1u));
       let token = vec4u(tokenAt(list, i.x), tokenAt(list, i.y), tokenAt(list, i.z), tokenAt(list, i.w));
       let row = (list / listsPerKvHead * dims.capacity + token) * words;
-      var sum0 = vec4f(0.0);
-      var sum1 = vec4f(0.0);
-      var sum2 = vec4f(0.0);
-      var sum3 = vec4f(0.0);
-      for (var word = 0u; word < words; word++) {
-        let q0 = query[queryRow.x + word];
-        let q1 = query[queryRow.y + word];
-        let q2 = query[queryRow.z + word];
-        let q3 = query[queryRow.w + word];
-        let low = vec4f(q0.x, q1.x, q2.x, q3.x);
-        let high = vec4f(q0.y, q1.y, q2.y, q3.y);
-        let key0 = unpack2x16float(keyCache[row.x + word]);
-        let key1 = unpack2x16float(keyCache[row.y + word]);
-        let key2 = unpack2x16float(keyCache[row.z + word]);
-        let key3 = unpack2x16float(keyCache[row.w + word]);
-        sum0 += key0.x * low + key0.y * high;
-        sum1 += key1.x * low + key1.y * high;
-        sum2 += key2.x * low + key2.y * high;
-        sum3 += key3.x * low + key3.y * high;
-      }
+      let sums = dotsOfFour(queryRow, row, words) * scale;
       rows[j] = row.x;
       rows[j + 1u] = row.y;
       rows[j + 2u] = row.z;
       rows[j + 3u] = row.w;
-      scores[j] = sum0 * scale;
-      scores[j + 1u] = sum1 * scale;
-      scores[j + 2u] = sum2 * scale;
-      scores[j + 3u] = sum3 * scale;
+      scores[j] = sums[0];
+      scores[j + 1u] = sums[1];
+      scores[j + 2u] = sums[2];
+      scores[j + 3u] = sums[3];
       // Tokens beyond the end repeat the last one, so the largest score is still an attended token's.
-      highest = max(highest, max(max(sum0, sum1), max(sum2, sum3)) * scale);
+      highest = max(highest, max(max(sums[0], sums[1]), max(sums[2], sums[3])));
     }
 
     let correction = exp2(top - highest);

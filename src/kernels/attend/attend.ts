@@ -7,6 +7,7 @@ import type { Dispatch } from '../runtime/dispatch.ts';
 import { expectBytes } from '../runtime/expect-bytes.ts';
 import type { Gpu, KernelVariant } from '../runtime/gpu.ts';
 import type { BufferSlice } from '../runtime/tensor.ts';
+import dotsSource from '../shared/dots-four.wgsl?raw';
 import stepSource from '../shared/step.wgsl?raw';
 import { type AttendMerge, prepareMerge } from './attend-merge.ts';
 import splitSource from './attend-split.wgsl?raw';
@@ -96,7 +97,7 @@ export const splitKernels = {
   }),
   serial: defineKernel({
     name: 'attend-split-serial',
-    sources: [stepSource, tokenRange, serialSource, splitMainSerial],
+    sources: [stepSource, tokenRange, dotsSource, serialSource, splitMainSerial],
     bindings,
     uniforms,
     constants: serialConstants,

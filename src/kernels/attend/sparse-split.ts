@@ -6,6 +6,7 @@ import { expectBytes } from '../runtime/expect-bytes.ts';
 import type { Gpu, KernelVariant } from '../runtime/gpu.ts';
 import { type BufferSlice, byteLengthOf } from '../runtime/tensor.ts';
 import budgetSource from '../shared/budget.wgsl?raw';
+import dotsSource from '../shared/dots-four.wgsl?raw';
 import prefixSum from '../shared/prefix-sum.wgsl?raw';
 import prefixSumSubgroup from '../shared/prefix-sum-subgroup.wgsl?raw';
 import selectionSource from '../shared/selection.wgsl?raw';
@@ -180,7 +181,7 @@ function splitKernels<
     }),
     serial: defineKernel({
       name: `attend-${name}-serial`,
-      sources: [...first, ...tokens.serial, ...rows.serial, serialSource, rows.mainSerial],
+      sources: [...first, ...tokens.serial, ...rows.serial, dotsSource, serialSource, rows.mainSerial],
       ...declared,
       constants: [...serialConstants, ...tokens.constants],
     }),

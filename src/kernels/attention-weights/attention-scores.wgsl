@@ -1,6 +1,5 @@
 // weights[head, token] = q · k · log2(e) / √headDim for tokens 0 … step.position: the exponents of a softmax to base 2.
-// One invocation takes four tokens and up to four query heads of one group, one to a component of its vectors, so
-// that a key word serves four heads and a query word four tokens. No barriers.
+// One invocation takes four tokens and up to four query heads of one group, one to a component of its vectors. No barriers.
 // query: f32 [qHeads, headDim]; keyCache: packed f16 [kvHeads, capacity, headDim]; weights: f32 [qHeads, capacity].
 struct Dims {
   words: u32, // headDim / 2
@@ -27,29 +26,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
   let token = min(first + vec4u(0u, 1u, 2u, 3u), vec4u(step.position));
   let row = (kvHead * dims.capacity + token) * dims.words;
   let head = firstHead + min(vec4u(0u, 1u, 2u, 3u), vec4u(heads - 1u));
-  let queryRow = head * dims.words;
-  var sum0 = vec4f(0.0);
-  var sum1 = vec4f(0.0);
-  var sum2 = vec4f(0.0);
-  var sum3 = vec4f(0.0);
-  for (var word = 0u; word < dims.words; word++) {
-    let q0 = query[queryRow.x + word];
-    let q1 = query[queryRow.y + word];
-    let q2 = query[queryRow.z + word];
-    let q3 = query[queryRow.w + word];
-    let low = vec4f(q0.x, q1.x, q2.x, q3.x);
-    let high = vec4f(q0.y, q1.y, q2.y, q3.y);
-    let key0 = unpack2x16float(keyCache[row.x + word]);
-    let key1 = unpack2x16float(keyCache[row.y + word]);
-    let key2 = unpack2x16float(keyCache[row.z + word]);
-    let key3 = unpack2x16float(keyCache[row.w + word]);
-    sum0 += key0.x * low + key0.y * high;
-    sum1 += key1.x * low + key1.y * high;
-    sum2 += key2.x * low + key2.y * high;
-    sum3 += key3.x * low + key3.y * high;
-  }
-
-  let byHead = transpose(mat4x4f(sum0, sum1, sum2, sum3)) * dims.scale;
+  let byHead = transpose(dotsOfFour(head * dims.words, row, dims.words)) * dims.scale;
   writeScores(firstHead, first, byHead[0]);
   if (heads > 1u) { writeScores(firstHead + 1u, first, byHead[1]); }
   if (heads > 2u) { writeScores(firstHead + 2u, first, byHead[2]); }

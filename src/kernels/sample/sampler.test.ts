@@ -4,6 +4,7 @@ import { defineKernel, prepareKernel } from '../runtime/define-kernel.ts';
 import { type Dispatch, submitDispatches } from '../runtime/dispatch.ts';
 import { readBytes, readF32, readU32 } from '../runtime/readback.ts';
 import { expectClose, unitF32 } from '../testing/expect-close.ts';
+import { greedyChoices, plainChoices } from '../testing/plain-choices.ts';
 import { Random, runSeed } from '../testing/random.ts';
 import { withGpu } from '../testing/with-gpu.ts';
 import randomSource from './random.wgsl?raw';
@@ -19,18 +20,6 @@ import {
 } from './sample.ref.ts';
 import { prepareSampler, type SamplerBuffers } from './sampler.ts';
 import { packHistory, packLogitBias, packSamplingParams, type SamplingChoices } from './sampling-params.ts';
-
-const off: SamplingChoices = {
-  temperature: 1,
-  topK: 0,
-  topP: 1,
-  minP: 0,
-  repetitionPenalty: 1,
-  frequencyPenalty: 0,
-  presencePenalty: 0,
-  logitBias: {},
-  seed: 0,
-};
 
 // Default limits: eight storage buffers to a stage, 16 KiB of workgroup memory.
 const gpu = withGpu({ baseline: true });
@@ -103,7 +92,7 @@ describe.each(variants)(`sampler, %s, greedy (seed ${runSeed})`, (variant) => {
     const peak = Math.max(...logits);
     const ties = [random.integer(0, vocab - 1), random.integer(0, vocab - 1), random.integer(0, vocab - 1)];
     for (const id of ties) logits[id] = peak;
-    const { records } = await run(logits, { choices: { ...off, temperature: 0 }, variant });
+    const { records } = await run(logits, { choices: greedyChoices, variant });
     expect(records).toEqual([{ token: greedyReference(logits), logprob: null, top: [] }]);
   });
 
@@ -111,11 +100,11 @@ describe.each(variants)(`sampler, %s, greedy (seed ${runSeed})`, (variant) => {
     const vocab = 256 * 2048;
     const logits = new Float32Array(vocab).fill(-3e38);
     logits[vocab - 1] = -2.9e30;
-    const { records } = await run(logits, { choices: { ...off, temperature: 0 }, variant });
+    const { records } = await run(logits, { choices: greedyChoices, variant });
     // Adjusted logits are clamped to ±1e30, so these are all ties: the lowest id wins.
     expect(records[0]!.token).toBe(0);
     logits[vocab - 1] = -9e29;
-    const second = await run(logits, { choices: { ...off, temperature: 0 }, variant });
+    const second = await run(logits, { choices: greedyChoices, variant });
     expect(second.records[0]!.token).toBe(vocab - 1);
   });
 
@@ -128,7 +117,7 @@ describe.each(variants)(`sampler, %s, greedy (seed ${runSeed})`, (variant) => {
       Array.from({ length: 300 }, () => [random.integer(0, vocab - 1), 20 * random.normal()]),
     );
     const choices = {
-      ...off,
+      ...plainChoices,
       temperature: 0.05 + 2 * random.next(),
       repetitionPenalty: 0.5 + random.next(),
       frequencyPenalty: random.normal(),
@@ -161,7 +150,7 @@ describe.each(variants)(`sampler, %s, greedy (seed ${runSeed})`, (variant) => {
     const logits = random.normals(vocab, 2);
     const prompt = [3, 1, 4, 1, 5];
     const choices = {
-      ...off,
+      ...plainChoices,
       temperature: 0,
       repetitionPenalty: 1.3,
       frequencyPenalty: 0.4,
@@ -187,7 +176,7 @@ test.each([
   { repetitionPenalty: 0 },
   { seed: 0.5 },
 ])('choices out of range are refused: %o', (wrong) => {
-  expect(() => packSamplingParams({ ...off, ...wrong })).toThrow(Object.keys(wrong)[0]);
+  expect(() => packSamplingParams({ ...plainChoices, ...wrong })).toThrow(Object.keys(wrong)[0]);
 });
 
 describe.each(variants)(`sampler, %s, state (seed ${runSeed})`, (variant) => {
@@ -198,7 +187,7 @@ describe.each(variants)(`sampler, %s, state (seed ${runSeed})`, (variant) => {
       const ringSlots = 8;
       const firstStep = [41, 1, 5, 9] as const;
       const options = {
-        choices: { ...off, temperature, seed: 12 },
+        choices: { ...plainChoices, temperature, seed: 12 },
         steps: 11,
         ringSlots,
         firstStep,
@@ -215,7 +204,7 @@ describe.each(variants)(`sampler, %s, state (seed ${runSeed})`, (variant) => {
 
   test('the same seed gives the same tokens, another seed others', async () => {
     const logits = new Random(runSeed + 3).normals(5000);
-    const choices = { ...off, topP: 0.9, seed: runSeed };
+    const choices = { ...plainChoices, topP: 0.9, seed: runSeed };
     const tokens = async (seed: number): Promise<number[]> =>
       (await run(logits, { choices: { ...choices, seed }, steps: 30, variant })).records.map(
         ({ token }) => token,
@@ -232,7 +221,7 @@ test.each(variants)('%s: logits that are no numbers do not stop the GPU', async 
     const some = new Random(runSeed).normals(vocab);
     some.fill(Number.NaN, 2, vocab - 1);
     for (const logits of [some, new Float32Array(vocab).fill(Number.NaN)]) {
-      const choices = { ...off, topK: 3, topP: 0.9, seed: runSeed };
+      const choices = { ...plainChoices, topK: 3, topP: 0.9, seed: runSeed };
       const { step } = await run(logits, { choices, variant, steps: 2 });
       expect([...step]).toEqual([2, 1, 2, 0]);
     }
@@ -250,7 +239,13 @@ describe.each(variants)(`sampler, %s, log-probabilities (seed ${runSeed})`, (var
     const logits = random.normals(vocab, 4);
     for (let i = 0; i < vocab / 4; i++) logits[random.integer(0, vocab - 1)] = logits[0]!; // ties
     if (vocab > 2) logits[2] = -3e38;
-    const choices = { ...off, temperature: 0.5, presencePenalty: 1, logitBias: { 0: 2 }, seed: runSeed };
+    const choices = {
+      ...plainChoices,
+      temperature: 0.5,
+      presencePenalty: 1,
+      logitBias: { 0: 2 },
+      seed: runSeed,
+    };
     const { records } = await run(logits, { choices, topLogprobs: asked, steps: 3, variant });
     for (const record of records) {
       const expected = recordReference(logits, record.token, asked);
@@ -375,7 +370,7 @@ describe(`sampler, draws (seed ${runSeed})`, () => {
     test(`${variant}: from a real vocabulary, with every cut`, async () => {
       const logits = new Random(runSeed + 99).normals(49152, 2.5);
       for (const cuts of [{}, { topK: 40, topP: 0.95 }, { topP: 0.99 }, { topK: 30000, minP: 1e-5 }]) {
-        const choices = { ...off, ...cuts, temperature: 0.8, seed: runSeed };
+        const choices = { ...plainChoices, ...cuts, temperature: 0.8, seed: runSeed };
         const { records, adjusted } = await run(logits, {
           choices,
           steps: variant === 'serial' ? 8 : 1,
@@ -390,7 +385,7 @@ describe(`sampler, draws (seed ${runSeed})`, () => {
 function randomChoices(random: Random, vocab: number): SamplingChoices {
   const oneOf = (values: readonly number[]): number => values[random.integer(0, values.length - 1)]!;
   return {
-    ...off,
+    ...plainChoices,
     temperature: oneOf([1, 0.7, 0.01, 1e-6, 1.9]),
     topK: oneOf([0, 0, 1, 5, 50, vocab, 100000, random.integer(1, vocab)]),
     topP: oneOf([1, 1, 0.9, 0.5, 1e-9, 0.999999, random.next() || 1]),

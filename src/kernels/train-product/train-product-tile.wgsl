@@ -2,8 +2,9 @@
 const steps = 16u;
 // Quads between neighbouring k: one more than the 16 in use spreads transposed stores over the banks.
 const pitch = 17u;
-var<workgroup> leftTile: array<vec4f, 272>;
-var<workgroup> rightTile: array<vec4f, 272>;
+// A's quads, then B's.
+const rightTile = 272u;
+var<workgroup> tile: array<vec4f, 544>;
 
 fn leftAt(base: u32, m: u32, k: u32, end: u32) -> f32 {
   if (m >= dims.rows || k >= end) { return 0.0; }
@@ -45,6 +46,19 @@ fn loadRight(base: u32, first: u32, four: Four, k: u32, end: u32) -> vec4f {
   );
 }
 
+fn stage(first: u32, four: Four, isAlongDepth: bool, values: vec4f) {
+  let slot = first + four.k * pitch + four.at / 4u;
+  if (!isAlongDepth) {
+    tile[slot] = values;
+    return;
+  }
+  let part = four.at % 4u;
+  tile[slot][part] = values.x;
+  tile[slot + pitch][part] = values.y;
+  tile[slot + 2u * pitch][part] = values.z;
+  tile[slot + 3u * pitch][part] = values.w;
+}
+
 @compute @workgroup_size(256)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
   let batch = group.z / dims.splits;
@@ -70,33 +84,15 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   var b = loadRight(rightBase, firstColumn, rightFour, begin + rightFour.k, end);
   for (var k = begin; k < end; k += steps) {
     workgroupBarrier();
-    if (isLeftAlong) {
-      let slot = leftFour.k * pitch + leftFour.at / 4u;
-      let part = leftFour.at % 4u;
-      leftTile[slot][part] = a.x;
-      leftTile[slot + pitch][part] = a.y;
-      leftTile[slot + 2u * pitch][part] = a.z;
-      leftTile[slot + 3u * pitch][part] = a.w;
-    } else {
-      leftTile[leftFour.k * pitch + leftFour.at / 4u] = a;
-    }
-    if (isRightAlong) {
-      let slot = rightFour.k * pitch + rightFour.at / 4u;
-      let part = rightFour.at % 4u;
-      rightTile[slot][part] = b.x;
-      rightTile[slot + pitch][part] = b.y;
-      rightTile[slot + 2u * pitch][part] = b.z;
-      rightTile[slot + 3u * pitch][part] = b.w;
-    } else {
-      rightTile[rightFour.k * pitch + rightFour.at / 4u] = b;
-    }
+    stage(0u, leftFour, isLeftAlong, a);
+    stage(rightTile, rightFour, isRightAlong, b);
     workgroupBarrier();
     // read while this step is computed
     a = loadLeft(leftBase, firstRow, leftFour, k + steps + leftFour.k, end);
     b = loadRight(rightBase, firstColumn, rightFour, k + steps + rightFour.k, end);
     for (var step = 0u; step < steps; step++) {
-      let x = leftTile[step * pitch + rowQuad];
-      let y = rightTile[step * pitch + columnQuad];
+      let x = tile[step * pitch + rowQuad];
+      let y = tile[rightTile + step * pitch + columnQuad];
       sum0 += x.x * y;
       sum1 += x.y * y;
       sum2 += x.z * y;
