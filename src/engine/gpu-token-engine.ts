@@ -1,10 +1,12 @@
 /** Token ids in, token ids out, on one GPU device: prefill what the cache lacks, then decode in batches. */
+
 import { AppError, invariant } from '../errors.ts';
 import type { Gpu } from '../kernels/runtime/gpu.ts';
 import type { ResultRecord } from '../kernels/sample/result-record.ts';
 import type { AttentionOptions, MemoryUse, TokenLogprob } from './api.ts';
 import type { StepAttention } from './attention/step-attention.ts';
 import { BatchSizer } from './batch-sizer.ts';
+import { loadPart } from './load-part.ts';
 import type { SamplingKind } from './network/decoder.ts';
 import type { Network } from './network/network.ts';
 import type { ProbeOptions } from './probe/probe-types.ts';
@@ -52,7 +54,7 @@ export class GpuTokenEngine implements TokenEngine {
   }
 
   async probe(options: ProbeOptions): Promise<ProbedStep> {
-    const { probeStep } = await import('./probe/look-into-step.ts');
+    const { probeStep } = await loadPart(import('./probe/look-into-step.ts'));
     return this.withNetwork(({ gpu, network }) => probeStep(gpu, network, options));
   }
 

@@ -1,4 +1,5 @@
 /** Files and device to a plan, and a plan to a running token engine. */
+
 import { AppError } from '../errors.ts';
 import { type Gpu, openGpu } from '../kernels/runtime/gpu.ts';
 import { extendContext } from '../model/rope-config.ts';
@@ -10,6 +11,7 @@ import { loadWeights } from './load/load-weights.ts';
 import { planMemory } from './load/memory-plan.ts';
 import type { OpenedModel } from './load/open-model.ts';
 import { partLimit, planWeights, type WeightPlan } from './load/weight-plan.ts';
+import { loadPart } from './load-part.ts';
 import { scratchBytes } from './memory/scratch.ts';
 import { Network } from './network/network.ts';
 
@@ -77,7 +79,7 @@ export async function openSession(
       rope,
       plannedContext: contextLength,
       openHashMaps: async () => {
-        const { loadModelHashMaps } = await import('./on-demand.ts');
+        const { loadModelHashMaps } = await loadPart(import('./on-demand.ts'));
         return loadModelHashMaps(gpu, model.source, model.config, { rope, contextLength }, options.learned);
       },
       crossovers: options.crossovers,

@@ -1,4 +1,5 @@
 /** The engine as callers see it, built from a token engine and the model's text side. Runs in the worker or in Node. */
+
 import { AppError } from '../errors.ts';
 import type { Engine, GenerateRequest, GenerationEvent, MemoryPlan, ModelSummary } from './api.ts';
 import { checkAttention } from './attention/check-attention.ts';
@@ -6,6 +7,7 @@ import type { LearnedMaps } from './attention/learned-maps.ts';
 import { type ChatParts, createChatCompletions } from './chat/chat-completions.ts';
 import { Generator, type TextStream } from './generate/generate.ts';
 import { type PreparedRequest, prepareRequest } from './generate/prepare-request.ts';
+import { loadPart } from './load-part.ts';
 import type { TokenEngine } from './token-engine.ts';
 import { checkString, checkTokens } from './validate.ts';
 
@@ -90,20 +92,20 @@ export function createTextEngine(parts: TextEngineParts): Engine {
       assertAlive();
       const signal = given ? AbortSignal.any([given, disposal.signal]) : disposal.signal;
       const work = async () =>
-        (await import('./probe/look-into-step.ts')).probeText(parts, { ...options, signal });
+        (await loadPart(import('./probe/look-into-step.ts'))).probeText(parts, { ...options, signal });
       return generator.between(work, signal); // its turn is taken before anything is loaded
     },
     async attentionFacts() {
       assertAlive();
-      return (await import('./on-demand.ts')).attentionFacts(side);
+      return (await loadPart(import('./on-demand.ts'))).attentionFacts(side);
     },
     async *trainSignatures(request) {
       assertAlive();
-      yield* (await import('./train/learn-signatures.ts')).learnSignatures(side, request);
+      yield* (await loadPart(import('./train/learn-signatures.ts'))).learnSignatures(side, request);
     },
     async useSignatures(maps) {
       assertAlive();
-      return (await import('./on-demand.ts')).useSignatures(side, maps);
+      return (await loadPart(import('./on-demand.ts'))).useSignatures(side, maps);
     },
     async memory() {
       assertAlive();

@@ -1,4 +1,5 @@
 /** Which policy each layer of a network has at which step: dense, or the sparse one that is wanted. */
+
 import { type Attend, prepareAttend } from '../../kernels/attend/attend.ts';
 import type { Arena } from '../../kernels/runtime/arena.ts';
 import type {
@@ -7,6 +8,7 @@ import type {
   HashAttentionOptions,
   SparseAttentionOptions,
 } from '../api.ts';
+import { loadPart } from '../load-part.ts';
 import type { AttentionPolicy } from './attention-policy.ts';
 import { denseAttention } from './dense.ts';
 import type { SparseAttention } from './sparse-attention.ts';
@@ -121,7 +123,7 @@ export class NetworkAttention {
   }
 
   async #sparseAttentions(): Promise<SparseAttentions> {
-    const { SparseAttentions } = await import('../on-demand.ts');
+    const { SparseAttentions } = await loadPart(import('../on-demand.ts'));
     this.#sparse ??= new SparseAttentions(this.#parts, this.#attend);
     return this.#sparse;
   }

@@ -1,4 +1,5 @@
 /** The kernels a set of tasks needs, compiled before the first byte arrives. */
+
 import { invariant } from '../../errors.ts';
 import type { CheckFinite } from '../../kernels/check-finite/check-finite.ts';
 import {
@@ -10,6 +11,7 @@ import type { Quantize } from '../../kernels/quantize/quantize.ts';
 import type { Gpu } from '../../kernels/runtime/gpu.ts';
 import type { MatrixFormat } from '../../kernels/runtime/matrix.ts';
 import type { ToHalf } from '../../kernels/to-half/to-half.ts';
+import { loadPart } from '../load-part.ts';
 import type { TensorTask } from './tensor-tasks.ts';
 import { type FloatKind, floatKindOf } from './weight-formats.ts';
 
@@ -42,7 +44,9 @@ export async function methodFor(gpu: Gpu, { entry, target }: TensorTask): Promis
     }
     case 'weights': {
       const { kind } = target.matrix.format;
-      const { prepareCheckFinite, prepareQuantize, prepareToHalf } = await import('./convert-kernels.ts');
+      const { prepareCheckFinite, prepareQuantize, prepareToHalf } = await loadPart(
+        import('./convert-kernels.ts'),
+      );
       if (kind === 'q4' || kind === 'q8') {
         const bits = kind === 'q4' ? 4 : 8;
         return { kind: 'quantize', source, bits, quantize: await prepareQuantize(gpu, source, bits) };

@@ -1,6 +1,8 @@
 /** Opens the files of a model, wherever they are. */
+
 import { AppError, throwIfAborted } from '../../errors.ts';
 import type { ModelReference } from '../api.ts';
+import { loadPart } from '../load-part.ts';
 import type { NetworkPolicy } from './http/http-client.ts';
 import { defaultEndpoint, hubModel } from './hub.ts';
 import type { ModelSource } from './model-source.ts';
@@ -46,9 +48,9 @@ export async function openSource(
   };
   switch (explicit.kind) {
     case 'folder':
-      return (await import('./local-files.ts')).folderSource(explicit.handle);
+      return (await loadPart(import('./local-files.ts'))).folderSource(explicit.handle);
     case 'files':
-      return (await import('./local-files.ts')).filesSource(explicit.files);
+      return (await loadPart(import('./local-files.ts'))).filesSource(explicit.files);
     case 'url': {
       const model = urlModel(explicit.url, access);
       const id = `url ${explicit.url}`;
