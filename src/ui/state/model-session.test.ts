@@ -44,7 +44,7 @@ function setUp(problems: readonly string[] = []) {
       model: { name },
       setAttention: async ({ mode }: AttentionOptions) => {
         applied.push(`${name} ${mode}`);
-        if (name === 'refusing') throw new AppError('invalid-request', `not ${mode}`);
+        if (name === 'refusing' && mode !== 'dense') throw new AppError('invalid-request', `not ${mode}`);
       },
       memory: async () => ({ weightBytes: 1, kvCacheBytes: 2, scratchBytes: 3 }),
       dispose: async () => {
@@ -229,7 +229,7 @@ describe('the model session', () => {
     expect(session.facts.value, 'of a model that is gone').toBe(null);
   });
 
-  test('attention that an engine refuses is a warning; the model stays', async () => {
+  test('attention that an engine refuses is a warning until another is accepted; the model stays', async () => {
     const { session, attention, engines, engine } = setUp();
     const loading = session.load(choice('refusing'));
     await settled();
@@ -237,7 +237,10 @@ describe('the model session', () => {
     await loading;
     attention.value = { mode: 'hash' };
     await settled();
-    expect(session.warnings.value).toEqual(['not dense', 'not hash']);
+    expect(session.warnings.value).toEqual(['not hash']);
+    attention.value = { mode: 'dense' };
+    await settled();
+    expect(session.warnings.value).toEqual([]);
     expect(session.state.value.kind).toBe('ready');
   });
 });

@@ -1,5 +1,5 @@
 /** The one loaded model: loading it, losing it, replacing it. Knows nothing of the conversation. */
-import { batch, effect, type ReadonlySignal, signal } from '@preact/signals';
+import { batch, computed, effect, type ReadonlySignal, signal } from '@preact/signals';
 import type {
   AttentionFacts,
   AttentionOptions,
@@ -60,7 +60,12 @@ export function createModelSession(
 ): ModelSession {
   const state = signal<ModelState>({ kind: 'none' });
   const recovering = signal<string | null>(null);
-  const warnings = signal<readonly string[]>([]);
+  const ofEngine = signal<readonly string[]>([]);
+  /** Why the attention of the settings is not in use; null while it is. */
+  const refusal = signal<string | null>(null);
+  const warnings = computed(() => [
+    ...new Set([...ofEngine.value, ...(refusal.value ? [refusal.value] : [])]),
+  ]);
   const memory = signal<MemoryUse | null>(null);
   const facts = signal<AttentionFacts | null>(null);
   let asking: { again: boolean } | null = null;
@@ -73,18 +78,17 @@ export function createModelSession(
     if (current.kind !== 'ready') return;
     current.engine.setAttention(options).then(
       () => {
+        if (state.peek() !== current || attention.peek() !== options) return;
+        refusal.value = null;
         // What was known held for the options before.
-        if (state.peek() === current && facts.peek() !== null) void refreshFacts();
+        if (facts.peek() !== null) void refreshFacts();
       },
       (error: unknown) => {
-        if (state.peek() === current) warn(faultFrom(error).message);
+        const isPresent = state.peek() === current && attention.peek() === options;
+        if (isPresent) refusal.value = faultFrom(error).message;
       },
     );
   });
-
-  function warn(message: string): void {
-    warnings.value = [...new Set([...warnings.value, message])];
-  }
 
   /** Frees the engine in use, if any; one that is broken already has nothing left to free. */
   async function dispose(): Promise<void> {
@@ -101,7 +105,8 @@ export function createModelSession(
     batch(() => {
       state.value = { kind: 'loading', choice, plan: null, progress: null };
       recovering.value = null;
-      warnings.value = [];
+      ofEngine.value = [];
+      refusal.value = null;
       memory.value = null;
       facts.value = null;
     });
@@ -134,7 +139,7 @@ export function createModelSession(
               recovering.value = null;
               return;
             case 'warning':
-              warn(status.warning.message);
+              ofEngine.value = [...ofEngine.value, status.warning.message];
               return;
             case 'recovering':
               recovering.value = status.reason;
