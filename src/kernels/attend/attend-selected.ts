@@ -63,11 +63,10 @@ export interface ScratchSizes {
 export async function prepareAttendSelected(gpu: Gpu, shape: AttendSelectedShape): Promise<AttendSelected> {
   const { headDim, group } = shape;
   const variant = variantFor(gpu, headDim, shape.variant);
-  const layout = planLists(gpu, variant, shape);
+  // Scores that meet in workgroup memory leave room for the selection only where few invocations have them.
+  const layout = planLists(gpu, variant, shape, variant === 'workgroup' ? 32 : undefined);
   const constants = {
     ...layout.plan.constants,
-    // Scores that meet in workgroup memory leave room for the selection only where few invocations have them.
-    ...(variant === 'workgroup' ? { threads: 32 } : {}),
     fineBins: fineBinsOf(shape.bins),
     ...subgroupConstants(gpu, variant, layout.plan.constants.threads ?? 0),
   };

@@ -2,8 +2,9 @@
 // tokens, left unnormalised for attend-merge ("flash decoding": Dao et al. 2023; online softmax: Milakov and
 // Gimelshein 2018, arXiv:1805.02867).
 //
-// One workgroup takes one split of one list of tokens, for four query heads of its group, so K and V rows are read once
-// for all four: a head is a component of every vector, and in a mat4x4f each column is a dimension.
+// One workgroup takes one split of one list of tokens, for up to four query heads of its group, or up to eight in two
+// sets of four, so K and V rows are read once for all: a head is a component of every vector, and in a mat4x4f each column
+// is a dimension. Teams of neighbouring sets go through the same tokens side by side and ask for the same bytes together.
 // A team of `lanes` invocations owns one token at a time: a lane holds the same one or two octets of dimensions of the
 // queries, K row, V row and sums. A team reads the K and V rows of four tokens before it uses any (bytes in flight),
 // sums the dot products over its lanes and turns them into weights (weigh, from weigh-*.wgsl), and accumulates V
@@ -20,7 +21,8 @@ override group: u32;   // query heads per list
 override listsPerKvHead: u32;
 override lanes: u32;   // a power of two, at least 4
 override octets: u32;  // of each row per lane: one, or two that are `lanes` octets apart
-override threads: u32; // a multiple of lanes
+override sets: u32;    // of four query heads in a workgroup: 1 or 2
+override threads: u32; // a multiple of lanes · sets
 
 const batch = 4u; // tokens of a team per iteration
 const noScore = -3.0e38;
@@ -67,14 +69,15 @@ fn valueRow(row: u32, place: vec2u) -> Row {
 }
 
 fn attendSplit(split: u32, headBlock: u32, thread: u32) {
-  let blocks = (group + 3u) / 4u;
+  let blocks = (group + 4u * sets - 1u) / (4u * sets);
   let list = headBlock / blocks;
-  let firstHead = list * group + headBlock % blocks * 4u;
-  let heads = min(4u, (list + 1u) * group - firstHead);
+  let firstHead = list * group + headBlock % blocks * 4u * sets;
+  let endHead = min(firstHead + 4u * sets, (list + 1u) * group);
   let lane = thread % lanes;
   let team = thread / lanes;
+  let headSet = team % sets;
   let teams = threads / lanes;
-  let tile = teams * batch;
+  let tile = teams / sets * batch;
   let rowOctets = headDim / 8u;
 
   let count = tokenCount();
@@ -87,7 +90,7 @@ fn attendSplit(split: u32, headBlock: u32, thread: u32) {
   let octet = vec2u(lane, lane + lanes);
   let place = min(octet, vec2u(rowOctets - 1u));
   let factor = select(vec2f(0.0), vec2f(1.4426950408889634 / sqrt(f32(headDim))), octet < vec2u(rowOctets));
-  let queryRow = (firstHead + min(vec4u(0u, 1u, 2u, 3u), vec4u(heads - 1u))) * rowOctets;
+  let queryRow = min(firstHead + 4u * headSet + vec4u(0u, 1u, 2u, 3u), vec4u(endHead - 1u)) * rowOctets;
   var queries = Octets(queryOctet(2u * (queryRow + place.x), factor.x), Octet());
   if (octets > 1u) {
     queries.far = queryOctet(2u * (queryRow + place.y), factor.y);
@@ -102,7 +105,7 @@ fn attendSplit(split: u32, headBlock: u32, thread: u32) {
     if (first == roundEnd) {
       roundEnd = findTokens(list, first, end, first == start, thread);
     }
-    let i = first + team + teams * vec4u(0u, 1u, 2u, 3u);
+    let i = first + team / sets + teams / sets * vec4u(0u, 1u, 2u, 3u);
     let isToken = i < vec4u(roundEnd);
     let read = min(i, vec4u(roundEnd - 1u));
     let token = vec4u(tokenAt(list, read.x), tokenAt(list, read.y), tokenAt(list, read.z), tokenAt(list, read.w));
@@ -144,7 +147,7 @@ fn attendSplit(split: u32, headBlock: u32, thread: u32) {
   }
   workgroupBarrier();
   var highest = vec4f(noScore);
-  for (var t = 0u; t < teams; t++) {
+  for (var t = headSet; t < teams; t += sets) {
     highest = max(highest, teamTop[t]);
   }
   let keep = exp2(top - highest);
@@ -155,38 +158,46 @@ fn attendSplit(split: u32, headBlock: u32, thread: u32) {
   if (octets > 1u) {
     sums.far = scaled(sums.far, keep);
   }
-  // Two heads at a time: little workgroup memory lets more workgroups run at once.
+  // Two heads of a set at a time: little workgroup memory lets more workgroups run at once.
   let stride = dims.splits * (headDim + 4u);
-  for (var pair = 0u; 2u * pair < heads; pair++) {
+  for (var pair = 0u; 2u * pair < min(4u, endHead - firstHead); pair++) {
     let isSecond = pair == 1u;
     store(thread, sums.near, isSecond);
     if (octets > 1u) {
       store(thread + threads, sums.far, isSecond);
     }
     workgroupBarrier();
-    let partial = ((firstHead + 2u * pair) * dims.splits + split) * (headDim + 4u);
-    let hasTwo = 2u * pair + 1u < heads;
-    for (var d = thread; d < headDim; d += threads) {
-      let sum = sumOfTeams(d);
-      partials[partial + d] = sum.x;
-      if (hasTwo) {
-        partials[partial + stride + d] = sum.y;
+    for (var i = thread; i < sets * headDim; i += threads) {
+      let head = firstHead + 4u * (i / headDim) + 2u * pair;
+      let sum = sumOfTeams(i % headDim, i / headDim);
+      let at = (head * dims.splits + split) * (headDim + 4u) + i % headDim;
+      if (head < endHead) {
+        partials[at] = sum.x;
+      }
+      if (head + 1u < endHead) {
+        partials[at + stride] = sum.y;
       }
     }
-    if (thread == 0u) {
+    if (lane == 0u && team < sets) {
       var sum = vec2f(0.0);
-      for (var t = 0u; t < teams; t++) {
+      for (var t = headSet; t < teams; t += sets) {
         sum += pairOf(teamWeight[t], isSecond);
       }
+      let head = firstHead + 4u * headSet + 2u * pair;
+      let at = (head * dims.splits + split) * (headDim + 4u) + headDim;
       let pairTop = pairOf(highest, isSecond);
-      partials[partial + headDim] = pairTop.x;
-      partials[partial + headDim + 1u] = sum.x;
-      if (hasTwo) {
-        partials[partial + stride + headDim] = pairTop.y;
-        partials[partial + stride + headDim + 1u] = sum.y;
+      if (head < endHead) {
+        partials[at] = pairTop.x;
+        partials[at + 1u] = sum.x;
+      }
+      if (head + 1u < endHead) {
+        partials[at + stride] = pairTop.y;
+        partials[at + stride + 1u] = sum.y;
       }
     }
     workgroupBarrier();
   }
-  finishRows(split, headBlock, thread);
+  if (headBlock % blocks == 0u) {
+    finishRows(split, list, thread);
+  }
 }

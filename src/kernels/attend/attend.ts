@@ -117,7 +117,7 @@ export async function prepareAttend(gpu: Gpu, shape: AttendShape): Promise<Atten
     variant,
     merge,
     partialsShape: (kvHeads, splits) => partialsShape(kvHeads * group, splits, headDim),
-    splitsFor: (capacity, kvHeads) => splitsFor(plan, capacity, headBlocks(kvHeads * group, group)),
+    splitsFor: (capacity, kvHeads) => splitsFor(plan, capacity, headBlocks(plan, kvHeads * group, group)),
 
     split(arena, args) {
       const { label, kvHeads, capacity, splits } = args;
@@ -132,7 +132,7 @@ export async function prepareAttend(gpu: Gpu, shape: AttendShape): Promise<Atten
         label,
         bindings: args,
         uniforms: { capacity, splits },
-        workgroups: [Math.ceil(splits / plan.splitsPerWorkgroup), headBlocks(qHeads, group)],
+        workgroups: [Math.ceil(splits / plan.splitsPerWorkgroup), headBlocks(plan, qHeads, group)],
       });
     },
   };

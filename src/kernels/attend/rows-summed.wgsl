@@ -43,20 +43,17 @@ fn storeRows(at: u32, sums: RowSums) {
   (*to)[7] = vec2f(sums.keyHigh.w, sums.valueHigh.w);
 }
 
-// Teams meet as they do for the heads. A list's query heads may be spread over workgroups: the first writes.
-fn finishRows(split: u32, headBlock: u32, thread: u32) {
-  let blocks = (group + 3u) / 4u;
-  if (headBlock % blocks != 0u) {
-    return;
-  }
+// Teams meet as they do for the heads; those of the first set have seen every row. Of the workgroups that share a list,
+// one writes.
+fn finishRows(split: u32, list: u32, thread: u32) {
   storeRows(thread, nearRows);
   if (octets > 1u) {
     storeRows(thread + threads, farRows);
   }
   workgroupBarrier();
-  let out = (headBlock / blocks * (dims.slots + dims.splits) + dims.slots + split) * 2u * headDim;
+  let out = (list * (dims.slots + dims.splits) + dims.slots + split) * 2u * headDim;
   for (var d = thread; d < headDim; d += threads) {
-    let sum = sumOfTeams(d);
+    let sum = sumOfTeams(d, 0u);
     tailSums[out + d] = sum.x;
     tailSums[out + headDim + d] = sum.y;
   }

@@ -199,7 +199,7 @@ export interface ListsLayout {
   splitsFor(tokens: number, kvHeads: number, slots?: number): number;
   /** Workgroups along x for the splits. */
   workgroupsFor(splits: number): number;
-  /** Workgroups along y: four query heads of a list each. */
+  /** Workgroups along y: up to `plan.headsPerWorkgroup` query heads of a list each. */
   rowsFor(kvHeads: number): number;
   /** Runs of blocks of a tail that are summed side by side. */
   slotsFor(capacity: number): number;
@@ -210,12 +210,21 @@ export interface ListsLayout {
   checkTail(args: SparseSplitArgs & TailArgs): { readonly slots: number; readonly blocks: number };
 }
 
-export function planLists(gpu: Gpu, variant: KernelVariant, shape: SparseShape): ListsLayout {
+/** @param threads of a workgroup of the team variants, where something else needs its memory */
+export function planLists(
+  gpu: Gpu,
+  variant: KernelVariant,
+  shape: SparseShape,
+  threads?: number,
+): ListsLayout {
   const { headDim, group } = shape;
   const listsPerKvHead = shape.lists === 'kv-head' ? 1 : group;
   const listGroup = group / listsPerKvHead;
-  const plan = planSplit(gpu, variant, { headDim, group: listGroup, listsPerKvHead });
-  const rowsFor = (kvHeads: number): number => headBlocks(kvHeads * group, listGroup);
+  const plan = planSplit(gpu, variant, {
+    ...{ headDim, group: listGroup, listsPerKvHead },
+    ...(threads ? { threads } : {}),
+  });
+  const rowsFor = (kvHeads: number): number => headBlocks(plan, kvHeads * group, listGroup);
   const residentSplits = variant === 'serial' ? plan.targetSplits : residentWorkgroups;
   const tailSumsShape = (kvHeads: number, slots: number, splits: number): readonly number[] => [
     kvHeads * listsPerKvHead,

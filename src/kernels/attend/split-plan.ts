@@ -7,6 +7,8 @@ export interface SplitShape {
   /** Query heads that attend to the same tokens. */
   readonly group: number;
   readonly listsPerKvHead: number;
+  /** Of a workgroup of the team variants, where something else needs its memory. */
+  readonly threads?: number;
 }
 
 export interface SplitPlan {
@@ -14,12 +16,22 @@ export interface SplitPlan {
   /** Tokens a split takes at a time. */
   readonly tile: number;
   readonly splitsPerWorkgroup: number;
+  /** Query heads of a list whose K and V rows are read once. */
+  readonly headsPerWorkgroup: number;
   /** Splits of all lists together that keep a device busy. */
   readonly targetSplits: number;
 }
 
 /** Constants of the workgroup and subgroup variants; `serial` takes the first three. */
-export const teamConstants = ['headDim', 'group', 'listsPerKvHead', 'lanes', 'octets', 'threads'] as const;
+export const teamConstants = [
+  'headDim',
+  'group',
+  'listsPerKvHead',
+  'lanes',
+  'octets',
+  'sets',
+  'threads',
+] as const;
 export const serialConstants = teamConstants.slice(0, 3);
 
 /** The variant asked for, or the fastest this device runs for this head size. */
@@ -50,9 +62,9 @@ export function partialBytes(qHeads: number, splits: number, headDim: number): n
   return partialsShape(qHeads, splits, headDim).reduce((product, size) => product * size, 4);
 }
 
-/** Workgroups a split needs for all query heads: a list's heads go four at a time. */
-export function headBlocks(qHeads: number, group: number): number {
-  return (qHeads / group) * Math.ceil(group / 4);
+/** Workgroups a split needs for all query heads, `group` of which share a list. */
+export function headBlocks(plan: SplitPlan, qHeads: number, group: number): number {
+  return (qHeads / group) * Math.ceil(group / plan.headsPerWorkgroup);
 }
 
 /** A number of splits that fills the device without making the merge long.
@@ -63,25 +75,29 @@ export function splitsFor(plan: SplitPlan, tokens: number, blocks: number): numb
 }
 
 export function planSplit(gpu: Gpu, variant: KernelVariant, shape: SplitShape): SplitPlan {
-  const { headDim } = shape;
+  const { headDim, group, listsPerKvHead } = shape;
+  const constants = { headDim, group, listsPerKvHead };
   if (variant === 'serial') {
-    return { constants: { ...shape }, tile: 32, splitsPerWorkgroup: 4, targetSplits: 48 };
+    return { constants, tile: 32, splitsPerWorkgroup: 4, headsPerWorkgroup: 4, targetSplits: 48 };
   }
   invariant(headDim % 8 === 0, `attend ${variant}: headDim must be a multiple of 8, got ${headDim}`);
-  const rowOctets = headDim / 8;
   invariant(
     variant === 'workgroup' || subgroupTakes(gpu, headDim),
     `attend subgroup: rows of ${headDim} do not fit subgroups of ${gpu.traits.subgroups?.min}`,
   );
+  const rowOctets = headDim / 8;
   const largestTeam = variant === 'workgroup' ? 32 : Math.min(32, gpu.traits.subgroups?.min ?? 0);
   const lanes = Math.min(Math.max(4, powerOfTwoFrom(rowOctets)), largestTeam);
   const octets = Math.ceil(rowOctets / lanes);
   // Shuffles cost no workgroup memory: more teams share the work of meeting at the end.
-  const threads = Math.max(lanes, (variant === 'subgroup' ? 128 : 64) / powerOfTwoFrom(octets));
+  const usual = (variant === 'subgroup' ? 128 : 64) / powerOfTwoFrom(octets);
+  const threads = Math.max(lanes, shape.threads ?? usual);
+  const sets = group > 4 && threads >= 2 * lanes ? 2 : 1;
   return {
-    constants: { ...shape, lanes, octets, threads },
-    tile: 4 * (threads / lanes),
+    constants: { ...constants, lanes, octets, sets, threads },
+    tile: 4 * (threads / lanes / sets),
     splitsPerWorkgroup: 1,
+    headsPerWorkgroup: 4 * sets,
     targetSplits: 512,
   };
 }

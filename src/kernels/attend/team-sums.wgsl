@@ -1,5 +1,5 @@
-// How teams meet at the end of a split: each lane stores its octets, and a dimension is summed over all teams.
-// lanes, octets, threads: overrides of attend-split.wgsl.
+// How teams meet at the end of a split: each lane stores its octets, and a dimension is summed over teams.
+// lanes, octets, sets, threads: overrides of attend-split.wgsl.
 
 // The dimensions of an octet for two heads, octet after octet; one element more, so that neighbours use different banks.
 var<workgroup> teamSum: array<array<vec2f, 9>, threads * octets>;
@@ -21,15 +21,15 @@ fn store(at: u32, sums: Octet, isSecond: bool) {
   (*to)[7] = pairOf(sums.high[3], isSecond);
 }
 
-// Dimension d of what all teams stored.
-fn sumOfTeams(d: u32) -> vec2f {
+// Dimension d of what the teams of a set stored.
+fn sumOfTeams(d: u32, headSet: u32) -> vec2f {
   let octet = d / 8u;
   var at = octet % lanes;
   if (octets > 1u) {
     at += octet / lanes * threads;
   }
   var sum = vec2f(0.0);
-  for (var t = 0u; t < threads / lanes; t++) {
+  for (var t = headSet; t < threads / lanes; t += sets) {
     sum += teamSum[at + t * lanes][d % 8u];
   }
   return sum;
