@@ -13,7 +13,7 @@
 // query: f32 [qHeads, headDim]; keyCache, valueCache: f16 [kvHeads, capacity, headDim], eight halves to a vec4u;
 // partials: f32 [qHeads, splits, headDim + 4]: sums of weighted values, largest score, sum of weights, two unused.
 // headDim is a multiple of 8. Which tokens there are says token-range.wgsl, token-list.wgsl or token-selection.wgsl, in
-// rounds where they are found on the way; whether rows are also summed as they are says rows-unsummed.wgsl or
+// rounds where they are found on the way; which of them are a split's, tiles-in-turn.wgsl or tiles-together.wgsl; whether rows are also summed as they are says rows-unsummed.wgsl or
 // rows-summed.wgsl; lane-octets.wgsl and team-sums.wgsl go with all of them; main comes last. A list of tokens serves
 // `group` query heads; where every query head has its own, several lists share a KV head.
 override headDim: u32;
@@ -22,7 +22,8 @@ override listsPerKvHead: u32;
 override lanes: u32;   // a power of two, at least 4
 override octets: u32;  // of each row per lane: one, or two that are `lanes` octets apart
 override sets: u32;    // of four query heads in a workgroup: 1 or 2
-override threads: u32; // a multiple of lanes · sets
+override together: u32; // teams of a set whose sums meet by shuffles, before all do in memory: 1 or 2
+override threads: u32; // a multiple of lanes · sets · together
 
 const batch = 4u; // tokens of a team per iteration
 const noScore = -3.0e38;
@@ -37,6 +38,13 @@ const noScore = -3.0e38;
 var<workgroup> teamTop: array<vec4f, threads / lanes>;
 var<workgroup> teamWeight: array<vec4f, threads / lanes>;
 
+// The attended tokens of a split: tiles from `start`, `stride` apart, below `end`. See tiles-*.wgsl.
+struct Share {
+  start: u32,
+  end: u32,
+  stride: u32,
+}
+
 // What a team knows of four tokens: a column of weights per token, relative to the largest score so far.
 struct Weighed {
   weights: mat4x4f,
@@ -44,10 +52,10 @@ struct Weighed {
 }
 
 // An octet of four heads' queries; `at`: where it begins for each, in vec4f.
-fn queryOctet(at: vec4u, factor: f32) -> Octet {
+fn queryOctet(at: vec4u) -> Octet {
   return Octet(
-    factor * transpose(mat4x4f(query[at.x], query[at.y], query[at.z], query[at.w])),
-    factor * transpose(mat4x4f(query[at.x + 1u], query[at.y + 1u], query[at.z + 1u], query[at.w + 1u])),
+    transpose(mat4x4f(query[at.x], query[at.y], query[at.z], query[at.w])),
+    transpose(mat4x4f(query[at.x + 1u], query[at.y + 1u], query[at.z + 1u], query[at.w + 1u])),
   );
 }
 
@@ -68,6 +76,13 @@ fn valueRow(row: u32, place: vec2u) -> Row {
   return share;
 }
 
+fn writeScale(isHead: bool, at: u32, top: f32, weight: f32) {
+  if (isHead) {
+    partials[at] = top;
+    partials[at + 1u] = weight;
+  }
+}
+
 fn attendSplit(split: u32, headBlock: u32, thread: u32) {
   let blocks = (group + 4u * sets - 1u) / (4u * sets);
   let list = headBlock / blocks;
@@ -80,30 +95,34 @@ fn attendSplit(split: u32, headBlock: u32, thread: u32) {
   let tile = teams / sets * batch;
   let rowOctets = headDim / 8u;
 
-  let count = tokenCount();
-  let perSplit = ((count + dims.splits - 1u) / dims.splits + tile - 1u) / tile * tile;
-  let start = split * perSplit;
-  let end = min(start + perSplit, count);
+  let share = shareOf(split, tile);
 
   // A component without a head repeats the last one; a lane beyond the row repeats its last octet against a query
-  // of zeros. Neither's sums are written.
+  // of zeros. Neither's sums are written. Queries are scaled with the scores: nothing waits for them before rows are read.
   let octet = vec2u(lane, lane + lanes);
   let place = min(octet, vec2u(rowOctets - 1u));
-  let factor = select(vec2f(0.0), vec2f(1.4426950408889634 / sqrt(f32(headDim))), octet < vec2u(rowOctets));
   let queryRow = min(firstHead + 4u * headSet + vec4u(0u, 1u, 2u, 3u), vec4u(endHead - 1u)) * rowOctets;
-  var queries = Octets(queryOctet(2u * (queryRow + place.x), factor.x), Octet());
+  var queries = Octets(queryOctet(2u * (queryRow + place.x)), Octet());
   if (octets > 1u) {
-    queries.far = queryOctet(2u * (queryRow + place.y), factor.y);
+    queries.far = queryOctet(2u * (queryRow + place.y));
+  }
+  if (octets * lanes * 8u != headDim) {
+    if (octet.x >= rowOctets) {
+      queries.near = Octet();
+    }
+    if (octet.y >= rowOctets) {
+      queries.far = Octet();
+    }
   }
 
   var top = vec4f(noScore);
   var weight = vec4f(0.0);
   var sums = Octets();
   let cacheRow = list / listsPerKvHead * dims.capacity;
-  var roundEnd = start;
-  for (var first = start; first < end; first = min(first + tile, roundEnd)) {
+  var roundEnd = share.start;
+  for (var first = share.start; first < share.end; first = min(first + share.stride, roundEnd)) {
     if (first == roundEnd) {
-      roundEnd = findTokens(list, first, end, first == start, thread);
+      roundEnd = findTokens(list, first, share.end, first == share.start, thread);
     }
     let i = first + team / sets + teams / sets * vec4u(0u, 1u, 2u, 3u);
     let isToken = i < vec4u(roundEnd);
@@ -158,19 +177,26 @@ fn attendSplit(split: u32, headBlock: u32, thread: u32) {
   if (octets > 1u) {
     sums.far = scaled(sums.far, keep);
   }
-  // Two heads of a set at a time: little workgroup memory lets more workgroups run at once.
-  let stride = dims.splits * (headDim + 4u);
-  for (var pair = 0u; 2u * pair < min(4u, endHead - firstHead); pair++) {
-    let isSecond = pair == 1u;
+  // Two heads of a set at a time, or all four where two teams have met, each with two of them: little workgroup memory
+  // lets more workgroups run at once.
+  let rowFloats = headDim + 4u;
+  let stride = dims.splits * rowFloats;
+  for (var first = 0u; first < min(4u, endHead - firstHead); first += 2u * together) {
+    if (first > 0u) {
+      workgroupBarrier();
+    }
+    let isSecond = select(first == 2u, team / sets % 2u == 1u, together == 2u);
     store(thread, sums.near, isSecond);
     if (octets > 1u) {
       store(thread + threads, sums.far, isSecond);
     }
     workgroupBarrier();
-    for (var i = thread; i < sets * headDim; i += threads) {
-      let head = firstHead + 4u * (i / headDim) + 2u * pair;
-      let sum = sumOfTeams(i % headDim, i / headDim);
-      let at = (head * dims.splits + split) * (headDim + 4u) + i % headDim;
+    for (var i = thread; i < sets * together * headDim; i += threads) {
+      let d = i % headDim;
+      let pair = i / headDim;
+      let head = firstHead + first + 4u * (pair % sets) + 2u * (pair / sets);
+      let sum = sumOfTeams(d, pair);
+      let at = (head * dims.splits + split) * rowFloats + d;
       if (head < endHead) {
         partials[at] = sum.x;
       }
@@ -178,24 +204,18 @@ fn attendSplit(split: u32, headBlock: u32, thread: u32) {
         partials[at + stride] = sum.y;
       }
     }
-    if (lane == 0u && team < sets) {
-      var sum = vec2f(0.0);
-      for (var t = headSet; t < teams; t += sets) {
-        sum += pairOf(teamWeight[t], isSecond);
-      }
-      let head = firstHead + 4u * headSet + 2u * pair;
-      let at = (head * dims.splits + split) * (headDim + 4u) + headDim;
-      let pairTop = pairOf(highest, isSecond);
-      if (head < endHead) {
-        partials[at] = pairTop.x;
-        partials[at + 1u] = sum.x;
-      }
-      if (head + 1u < endHead) {
-        partials[at + stride] = pairTop.y;
-        partials[at + stride + 1u] = sum.y;
-      }
+  }
+  if (lane == 0u && team < sets) {
+    var sum = vec4f(0.0);
+    for (var t = headSet; t < teams; t += sets) {
+      sum += teamWeight[t];
     }
-    workgroupBarrier();
+    let heads = endHead - min(firstHead + 4u * headSet, endHead);
+    let at = ((firstHead + 4u * headSet) * dims.splits + split) * rowFloats + headDim;
+    writeScale(heads > 0u, at, highest.x, sum.x);
+    writeScale(heads > 1u, at + stride, highest.y, sum.y);
+    writeScale(heads > 2u, at + 2u * stride, highest.z, sum.z);
+    writeScale(heads > 3u, at + 3u * stride, highest.w, sum.w);
   }
   if (headBlock % blocks == 0u) {
     finishRows(split, list, thread);

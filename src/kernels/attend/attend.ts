@@ -27,6 +27,7 @@ import {
   variantFor,
 } from './split-plan.ts';
 import teamSums from './team-sums.wgsl?raw';
+import tilesInTurn from './tiles-in-turn.wgsl?raw';
 import tokenRange from './token-range.wgsl?raw';
 import weighSubgroup from './weigh-subgroup.wgsl?raw';
 import weighWorkgroup from './weigh-workgroup.wgsl?raw';
@@ -75,7 +76,7 @@ const bindings = {
 } as const;
 const uniforms = { capacity: 'u32', splits: 'u32' } as const;
 
-const teamSources = [laneOctets, teamSums, splitSource];
+const teamSources = [tilesInTurn, laneOctets, teamSums, splitSource];
 export const splitKernels = {
   workgroup: defineKernel({
     name: 'attend-split-workgroup',

@@ -46,6 +46,7 @@ fn storeRows(at: u32, sums: RowSums) {
 // Teams meet as they do for the heads; those of the first set have seen every row. Of the workgroups that share a list,
 // one writes.
 fn finishRows(split: u32, list: u32, thread: u32) {
+  workgroupBarrier();
   storeRows(thread, nearRows);
   if (octets > 1u) {
     storeRows(thread + threads, farRows);
@@ -53,7 +54,10 @@ fn finishRows(split: u32, list: u32, thread: u32) {
   workgroupBarrier();
   let out = (list * (dims.slots + dims.splits) + dims.slots + split) * 2u * headDim;
   for (var d = thread; d < headDim; d += threads) {
-    let sum = sumOfTeams(d, 0u);
+    var sum = sumOfTeams(d, 0u);
+    if (together == 2u) {
+      sum += sumOfTeams(d, sets);
+    }
     tailSums[out + d] = sum.x;
     tailSums[out + headDim + d] = sum.y;
   }

@@ -35,6 +35,7 @@ import {
 import splitTailMain from './split-tail-main.wgsl?raw';
 import splitTailMainSerial from './split-tail-main-serial.wgsl?raw';
 import teamSums from './team-sums.wgsl?raw';
+import tilesTogether from './tiles-together.wgsl?raw';
 import tokenList from './token-list.wgsl?raw';
 import tokenSelection from './token-selection.wgsl?raw';
 import tokenSelectionSerial from './token-selection-serial.wgsl?raw';
@@ -107,7 +108,7 @@ const selectionUniforms = {
   slots: 'u32',
   blocks: 'u32',
 } as const;
-const teamSources = [laneOctets, teamSums, splitSource];
+const teamSources = [tilesTogether, laneOctets, teamSums, splitSource];
 const fromList = {
   workgroup: [tokenList],
   subgroup: [tokenList],

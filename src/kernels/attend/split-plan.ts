@@ -30,6 +30,7 @@ export const teamConstants = [
   'lanes',
   'octets',
   'sets',
+  'together',
   'threads',
 ] as const;
 export const serialConstants = teamConstants.slice(0, 3);
@@ -93,8 +94,11 @@ export function planSplit(gpu: Gpu, variant: KernelVariant, shape: SplitShape): 
   const usual = (variant === 'subgroup' ? 128 : 64) / powerOfTwoFrom(octets);
   const threads = Math.max(lanes, shape.threads ?? usual);
   const sets = group > 4 && threads >= 2 * lanes ? 2 : 1;
+  // Two teams of a set that are sure to stand in one subgroup meet by shuffles.
+  const smallest = Math.min(gpu.traits.subgroups?.min ?? 0, threads);
+  const together = variant === 'subgroup' && 2 * lanes * sets <= smallest ? 2 : 1;
   return {
-    constants: { ...constants, lanes, octets, sets, threads },
+    constants: { ...constants, lanes, octets, sets, together, threads },
     tile: 4 * (threads / lanes / sets),
     splitsPerWorkgroup: 1,
     headsPerWorkgroup: 4 * sets,

@@ -1,13 +1,8 @@
-// How teams meet at the end of a split: each lane stores its octets, and a dimension is summed over teams.
-// lanes, octets, sets, threads: overrides of attend-split.wgsl.
+// How teams meet at the end of a split: each lane stores its octets for two heads (pairOf, from weigh-*.wgsl), and a
+// dimension is summed over teams. lanes, octets, sets, together, threads: overrides of attend-split.wgsl.
 
 // The dimensions of an octet for two heads, octet after octet; one element more, so that neighbours use different banks.
 var<workgroup> teamSum: array<array<vec2f, 9>, threads * octets>;
-
-// Components 0 and 1, or 2 and 3: chosen, not indexed, so that what it chooses from stays in registers.
-fn pairOf(values: vec4f, isSecond: bool) -> vec2f {
-  return select(values.xy, values.zw, isSecond);
-}
 
 fn store(at: u32, sums: Octet, isSecond: bool) {
   let to = &teamSum[at];
@@ -21,15 +16,15 @@ fn store(at: u32, sums: Octet, isSecond: bool) {
   (*to)[7] = pairOf(sums.high[3], isSecond);
 }
 
-// Dimension d of what the teams of a set stored.
-fn sumOfTeams(d: u32, headSet: u32) -> vec2f {
+// Dimension d of what every (sets · together)-th team from the first stored.
+fn sumOfTeams(d: u32, first: u32) -> vec2f {
   let octet = d / 8u;
   var at = octet % lanes;
   if (octets > 1u) {
     at += octet / lanes * threads;
   }
   var sum = vec2f(0.0);
-  for (var t = headSet; t < threads / lanes; t += sets) {
+  for (var t = first; t < threads / lanes; t += sets * together) {
     sum += teamSum[at + t * lanes][d % 8u];
   }
   return sum;

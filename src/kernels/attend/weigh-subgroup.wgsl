@@ -12,6 +12,7 @@ fn weigh(score: mat4x4f, isToken: vec4<bool>, top: vec4f, thread: u32) -> Weighe
   for (var mask = 4u; mask < lanes; mask *= 2u) {
     own += subgroupShuffleXor(own, mask);
   }
+  own *= 1.4426950408889634 / sqrt(f32(headDim));
 
   let isOwnToken = select(select(isToken.x, isToken.y, isOdd), select(isToken.z, isToken.w, isOdd), isUpper);
   // A score of noScore weighs 0; in a team without tokens it weighs 1, until teams meet and the team counts for 0.
@@ -28,4 +29,14 @@ fn weigh(score: mat4x4f, isToken: vec4<bool>, top: vec4f, thread: u32) -> Weighe
     ),
     highest,
   );
+}
+
+// Two heads of four, chosen, not indexed, so that what it chooses from stays in registers. Where two teams meet, one
+// keeps the first two heads of both and the other the last two.
+fn pairOf(values: vec4f, isSecond: bool) -> vec2f {
+  let kept = select(values.xy, values.zw, isSecond);
+  if (together == 1u) {
+    return kept;
+  }
+  return kept + subgroupShuffleXor(select(values.zw, values.xy, isSecond), lanes * sets);
 }

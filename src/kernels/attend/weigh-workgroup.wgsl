@@ -13,12 +13,13 @@ fn weigh(score: mat4x4f, isToken: vec4<bool>, top: vec4f, thread: u32) -> Weighe
   laneScores[2u * threads + thread] = score[2];
   laneScores[3u * threads + thread] = score[3];
   workgroupBarrier();
+  let scale = 1.4426950408889634 / sqrt(f32(headDim));
   for (var slot = lane; slot < 16u; slot += lanes) {
     var sum = 0.0;
     for (var other = 0u; other < lanes; other++) {
       sum += laneScores[slot / 4u * threads + team * lanes + other][slot % 4u];
     }
-    teamScores[team * 4u + slot / 4u][slot % 4u] = sum;
+    teamScores[team * 4u + slot / 4u][slot % 4u] = sum * scale;
   }
   workgroupBarrier();
   // A score of noScore weighs 0; in a team without tokens it weighs 1, until teams meet and the team counts for 0.
@@ -36,4 +37,9 @@ fn weigh(score: mat4x4f, isToken: vec4<bool>, top: vec4f, thread: u32) -> Weighe
     ),
     highest,
   );
+}
+
+// Two heads of four, chosen, not indexed, so that what it chooses from stays in registers.
+fn pairOf(values: vec4f, isSecond: bool) -> vec2f {
+  return select(values.xy, values.zw, isSecond);
 }
