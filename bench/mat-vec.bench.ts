@@ -1,5 +1,7 @@
 /** Matrix-vector products over many different matrices, so that nothing sits in a cache. */
-import { type Finish, prepareMatVec } from '../src/kernels/mat-vec/mat-vec.ts';
+import { type Finish, prepareMatVec, roundsInputs } from '../src/kernels/mat-vec/mat-vec.ts';
+import { packInputsReference } from '../src/kernels/mat-vec/packed-inputs.ref.ts';
+import { packedInputBytes } from '../src/kernels/mat-vec/packed-inputs.ts';
 import { Arena } from '../src/kernels/runtime/arena.ts';
 import type { Gpu, KernelVariant } from '../src/kernels/runtime/gpu.ts';
 import { type Matrix, type MatrixFormat, rowBytes, rowScaleBytes } from '../src/kernels/runtime/matrix.ts';
@@ -16,6 +18,9 @@ export interface MatVecCase {
   readonly variant?: KernelVariant;
   readonly rowsPerTeam?: number;
   readonly lanes?: number;
+  /** As in the network, where products round their inputs: who packs what. */
+  readonly hasPackedInputs?: boolean;
+  readonly packsOutputs?: 'plain' | 'scaled';
   /** Every product writes a vector of its own, so that the device may overlap them; otherwise each waits for the last. */
   readonly isIndependent?: boolean;
 }
@@ -43,6 +48,9 @@ export function makeMatrix(
 export async function benchMatVec(gpu: Gpu, spec: MatVecCase): Promise<{ ms: number; bytes: number }> {
   const arena = new Arena(gpu);
   const fill = await prepareFill(gpu);
+  const rounds = roundsInputs(gpu, spec);
+  const hasPackedInputs = rounds && spec.hasPackedInputs === true;
+  const packsOutputs = rounds ? spec.packsOutputs : undefined;
   const product = await prepareMatVec(
     gpu,
     {
@@ -52,6 +60,8 @@ export async function benchMatVec(gpu: Gpu, spec: MatVecCase): Promise<{ ms: num
       hasBias: false,
       rows: spec.rows,
       columns: spec.columns,
+      hasPackedInputs,
+      ...(packsOutputs ? { packsOutputs } : {}),
     },
     {
       ...(spec.variant ? { variant: spec.variant } : {}),
@@ -59,15 +69,26 @@ export async function benchMatVec(gpu: Gpu, spec: MatVecCase): Promise<{ ms: num
       ...(spec.lanes ? { lanes: spec.lanes } : {}),
     },
   );
-  const x = arena.tensorFrom('x', 'f32', [spec.columns], new Float32Array(spec.columns).fill(0.5));
-  const gain = arena.tensorFrom('gain', 'f32', [spec.columns], new Float32Array(spec.columns).fill(1));
+  const halves = new Float32Array(spec.columns).fill(0.5);
+  const ones = new Float32Array(spec.columns).fill(1);
+  const gain = arena.tensorFrom('gain', 'f32', [spec.columns], ones);
+  const planes = packInputsReference(halves, ones);
+  const x = hasPackedInputs
+    ? arena.tensorFrom('x', 'u32', [planes.length], planes)
+    : arena.tensorFrom('x', 'f32', [spec.columns], halves);
   const out = arena.tensor('out', 'f32', [spec.rows]);
+  const nextGain = arena.tensorFrom('next gain', 'f32', [spec.rows], new Float32Array(spec.rows).fill(1));
+  const packedOut = { buffer: arena.buffer('packed out', packedInputBytes(Math.ceil(spec.rows / 32) * 32)) };
+  const packed = packsOutputs && {
+    packed: { out: packedOut, gain: packsOutputs === 'scaled' ? nextGain : null },
+  };
   const dispatches = Array.from({ length: spec.matrices }, (_, index) =>
     product(arena, {
       label: `matrix ${index}`,
       matrix: makeMatrix(arena, fill, `matrix ${index}`, spec, index + 1),
       x,
       ...(spec.norm ? { norm: { gain, eps: 1e-5 } } : {}),
+      ...packed,
       out: spec.isIndependent ? arena.tensor(`out ${index}`, 'f32', [spec.rows]) : out,
     }),
   ).flat();

@@ -19,6 +19,24 @@ export async function timeOnce(gpu: Gpu, dispatches: readonly Dispatch[], repeat
   return performance.now() - started;
 }
 
+/** The same with a submission per run, so that the device runs one while the next is being recorded. */
+export async function timeSubmissions(
+  gpu: Gpu,
+  dispatches: readonly Dispatch[],
+  repeats: number,
+): Promise<number> {
+  const commands = Array.from({ length: repeats }, () => {
+    const encoder = gpu.device.createCommandEncoder();
+    encodeDispatches(encoder, dispatches);
+    return encoder.finish();
+  });
+  await gpu.device.queue.onSubmittedWorkDone();
+  const started = performance.now();
+  for (const command of commands) gpu.device.queue.submit([command]);
+  await gpu.device.queue.onSubmittedWorkDone();
+  return performance.now() - started;
+}
+
 /** Least difference between many and few repetitions: browsers round their clocks to 0.1 ms. */
 const leastMs = 25;
 const mostDispatches = 20_000;

@@ -1,10 +1,18 @@
 /** Every buffer a step writes between reading the token and choosing the next, allocated once.
  *  f32 throughout; widths in the names of docs/architecture.md. */
+
+import { packedInputBytes } from '../../kernels/mat-vec/packed-inputs.ts';
 import type { Arena } from '../../kernels/runtime/arena.ts';
 import { rowStride } from '../../kernels/runtime/matrix.ts';
 import type { Tensor } from '../../kernels/runtime/tensor.ts';
 import type { ModelConfig } from '../../model/config.ts';
 import { createStepBuffer } from './step.ts';
+
+/** A vector and, in a network whose products round their inputs, the same as its one reader takes it: as integers, times the
+ *  gain of the reader's norm (kernels/mat-vec/packed-inputs.ts). The product that makes the vector makes both. */
+export interface Activation extends Tensor {
+  readonly packed?: Tensor;
+}
 
 /** One row each, allocated and zero up to the row stride of the matrix that reads it. */
 export interface DecodeActivations {
@@ -15,9 +23,11 @@ export interface DecodeActivations {
   readonly qkv: Tensor;
   readonly query: Tensor;
   readonly attended: Tensor;
+  /** The residual again, as the MLP reads it. */
+  readonly mlpInput: Activation;
   /** Gate and up; used only where their formats differ and they cannot be fused. */
   readonly gateUp: Tensor;
-  readonly activated: Tensor;
+  readonly activated: Activation;
   readonly logits: Tensor;
 }
 
@@ -46,18 +56,27 @@ function widthsOf(config: ModelConfig): Widths {
   return { query, qkv: query + 2 * config.kvHeads * config.headDim };
 }
 
-export function createDecodeActivations(arena: Arena, config: ModelConfig): DecodeActivations {
+/** @param packs the products of the MLP read packed vectors */
+export function createDecodeActivations(
+  arena: Arena,
+  config: ModelConfig,
+  packs: boolean,
+): DecodeActivations {
   const widths = widthsOf(config);
   const row = (name: string, width: number): Tensor => arena.tensor(name, 'f32', [1, rowStride(width)]);
+  const packed = (name: string, width: number): Pick<Activation, 'packed'> =>
+    packs ? { packed: arena.tensor(`${name}.packed`, 'u32', [packedInputBytes(width) / 4]) } : {};
+  const residual = row('residual', config.hidden);
   return {
     step: createStepBuffer(arena, 'step'),
     token: arena.tensor('token', 'u32', [1]),
-    residual: row('residual', config.hidden),
+    residual,
     qkv: row('qkv', widths.qkv),
     query: row('query', widths.query),
     attended: row('attended', widths.query),
+    mlpInput: { ...residual, ...packed('mlpInput', config.hidden) },
     gateUp: row('gateUp', 2 * config.ffn),
-    activated: row('activated', config.ffn),
+    activated: { ...row('activated', config.ffn), ...packed('activated', config.ffn) },
     logits: row('logits', config.vocab),
   };
 }

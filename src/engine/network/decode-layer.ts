@@ -29,7 +29,7 @@ export function decodeLayer({
   policy,
 }: DecodeLayerInput): Dispatch[] {
   const label = (name: string): string => `layer[${index}].${name}`;
-  const { residual, qkv, query, attended, activated, step } = act;
+  const { residual, qkv, query, attended, mlpInput, activated, step } = act;
   const { key, value } = cache.layer(index);
   const attention: readonly Dispatch[] = [
     ...kernels.project(arena, label('qkv'), layer.qkv, {
@@ -59,12 +59,13 @@ export function decodeLayer({
     ...kernels.addProduct(arena, label('attentionOutput'), layer.output, {
       x: attended,
       bias: layer.outputBias,
-      out: residual,
+      out: mlpInput,
+      nextGain: layer.mlpNorm,
     }),
   ];
   const mlp: readonly Dispatch[] = [
     ...kernels.gatedProduct(arena, label('activated'), layer.gateUp, {
-      x: residual,
+      x: mlpInput,
       gain: layer.mlpNorm,
       bias: layer.gateUpBias,
       gateUp: act.gateUp,

@@ -5,7 +5,6 @@ import { type AttendPrefill, prepareAttendPrefill } from '../../kernels/attend-p
 import { type Embed, prepareEmbed } from '../../kernels/embed/embed.ts';
 import { prepareGatedSilu } from '../../kernels/gated-silu/gated-silu.ts';
 import { type MatMul, prepareMatMul } from '../../kernels/mat-mul/mat-mul.ts';
-import { type Finish, type MatVec, type MatVecShape, prepareMatVec } from '../../kernels/mat-vec/mat-vec.ts';
 import { prepareRmsNorm } from '../../kernels/rms-norm/rms-norm.ts';
 import { prepareRopeAppend } from '../../kernels/rope-append/rope-append.ts';
 import type { Arena } from '../../kernels/runtime/arena.ts';
@@ -15,6 +14,8 @@ import type { Matrix, MatrixFormat } from '../../kernels/runtime/matrix.ts';
 import type { Tensor } from '../../kernels/runtime/tensor.ts';
 import type { ModelConfig } from '../../model/config.ts';
 import type { GpuWeights, LayerWeights } from '../load/gpu-weights.ts';
+import type { Activation } from './activations.ts';
+import { type DecodeProducts, prepareDecodeProducts } from './decode-products.ts';
 
 export interface RopeTensors {
   /** f32 [plannedContext, headDim / 2] each. */
@@ -22,13 +23,13 @@ export interface RopeTensors {
   readonly sin: Tensor;
 }
 
-interface ProductArgs {
-  readonly x: Tensor;
+interface ProductArgs<V extends Tensor> {
+  readonly x: V;
   readonly bias: Tensor | null;
-  readonly out: Tensor;
+  readonly out: V;
 }
 
-interface NormedProductArgs extends ProductArgs {
+interface NormedProductArgs extends ProductArgs<Activation> {
   readonly gain: Tensor;
 }
 
@@ -49,8 +50,13 @@ export interface NetworkKernels {
   embed(arena: Arena, label: string, embedding: Matrix, args: EmbedRows): Dispatch[];
   /** out = W · norm(x) + bias, one token. */
   project(arena: Arena, label: string, stack: Stack, args: NormedProductArgs): Dispatch[];
-  /** out += W · x + bias, one token. */
-  addProduct(arena: Arena, label: string, matrix: Matrix, args: ProductArgs): Dispatch[];
+  /** out += W · x + bias, one token. nextGain: of the norm through which a packed `out` is read. */
+  addProduct(
+    arena: Arena,
+    label: string,
+    matrix: Matrix,
+    args: ProductArgs<Activation> & { readonly nextGain?: Tensor },
+  ): Dispatch[];
   /** out = silu(gate · norm(x)) · (up · norm(x)), one token. */
   gatedProduct(
     arena: Arena,
@@ -65,8 +71,13 @@ export interface NetworkKernels {
   ): Dispatch;
   /** The same operations over many rows. */
   normRows(arena: Arena, label: string, args: RowsArgs<{ x: Tensor; gain: Tensor; out: Tensor }>): Dispatch;
-  projectRows(arena: Arena, label: string, stack: Stack, args: RowsArgs<ProductArgs>): Dispatch[];
-  addProductRows(arena: Arena, label: string, matrix: Matrix, args: RowsArgs<ProductArgs>): Dispatch[];
+  projectRows(arena: Arena, label: string, stack: Stack, args: RowsArgs<ProductArgs<Tensor>>): Dispatch[];
+  addProductRows(
+    arena: Arena,
+    label: string,
+    matrix: Matrix,
+    args: RowsArgs<ProductArgs<Tensor>>,
+  ): Dispatch[];
   gateRows(arena: Arena, label: string, args: RowsArgs<{ gateUp: Tensor; out: Tensor }>): Dispatch;
   attendRows(
     arena: Arena,
@@ -93,7 +104,7 @@ export async function prepareNetworkKernels(
     prepareGatedSilu(gpu),
     prepareRopeAppend(gpu, { qkNorm: config.hasQkNorm }),
     prepareAttendPrefill(gpu, config.headDim),
-    prepareMatVecs(gpu, weights),
+    prepareDecodeProducts(gpu, weights),
     prepareMatMuls(gpu, weights),
   ]);
   return {
@@ -125,7 +136,7 @@ function shared(config: ModelConfig, rope: RopeTensors, embed: Embed, append: Pr
   } satisfies Partial<NetworkKernels>;
 }
 
-function decodeProducts(config: ModelConfig, matVecs: MatVecs, gate: PreparedGate) {
+function decodeProducts(config: ModelConfig, matVecs: DecodeProducts, gate: PreparedGate) {
   const project: NetworkKernels['project'] = (arena, label, stack, { x, gain, bias, out }) =>
     stacked(stack, (matrix, outOffset) =>
       matVecs(arena, 'store', {
@@ -140,8 +151,12 @@ function decodeProducts(config: ModelConfig, matVecs: MatVecs, gate: PreparedGat
     );
   return {
     project,
-    addProduct: (arena, label, matrix, { x, bias, out }) =>
-      matVecs(arena, 'add', { label, matrix, x, ...(bias ? { bias } : {}), out }),
+    addProduct: (arena, label, matrix, { x, bias, out, nextGain }) =>
+      matVecs(arena, 'add', {
+        ...{ label, matrix, x, out },
+        ...(bias ? { bias } : {}),
+        ...(nextGain ? { nextGain } : {}),
+      }),
     gatedProduct: (arena, label, stack, { gateUp, ...args }) => {
       const [fused, ...rest] = stack;
       invariant(fused, `${label}: no gate and up matrices`);
@@ -222,50 +237,7 @@ function stacked(stack: Stack, product: (matrix: Matrix, outOffset: number) => D
   });
 }
 
-type MatVecs = (arena: Arena, finish: Finish, args: Parameters<MatVec>[1]) => Dispatch[];
 type MatMuls = (format: MatrixFormat) => MatMul;
-
-/** Compiles every product shape that the layers and the head use. */
-async function prepareMatVecs(gpu: Gpu, weights: GpuWeights): Promise<MatVecs> {
-  const shapes = new Map<string, MatVecShape>();
-  const need = (matrix: Matrix, finish: Finish, hasNorm: boolean, hasBias: boolean): void => {
-    const shape: MatVecShape = {
-      format: matrix.format,
-      finish,
-      hasNorm,
-      hasBias,
-      rows: matrix.rows,
-      columns: matrix.columns,
-    };
-    shapes.set(JSON.stringify(shape), shape);
-  };
-  for (const layer of weights.layers) {
-    for (const matrix of layer.qkv) need(matrix, 'store', true, layer.qkvBias !== null);
-    const gateFinish = layer.gateUp.length === 1 ? 'gated' : 'store';
-    for (const matrix of layer.gateUp) need(matrix, gateFinish, true, layer.gateUpBias !== null);
-    need(layer.output, 'add', false, layer.outputBias !== null);
-    need(layer.down, 'add', false, layer.downBias !== null);
-  }
-  need(weights.head, 'store', true, false);
-  const prepared = new Map<string, MatVec>();
-  await Promise.all(
-    [...shapes].map(async ([key, shape]) => prepared.set(key, await prepareMatVec(gpu, shape))),
-  );
-  return (arena, finish, args) => {
-    const { matrix } = args;
-    const shape: MatVecShape = {
-      format: matrix.format,
-      finish,
-      hasNorm: args.norm !== undefined,
-      hasBias: args.bias !== undefined,
-      rows: matrix.rows,
-      columns: matrix.columns,
-    };
-    const product = prepared.get(JSON.stringify(shape));
-    invariant(product, `${args.label}: no mat-vec prepared for ${JSON.stringify(shape)}`);
-    return product(arena, args);
-  };
-}
 
 async function prepareMatMuls(gpu: Gpu, weights: GpuWeights): Promise<MatMuls> {
   const matrices = [

@@ -3,6 +3,7 @@ import { afterEach, describe, expect, test } from 'vitest';
 import { greedyRequest } from '../../../test/support/golden.ts';
 import { openNetwork } from '../../../test/support/open-network.ts';
 import { MemorySource, readTinyModel } from '../../../test/support/test-files.ts';
+import { Gpu } from '../../kernels/runtime/gpu.ts';
 import { plainChoices } from '../../kernels/testing/plain-choices.ts';
 import { Random, runSeed } from '../../kernels/testing/random.ts';
 import { withGpu } from '../../kernels/testing/with-gpu.ts';
@@ -70,6 +71,28 @@ describe(`network (seed ${runSeed})`, () => {
       expect(reused.tokens).toEqual((await answer(fresh.engine, greedyRequest(ids, 12))).tokens);
     }
     expect(network.cache.length).toBe(edited.length + 11);
+  });
+
+  test('products by whole numbers, which pass vectors to each other packed, give the logits of products by floats', async () => {
+    expect(gpu().traits.subgroups, 'the test device offers subgroups').not.toBeNull();
+    const graphics = new Gpu(gpu().device, { ...gpu().traits, integerProductsFrom: 32 });
+    const source = new MemorySource(await readTinyModel('llama-mlx4-g32'));
+    const network = await openNetwork(graphics, source, { context: 64 });
+    opened.push(network);
+    const { network: floats } = await open(64);
+    expect(network.act.mlpInput.packed).toBeDefined();
+    expect(floats.act.mlpInput.packed).toBeUndefined();
+    for (const [position, token] of prompt(6).entries()) {
+      for (const each of [network, floats]) await each.prepareSteps(position, 1);
+      const got = await network.decoder.logitsAfter(token, position);
+      const expected = await floats.decoder.logitsAfter(token, position);
+      for (const each of [network, floats]) each.cache.append([token]);
+      const square = (values: Float32Array): number => values.reduce((sum, value) => sum + value * value, 0);
+      const error = Math.sqrt(square(got.map((value, i) => value - expected[i]!)) / square(expected));
+      // an f16 cache that rounds otherwise, and inputs rounded to 2⁻¹⁶ of their octet's largest
+      expect(error, `relative RMS at ${position}`).toBeLessThan(1e-3);
+      expect(error).toBeGreaterThan(0);
+    }
   });
 
   test('an answer that is stopped leaves a cache that the next one can use', async () => {

@@ -1,4 +1,6 @@
 /** The specification of mat-vec in double precision. */
+import { roundingSteps } from './packed-inputs.ref.ts';
+
 export interface MatVecInput {
   /** Dequantised weights, [rows, columns]. */
   readonly weights: Float32Array;
@@ -12,7 +14,7 @@ export interface MatVecInput {
   /** What `out` holds before, for `add`. */
   readonly residual?: Float32Array;
   readonly finish: 'store' | 'add' | 'gated';
-  /** Bounds what 16-bit inputs change: x times gain, rounded in each block of 32 to multiples of max|x · gain| / 32767. */
+  /** Bounds what 16-bit inputs change: x times gain, rounded in each octet to multiples of max|x · gain| / 32767. */
   readonly roundsInputs?: boolean;
 }
 
@@ -33,7 +35,7 @@ export function matVecReference(input: MatVecInput): MatVecOutput {
   const size = new Float64Array(rows);
   const moved = new Float64Array(rows);
   const inputs = Float64Array.from(x, (value, k) => value * (norm ? norm.gain[k]! : 1));
-  const steps = input.roundsInputs ? roundingSteps(inputs) : new Float64Array(Math.ceil(columns / 32));
+  const steps = input.roundsInputs ? roundingSteps(inputs) : new Float64Array(Math.ceil(columns / 8));
   for (let row = 0; row < rows; row++) {
     let sum = 0;
     let magnitude = 0;
@@ -42,7 +44,7 @@ export function matVecReference(input: MatVecInput): MatVecOutput {
       const scaled = inputs[k]! * factor;
       sum += input.weights[row * columns + k]! * scaled;
       magnitude += input.magnitudes[row * columns + k]! * Math.abs(scaled);
-      rounding += (Math.abs(input.weights[row * columns + k]!) * steps[k >> 5]! * factor) / 2;
+      rounding += (Math.abs(input.weights[row * columns + k]!) * steps[k >> 3]! * factor) / 2;
     }
     y[row] = sum + (bias ? bias[row]! : 0);
     size[row] = magnitude + Math.abs(bias ? bias[row]! : 0);
@@ -73,14 +75,4 @@ export function matVecReference(input: MatVecInput): MatVecOutput {
     }
   }
   return { out: y, magnitude: size, rounding: moved };
-}
-
-/** Per block of 32 inputs, the unit they are rounded to. */
-function roundingSteps(inputs: Float64Array): Float64Array {
-  return Float64Array.from({ length: Math.ceil(inputs.length / 32) }, (_, block) => {
-    const largest = inputs
-      .subarray(32 * block, 32 * block + 32)
-      .reduce((m, v) => Math.max(m, Math.abs(v)), 0);
-    return Math.max(largest, 1e-30) / 32767;
-  });
 }

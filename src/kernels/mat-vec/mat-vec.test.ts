@@ -2,13 +2,16 @@ import { describe, expect, test } from 'vitest';
 import { Arena } from '../runtime/arena.ts';
 import { submitDispatches } from '../runtime/dispatch.ts';
 import { type MatrixFormat, rowStride } from '../runtime/matrix.ts';
-import { readF32 } from '../runtime/readback.ts';
-import { dotBound, expectClose } from '../testing/expect-close.ts';
+import { readBytes, readF32 } from '../runtime/readback.ts';
+import type { Tensor } from '../runtime/tensor.ts';
+import { dotBound, expectClose, unitF32 } from '../testing/expect-close.ts';
 import { Random, runSeed } from '../testing/random.ts';
 import { randomMatrix } from '../testing/random-matrix.ts';
 import { withGpu } from '../testing/with-gpu.ts';
 import { matVecReference } from './mat-vec.ref.ts';
 import { type Finish, type MatVecVariant, prepareMatVec } from './mat-vec.ts';
+import { packInputsReference, readPackedInputs, roundingSteps } from './packed-inputs.ref.ts';
+import { packedInputBytes } from './packed-inputs.ts';
 
 const formats: readonly MatrixFormat[] = [
   { kind: 'q4', groupSize: 32, scales: 'f16' },
@@ -32,6 +35,11 @@ interface Case {
   readonly inputs?: 'normal' | 'extreme';
   /** Rows per part, when split. */
   readonly partRows?: number;
+  /** x comes packed. */
+  readonly packed?: boolean;
+  /** Outputs are packed, too. */
+  readonly packs?: 'plain' | 'scaled';
+  readonly teams?: number;
 }
 
 const cases: readonly Case[] = [
@@ -43,15 +51,22 @@ const cases: readonly Case[] = [
   { rows: 44, columns: 256, finish: 'gated', norm: false, bias: true, rowsPerTeam: 2, partRows: 16 },
 ];
 
-/** For the variant 'integer'. Blocks: 38 in two tiles, 8, 12, 4, 33 in two tiles, 40 in one, 8 in parts. */
+/** For the variant 'integer'. Blocks: 38 in two tiles, 8, 12, 4, 33 in two tiles, 40 in one, 8 in parts; then packed. */
 const integerCases: readonly Case[] = [
-  { rows: 37, columns: 1216, finish: 'store', norm: true, bias: true, lanes: 32 },
+  { rows: 37, columns: 1216, finish: 'store', norm: true, bias: true, lanes: 32, teams: 3 },
   { rows: 64, columns: 256, finish: 'add', norm: false, bias: false, inputs: 'extreme' },
   { rows: 30, columns: 384, finish: 'gated', norm: true, bias: true, inputs: 'extreme' },
   { rows: 1, columns: 128, finish: 'add', norm: false, bias: true },
   { rows: 18, columns: 1056, finish: 'store', norm: false, bias: false, lanes: 32, inputs: 'extreme' },
   { rows: 21, columns: 1280, finish: 'store', norm: true, bias: false },
   { rows: 44, columns: 256, finish: 'gated', norm: false, bias: true, partRows: 16 },
+  { rows: 96, columns: 256, finish: 'add', norm: false, bias: true, packs: 'scaled', partRows: 64 },
+  { rows: 192, columns: 384, finish: 'gated', norm: true, bias: false, packed: true, packs: 'plain' },
+  {
+    ...{ rows: 64, columns: 1056, finish: 'add', norm: false, bias: false, lanes: 32, inputs: 'extreme' },
+    ...{ packed: true, packs: 'scaled', teams: 2 },
+  },
+  { rows: 37, columns: 512, finish: 'store', norm: true, bias: true, packed: true },
 ];
 
 const integerFormats: readonly MatrixFormat[] = [
@@ -132,25 +147,44 @@ describe(`mat-vec (seed ${runSeed})`, () => {
     const out = arena.tensorFrom('out', 'f32', [rows], residual);
     const product = await prepareMatVec(
       gpu(),
-      { format, finish, hasNorm: spec.norm, hasBias: spec.bias, rows, columns },
+      {
+        ...{ format, finish, hasNorm: spec.norm, hasBias: spec.bias, rows, columns },
+        ...(spec.packed ? { hasPackedInputs: true } : {}),
+        ...(spec.packs ? { packsOutputs: spec.packs } : {}),
+      },
       {
         variant,
+        ...(spec.teams ? { teams: spec.teams } : {}),
         ...(spec.rowsPerTeam ? { rowsPerTeam: spec.rowsPerTeam } : {}),
         ...(spec.lanes ? { lanes: spec.lanes } : {}),
       },
     );
     const eps = 1e-5;
+    const outputs = finish === 'gated' ? rows / 2 : rows;
+    const nextGain = spec.packs === 'scaled' ? random.normals(outputs) : null;
+    const packedOut = { buffer: arena.buffer('packed outputs', Math.ceil(outputs / 32) * 7 * 16) };
+    const ones = new Float32Array(columns).fill(1);
     submitDispatches(
       gpu(),
       product(arena, {
         label: 'out',
         matrix,
-        x: arena.tensorFrom('x', 'f32', [rowStride(columns)], padded(x)),
+        x: spec.packed
+          ? packedTensor(arena, packInputsReference(x, spec.norm ? gain : ones))
+          : arena.tensorFrom('x', 'f32', [rowStride(columns)], padded(x)),
         ...(spec.norm
           ? { norm: { gain: arena.tensorFrom('gain', 'f32', [rowStride(columns)], padded(gain)), eps } }
           : {}),
         ...(spec.bias ? { bias: arena.tensorFrom('bias', 'f32', [rows], bias) } : {}),
         out,
+        ...(spec.packs
+          ? {
+              packed: {
+                out: packedOut,
+                gain: nextGain && arena.tensorFrom('next gain', 'f32', [outputs], nextGain),
+              },
+            }
+          : {}),
       }),
     );
     // a gated part's rows are [gate | up] of its own outputs: bring the matrix into the reference's order
@@ -177,9 +211,18 @@ describe(`mat-vec (seed ${runSeed})`, () => {
       (i) => dotBound(columns, expected.magnitude[i]!, 24) + 1.01 * expected.rounding[i]!,
       `mat-vec ${JSON.stringify({ format, variant, ...spec })}`,
     );
+    if (spec.packs) {
+      const planes = new Uint32Array(await readBytes(gpu(), packedOut, packedInputBytes(outputs)));
+      const factors = nextGain ?? new Float32Array(outputs).fill(1);
+      expectPacked(planes, got, factors, `packed ${JSON.stringify(spec)}`);
+    }
     arena.dispose();
   }
 });
+
+function packedTensor(arena: Arena, planes: Uint32Array<ArrayBuffer>): Tensor {
+  return arena.tensorFrom('packed x', 'u32', [planes.length], planes);
+}
 
 /** Of blocks of 32: the first all zeros, the second tiny, in the third one input a million times the others. */
 function makeExtreme(x: Float32Array): void {
@@ -206,4 +249,32 @@ function gateFirst<T extends Float32Array | Float64Array>(
     out.set(dense.subarray(row * columns, (row + 1) * columns), index * columns);
   });
   return out;
+}
+
+/** A packed vector, as the GPU left it, against x · gain. */
+function expectPacked(
+  planes: Uint32Array<ArrayBuffer>,
+  x: Float32Array,
+  gain: Float32Array,
+  what: string,
+): void {
+  const got = readPackedInputs(planes);
+  const scaled = Float64Array.from(x, (value, i) => value * gain[i]!);
+  const steps = roundingSteps(scaled);
+  // half a step, and what f32 adds in value · (32767 / largest), which is at most 2¹⁵ steps
+  const rounding = 0.5 + 2 ** 15 * 6 * unitF32;
+  expectClose(got.values, scaled, (i) => steps[i >> 3]! * rounding, `${what}: values`);
+  expectClose(got.steps, steps, (i) => 6 * unitF32 * steps[i]!, `${what}: steps`);
+  const sizes = octets(got.values.map(Math.abs));
+  expectClose(got.sums, octets(got.values), (i) => 4 * unitF32 * sizes[i]!, `${what}: sums`);
+  const squares = octets(Float64Array.from(x, (value) => value * value));
+  // squares below the smallest f32 vanish
+  expectClose(got.squares, squares, (i) => 10 * unitF32 * squares[i]! + 1e-37, `${what}: squares`);
+}
+
+/** Sums of eight. */
+function octets(values: Float64Array): Float64Array {
+  const sums = new Float64Array(values.length / 8);
+  for (let i = 0; i < values.length; i++) sums[i >> 3]! += values[i]!;
+  return sums;
 }

@@ -3,23 +3,14 @@
  *  out = finish(W · n(x) + bias); see mat-vec.wgsl for the formula and the parallel scheme. */
 import { invariant } from '../../errors.ts';
 import type { Arena } from '../runtime/arena.ts';
-import { defineKernel, type KernelDefinition, prepareKernel } from '../runtime/define-kernel.ts';
+import { prepareKernel } from '../runtime/define-kernel.ts';
 import { type Dispatch, gridOf } from '../runtime/dispatch.ts';
-import type { Gpu, KernelVariant } from '../runtime/gpu.ts';
+import { expectBytes } from '../runtime/expect-bytes.ts';
+import type { Gpu } from '../runtime/gpu.ts';
 import { type Matrix, type MatrixFormat, rowBytes, rowScaleBytes, rowStride } from '../runtime/matrix.ts';
-import type { Tensor } from '../runtime/tensor.ts';
-import inputs from '../shared/inputs.wgsl?raw';
-import weightsBf16 from '../shared/weights-bf16.wgsl?raw';
-import weightsF16 from '../shared/weights-f16.wgsl?raw';
-import weightsF32 from '../shared/weights-f32.wgsl?raw';
-import weightsQ4 from '../shared/weights-q4.wgsl?raw';
-import weightsQ8 from '../shared/weights-q8.wgsl?raw';
-import shared from './mat-vec.wgsl?raw';
-import integer from './mat-vec-integer.wgsl?raw';
-import serial from './mat-vec-serial.wgsl?raw';
-import staged from './mat-vec-staged.wgsl?raw';
-import subgroup from './mat-vec-subgroup.wgsl?raw';
-import workgroup from './mat-vec-workgroup.wgsl?raw';
+import type { BufferSlice, Tensor } from '../runtime/tensor.ts';
+import { definitions, integerName, type MatVecDefinition, type MatVecVariant } from './definitions.ts';
+import { packedInputBytes } from './packed-inputs.ts';
 
 /** store: out = y. add: out += y. gated: W holds gate rows, then as many up rows; out = silu(gate) · up. */
 export type Finish = 'store' | 'add' | 'gated';
@@ -32,14 +23,18 @@ export interface MatVecShape {
   /** Of the matrix: they decide how many lanes make a team, and how many rows it takes. */
   readonly rows: number;
   readonly columns: number;
+  /** x is packed already, by whoever made it (packed-inputs.ts). For matrices that `roundsInputs` says it of. */
+  readonly hasPackedInputs?: boolean;
+  /** Outputs are also left packed for the next product, as they are or times a gain. Likewise. */
+  readonly packsOutputs?: 'plain' | 'scaled';
 }
 
 export interface MatVecArgs {
   readonly label: string;
   readonly matrix: Matrix;
-  /** f32 [columns], allocated and zero up to the matrix's row stride. */
-  readonly x: Tensor;
-  /** RMS norm applied to x first: gain f32 [columns], allocated and zero up to the row stride. */
+  /** f32 [columns], allocated and zero up to the matrix's row stride; or packed, times the norm's gain where there is one. */
+  readonly x: BufferSlice;
+  /** RMS norm applied to x first: gain f32 [columns], allocated and zero up to the row stride; in packed x it is already. */
   readonly norm?: { readonly gain: Tensor; readonly eps: number };
   /** f32 [rows]. */
   readonly bias?: Tensor;
@@ -47,67 +42,13 @@ export interface MatVecArgs {
   readonly out: Tensor;
   /** Index in `out` of the matrix's first row; 0 unless told. */
   readonly outOffset?: number;
+  /** Where outputs times gain, f32 [columns of the next product], are left as integers; null: no gain. */
+  readonly packed?: { readonly out: BufferSlice; readonly gain: BufferSlice | null };
 }
 
 export type MatVec = (arena: Arena, args: MatVecArgs) => Dispatch[];
 
-const bindings = {
-  weights: 'read',
-  scales: 'read',
-  x: 'read',
-  gain: 'read',
-  bias: 'read',
-  out: 'write',
-} as const;
-const uniforms = {
-  rows: 'u32',
-  blocks: 'u32',
-  columns: 'u32',
-  firstOut: 'u32',
-  upBias: 'u32',
-  eps: 'f32',
-} as const;
-const formatSources = { q4: weightsQ4, q8: weightsQ8, f16: weightsF16, bf16: weightsBf16, f32: weightsF32 };
-const variantSources = {
-  workgroup: [staged, workgroup],
-  subgroup: [staged, subgroup],
-  serial: [serial],
-  integer: [integer],
-};
-const structure = ['lanes', 'rowsPerTeam', 'hasNorm', 'hasBias', 'finishKind'];
-
-/** 'integer': q4 weights against inputs rounded to 16 bits, for devices with subgroups and packed integer products. */
-export type MatVecVariant = KernelVariant | 'integer';
-
-type MatVecDefinition = KernelDefinition<typeof bindings, typeof uniforms>;
-
-function define(kind: MatrixFormat['kind'], variant: MatVecVariant): MatVecDefinition {
-  const hasSubgroups = variant === 'subgroup' || variant === 'integer';
-  const enable = hasSubgroups ? ['enable subgroups;'] : [];
-  return defineKernel({
-    name: `mat-vec-${kind}-${variant}`,
-    sources: [...enable, inputs, formatSources[kind], shared, ...variantSources[variant]],
-    bindings,
-    uniforms,
-    constants: [
-      ...structure,
-      ...(kind === 'q4' || kind === 'q8' ? ['groupShift', 'wideScales'] : []),
-      ...(hasSubgroups ? ['together'] : []),
-      ...(variant === 'integer' ? ['teams'] : []),
-    ],
-    features: hasSubgroups ? ['subgroups'] : [],
-  });
-}
-
-const kinds = ['q4', 'q8', 'f16', 'bf16', 'f32'] as const;
-export const definitions = new Map([
-  ...kinds.flatMap((kind) =>
-    (['workgroup', 'subgroup', 'serial'] as const).map(
-      (variant) => [`${kind} ${variant}`, define(kind, variant)] as const,
-    ),
-  ),
-  ['q4 integer', define('q4', 'integer')],
-]);
+export type { MatVecVariant } from './definitions.ts';
 
 export interface MatVecOptions {
   readonly variant?: MatVecVariant;
@@ -115,6 +56,8 @@ export interface MatVecOptions {
   readonly rowsPerTeam?: number;
   /** Invocations that share a row; likewise. 16, 32 or 64; 'integer': a multiple of 32, at most 224. */
   readonly lanes?: number;
+  /** Groups of four rows that a workgroup of 'integer' takes; likewise. */
+  readonly teams?: number;
 }
 
 /** Prepares the product for matrices of one shape class. */
@@ -126,11 +69,9 @@ export async function prepareMatVec(
   const variant = options.variant ?? chooseVariant(gpu, shape);
   const rowsPerTeam = variant === 'integer' ? 4 : (options.rowsPerTeam ?? chooseRowsPerTeam(shape, variant));
   invariant(shape.finish !== 'gated' || rowsPerTeam % 2 === 0, 'gated mat-vec needs an even rowsPerTeam');
-  const { lanes, teams } = layOut(shape, variant, options.lanes);
-  const definition = definitions.get(`${shape.format.kind} ${variant}`);
-  invariant(definition, `mat-vec has no variant ${shape.format.kind} ${variant}`);
+  const { lanes, teams } = layOut(shape, variant, options);
   const hasSubgroups = variant === 'subgroup' || variant === 'integer';
-  const kernel = await prepareKernel(gpu, definition, {
+  const kernel = await prepareKernel(gpu, definitionOf(shape, variant), {
     lanes,
     rowsPerTeam,
     hasNorm: Number(shape.hasNorm),
@@ -140,14 +81,19 @@ export async function prepareMatVec(
     // a power of two that divides every variant's lanes
     ...(hasSubgroups ? { together: Math.min(lanes, 32, smallestSubgroup(gpu)) } : {}),
     ...(variant === 'integer' ? { teams } : {}),
+    ...(shape.packsOutputs ? { scalesOutputs: Number(shape.packsOutputs === 'scaled') } : {}),
   });
+  const perOutput = shape.finish === 'gated' ? 2 : 1;
+  const outputsPerGroup = (rowsPerTeam * teams) / perOutput;
+  invariant(!shape.packsOutputs || outputsPerGroup % 8 === 0, 'a workgroup that packs makes whole octets');
   return (arena, args) => {
     check(shape, args);
-    const { matrix } = args;
+    const { matrix, norm, packed } = args;
     const stride = rowStride(matrix.columns);
-    const perOutput = shape.finish === 'gated' ? 2 : 1;
+    const outputs = matrix.rows / perOutput;
     return matrix.parts.map((part) => {
       const firstOut = (args.outOffset ?? 0) + part.firstRow / perOutput;
+      invariant(!packed || firstOut % 8 === 0, `${args.label}: a part starts within an octet of outputs`);
       const bytes =
         part.rows * (rowBytes(matrix.format, matrix.columns) + rowScaleBytes(matrix.format, matrix.columns)) +
         stride * 4;
@@ -157,9 +103,10 @@ export async function prepareMatVec(
           weights: part.weights,
           scales: part.scales ?? part.weights,
           x: args.x,
-          gain: args.norm?.gain ?? args.x,
+          gain: norm?.gain ?? args.x,
           bias: args.bias ?? args.x,
           out: args.out,
+          ...(packed ? { nextGain: packed.gain ?? args.x, packedOut: packed.out } : {}),
         },
         uniforms: {
           rows: part.rows,
@@ -167,7 +114,8 @@ export async function prepareMatVec(
           columns: matrix.columns,
           firstOut,
           upBias: firstOut + matrix.rows / 2,
-          eps: args.norm?.eps ?? 0,
+          eps: norm?.eps ?? 0,
+          outBlocks: Math.ceil(outputs / 32),
         },
         workgroups: gridOf(Math.ceil(part.rows / rowsPerTeam / teams)),
         bytes,
@@ -176,11 +124,29 @@ export async function prepareMatVec(
   };
 }
 
-/** Packed integers pay where rows are long; short ones are over before their inputs are packed. Measured on an H200. */
-function chooseVariant(gpu: Gpu, { format, columns }: MatVecShape): MatVecVariant {
-  const variant = gpu.chooseVariant(['workgroup', 'subgroup', 'serial']);
-  const isInteger = variant === 'subgroup' && gpu.traits.hasIntegerDot && format.kind === 'q4';
-  return isInteger && columns >= 2048 ? 'integer' : variant;
+function definitionOf(shape: MatVecShape, variant: MatVecVariant): MatVecDefinition {
+  const { format, hasPackedInputs = false, packsOutputs } = shape;
+  const isPacked = hasPackedInputs || packsOutputs !== undefined;
+  invariant(variant === 'integer' || !isPacked, `mat-vec ${variant} neither reads nor makes packed vectors`);
+  const name = variant === 'integer' ? integerName(hasPackedInputs, packsOutputs !== undefined) : variant;
+  const definition = definitions.get(`${format.kind} ${name}`);
+  invariant(definition, `mat-vec has no variant ${format.kind} ${name}`);
+  return definition;
+}
+
+/** Whether products with this matrix round their inputs to integers, and may be given them packed. */
+export function roundsInputs(gpu: Gpu, matrix: Pick<MatVecShape, 'format' | 'columns'>): boolean {
+  return chooseVariant(gpu, matrix) === 'integer';
+}
+
+function chooseVariant(
+  gpu: Gpu,
+  { format, columns }: Pick<MatVecShape, 'format' | 'columns'>,
+): MatVecVariant {
+  const { subgroups, integerProductsFrom } = gpu.traits;
+  const isLong = columns >= (integerProductsFrom ?? Number.POSITIVE_INFINITY);
+  if (subgroups && isLong && format.kind === 'q4') return 'integer';
+  return gpu.chooseVariant(['workgroup', 'subgroup', 'serial']);
 }
 
 interface Layout {
@@ -190,15 +156,18 @@ interface Layout {
   readonly teams: number;
 }
 
-function layOut(shape: MatVecShape, variant: MatVecVariant, wantedLanes: number | undefined): Layout {
+function layOut(shape: MatVecShape, variant: MatVecVariant, wanted: MatVecOptions): Layout {
   switch (variant) {
     case 'serial':
       return { lanes: 1, teams: 16 };
     case 'integer':
-      return { lanes: wantedLanes ?? integerLanesFor(shape), teams: 3 };
+      return {
+        lanes: wanted.lanes ?? integerLanesFor(shape),
+        teams: wanted.teams ?? (shape.packsOutputs ? 4 : 3),
+      };
     case 'workgroup':
     case 'subgroup': {
-      const lanes = wantedLanes ?? lanesFor(shape);
+      const lanes = wanted.lanes ?? lanesFor(shape);
       return { lanes, teams: 256 / lanes };
     }
     default:
@@ -206,7 +175,7 @@ function layOut(shape: MatVecShape, variant: MatVecVariant, wantedLanes: number 
   }
 }
 
-/** As few tiles as workgroup memory allows, of equal size: 3 teams × 224 lanes × 16 bytes of 16 KiB. */
+/** As few tiles as workgroup memory allows, of equal size: 4 teams × 224 lanes × 16 bytes of 16 KiB. */
 function integerLanesFor({ columns }: MatVecShape): number {
   const blocks = rowStride(columns) / 32;
   const tiles = Math.ceil(blocks / 224);
@@ -239,17 +208,17 @@ function formatConstants(format: MatrixFormat): Record<string, number> {
 
 function check(shape: MatVecShape, args: MatVecArgs): void {
   const { label, matrix } = args;
+  const stride = rowStride(matrix.columns);
+  const outputs = matrix.rows / (shape.finish === 'gated' ? 2 : 1);
   invariant(matrix.format.kind === shape.format.kind, `${label}: format given and prepared differ`);
   invariant(shape.hasNorm === (args.norm !== undefined), `${label}: norm given and prepared differ`);
   invariant(shape.hasBias === (args.bias !== undefined), `${label}: bias given and prepared differ`);
+  const packs = args.packed && (args.packed.gain ? 'scaled' : 'plain');
+  invariant(shape.packsOutputs === packs, `${label}: packed outputs wanted and prepared differ`);
   invariant(args.x.buffer !== args.out.buffer, `${label}: out must not be x`);
-  for (const [name, tensor] of [
-    ['x', args.x],
-    ['gain', args.norm?.gain],
-  ] as const) {
-    invariant(
-      !tensor || (tensor.size ?? tensor.buffer.size) >= rowStride(matrix.columns) * 4,
-      `${label}: ${name} must be allocated up to the row stride ${rowStride(matrix.columns)}`,
-    );
-  }
+  expectBytes(`${label}: x`, args.x, shape.hasPackedInputs ? packedInputBytes(stride) : stride * 4);
+  if (args.norm) expectBytes(`${label}: gain`, args.norm.gain, stride * 4);
+  if (!args.packed) return;
+  expectBytes(`${label}: packed outputs`, args.packed.out, packedInputBytes(outputs));
+  if (args.packed.gain) expectBytes(`${label}: gain of the outputs`, args.packed.gain, outputs * 4);
 }

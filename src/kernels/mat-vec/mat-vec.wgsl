@@ -5,7 +5,7 @@
 // A team of `lanes` invocations works on up to four rows, the components of a vec4f: nothing is indexed at run time,
 // so everything stays in registers. A lane takes every `lanes`-th block of 32 columns and uses its inputs for all rows
 // of the team. This file holds what every variant shares: which rows, their products with a block, what to write.
-// x: f32 [columns, padded with zeros to 32 · blocks]; gain: f32 likewise; bias: f32 [rows of the whole matrix].
+// gain: f32 [columns, padded with zeros to 32 · blocks]; bias: f32 [rows of the whole matrix].
 struct Dims {
   rows: u32,      // rows of W in this part
   blocks: u32,    // row stride / 32
@@ -13,6 +13,7 @@ struct Dims {
   firstOut: u32,  // index in out (and bias) of the first row
   upBias: u32,    // gated: index in bias of the first up row
   eps: f32,
+  outBlocks: u32, // of 32 outputs, all parts together
 }
 override lanes: u32;
 override rowsPerTeam: u32; // 1, 2 or 4; even when gated
@@ -23,7 +24,6 @@ override finishKind: u32; // 0 store, 1 add, 2 gated
 const isGated = 2u;
 
 @group(0) @binding(0) var<uniform> dims: Dims;
-@group(0) @binding(3) var<storage, read> x: array<vec4f>;
 @group(0) @binding(4) var<storage, read> gain: array<vec4f>;
 @group(0) @binding(5) var<storage, read> bias: array<f32>;
 @group(0) @binding(6) var<storage, read_write> out: array<f32>;
@@ -80,9 +80,10 @@ fn silu(value: f32) -> f32 {
   return value / (1.0 + exp(min(-value, 80.0)));
 }
 
-fn writeGated(output: u32, gateSum: f32, upSum: f32) {
+// Writes one output and returns it.
+fn writeGated(output: u32, gateSum: f32, upSum: f32) -> f32 {
   if (output >= dims.rows / 2u) {
-    return;
+    return 0.0;
   }
   var gate = gateSum;
   var up = upSum;
@@ -90,12 +91,14 @@ fn writeGated(output: u32, gateSum: f32, upSum: f32) {
     gate += bias[dims.firstOut + output];
     up += bias[dims.upBias + output];
   }
-  out[dims.firstOut + output] = silu(gate) * up;
+  let value = silu(gate) * up;
+  out[dims.firstOut + output] = value;
+  return value;
 }
 
-fn writeRow(row: u32, sum: f32) {
+fn writeRow(row: u32, sum: f32) -> f32 {
   if (row >= dims.rows) {
-    return;
+    return 0.0;
   }
   var value = sum;
   if (hasBias) {
@@ -105,30 +108,36 @@ fn writeRow(row: u32, sum: f32) {
     value += out[dims.firstOut + row];
   }
   out[dims.firstOut + row] = value;
+  return value;
 }
 
-// Writes a team's outputs from its complete sums; squares: Σ x².
-fn finish(team: u32, sums: vec4f, squares: f32) {
-  var rows = sums;
+// What a norm multiplies sums by; squares: Σ x².
+fn factorOf(squares: f32) -> f32 {
   if (hasNorm) {
-    rows *= inverseSqrt(squares / f32(dims.columns) + dims.eps);
+    return inverseSqrt(squares / f32(dims.columns) + dims.eps);
   }
+  return 1.0;
+}
+
+// Writes a team's outputs from its complete sums.
+fn finish(team: u32, sums: vec4f, squares: f32) {
+  let rows = sums * factorOf(squares);
   if (finishKind == isGated) {
     if (rowsPerTeam == 2u) {
-      writeGated(team, rows.x, rows.y);
+      _ = writeGated(team, rows.x, rows.y);
     } else {
-      writeGated(2u * team, rows.x, rows.z);
-      writeGated(2u * team + 1u, rows.y, rows.w);
+      _ = writeGated(2u * team, rows.x, rows.z);
+      _ = writeGated(2u * team + 1u, rows.y, rows.w);
     }
     return;
   }
   let first = team * rowsPerTeam;
-  writeRow(first, rows.x);
+  _ = writeRow(first, rows.x);
   if (rowsPerTeam > 1u) {
-    writeRow(first + 1u, rows.y);
+    _ = writeRow(first + 1u, rows.y);
   }
   if (rowsPerTeam > 2u) {
-    writeRow(first + 2u, rows.z);
-    writeRow(first + 3u, rows.w);
+    _ = writeRow(first + 2u, rows.z);
+    _ = writeRow(first + 3u, rows.w);
   }
 }
