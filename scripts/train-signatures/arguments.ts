@@ -22,11 +22,11 @@ export const usage = `npm run train-signatures -- --model DIR|REPO --text FILE �
   --score asymmetric|hamming
   --sharing kv-head|query-head
   --query-bits 1…4    4
-  --rate X            1.5e-3
+  --rate X            1e-2
   --last-rate X       share of the rate at the end; 0.03
   --warm-up N         20
-  --beta A,B          tanh(β·x) stands for the sign, β from A to B; 1,4
-  --first-scale X     of the scores, t, before it is learnt; 1
+  --beta A,B          tanh(β·x) stands for the sign, β from A to B; 1,16
+  --first-scale X     of the scores, t, before it is learnt; 0.1
   --repeat-every N    tokens of text per span that is repeated later; 800; 0 for none
   --sink N, --window N   128, 128
   --seed N            1

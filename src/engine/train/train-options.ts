@@ -53,11 +53,11 @@ export const defaultTrainOptions: TrainOptions = {
   positions: 256,
   sink: 128,
   window: 128,
-  rate: 1.5e-3,
+  rate: 1e-2,
   warmUp: 20,
   lastRate: 0.03,
-  beta: [1, 4],
-  firstScale: 1,
+  beta: [1, 16],
+  firstScale: 0.1,
   repeatEvery: 800,
   seed: 1,
   heldOut: 2,
@@ -74,6 +74,7 @@ export const publishedTrainOptions = {
   warmUp: 0,
   lastRate: 1,
   beta: [1, 1],
+  firstScale: 1,
   repeatEvery: 0,
 } as const satisfies Partial<TrainOptions>;
 
