@@ -11,15 +11,19 @@ const groups = [
 ];
 
 /** Loaded when sparse attention is first wanted, or a look into a step; with a model that is not quantised, or one from
- *  the user's disk; to learn signatures; and on devices without a graphics processor. All other chunks, whatever they are
- *  called, come with the page's first model. */
+ *  the user's disk; to learn signatures; with 4-bit rows of 2048 columns and more on a graphics card; and on devices without
+ *  one. All other chunks, whatever they are called, come with the page's first model. */
 const onDemand = ['on-demand'];
 const toLook = ['look-into-step'];
 const toConvert = ['convert-kernels'];
 const ofDisk = ['local-files'];
 const toLearn = ['learn-signatures'];
+const ofLongRows = [
+  ...['mat-vec-integer', 'packed-octet'],
+  ...['integer-inputs-plain', 'integer-inputs-packed', 'integer-outputs-packed'],
+];
 const onCpu = ['mat-mul-serial', 'attend-prefill-serial'];
-const later = [...onDemand, ...toLook, ...toConvert, ...ofDisk, ...toLearn, ...onCpu];
+const later = [...onDemand, ...toLook, ...toConvert, ...ofDisk, ...toLearn, ...ofLongRows, ...onCpu];
 const notOurs = ['libraries', 'model'];
 
 describe('the built worker', () => {

@@ -8,17 +8,12 @@ import weightsF16 from '../shared/weights-f16.wgsl?raw';
 import weightsF32 from '../shared/weights-f32.wgsl?raw';
 import weightsQ4 from '../shared/weights-q4.wgsl?raw';
 import weightsQ8 from '../shared/weights-q8.wgsl?raw';
-import integerInputsPacked from './integer-inputs-packed.wgsl?raw';
-import integerInputsPlain from './integer-inputs-plain.wgsl?raw';
-import integerOutputsPacked from './integer-outputs-packed.wgsl?raw';
 import integerOutputsPlain from './integer-outputs-plain.wgsl?raw';
 import shared from './mat-vec.wgsl?raw';
-import integer from './mat-vec-integer.wgsl?raw';
 import serial from './mat-vec-serial.wgsl?raw';
 import staged from './mat-vec-staged.wgsl?raw';
 import subgroup from './mat-vec-subgroup.wgsl?raw';
 import workgroup from './mat-vec-workgroup.wgsl?raw';
-import packedOctet from './packed-octet.wgsl?raw';
 import plainX from './plain-x.wgsl?raw';
 
 const bindings = {
@@ -45,6 +40,14 @@ const variantSources = {
   workgroup: [plainX, staged, workgroup],
   subgroup: [plainX, staged, subgroup],
   serial: [plainX, serial],
+};
+/** Read when first wanted: most models and devices never want them. */
+const integerSources = {
+  main: () => import('./mat-vec-integer.wgsl?raw'),
+  packedOctet: () => import('./packed-octet.wgsl?raw'),
+  inputsPlain: () => import('./integer-inputs-plain.wgsl?raw'),
+  inputsPacked: () => import('./integer-inputs-packed.wgsl?raw'),
+  outputsPacked: () => import('./integer-outputs-packed.wgsl?raw'),
 };
 const structure = ['lanes', 'rowsPerTeam', 'hasNorm', 'hasBias', 'finishKind'];
 
@@ -81,10 +84,10 @@ function defineInteger(hasPackedInputs: boolean, packsOutputs: boolean): MatVecD
     sources: [
       'enable subgroups;',
       ...[inputs, weightsQ4, shared],
-      ...(hasPackedInputs && !packsOutputs ? [] : [packedOctet]),
-      ...(hasPackedInputs ? [integerInputsPacked] : [plainX, integerInputsPlain]),
-      ...(packsOutputs ? [integerOutputsPacked] : [integerOutputsPlain]),
-      integer,
+      ...(hasPackedInputs && !packsOutputs ? [] : [integerSources.packedOctet]),
+      ...(hasPackedInputs ? [integerSources.inputsPacked] : [plainX, integerSources.inputsPlain]),
+      ...(packsOutputs ? [integerSources.outputsPacked] : [integerOutputsPlain]),
+      integerSources.main,
     ],
     bindings: declared,
     uniforms,
