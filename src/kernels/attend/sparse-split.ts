@@ -7,6 +7,8 @@ import type { Gpu, KernelVariant } from '../runtime/gpu.ts';
 import { type BufferSlice, byteLengthOf } from '../runtime/tensor.ts';
 import budgetSource from '../shared/budget.wgsl?raw';
 import dotsSource from '../shared/dots-four.wgsl?raw';
+import findSelection from '../shared/find-selection.wgsl?raw';
+import findSelectionSubgroup from '../shared/find-selection-subgroup.wgsl?raw';
 import prefixSum from '../shared/prefix-sum.wgsl?raw';
 import prefixSumSubgroup from '../shared/prefix-sum-subgroup.wgsl?raw';
 import selectionSource from '../shared/selection.wgsl?raw';
@@ -117,8 +119,8 @@ const fromList = {
   subgroupConstants: [],
 };
 const fromSelection = {
-  workgroup: [chunksSource, prefixSum, selectionSource, tokenSelection],
-  subgroup: [chunksSource, prefixSumSubgroup, selectionSource, tokenSelection],
+  workgroup: [chunksSource, prefixSum, selectionSource, findSelection, tokenSelection],
+  subgroup: [chunksSource, prefixSumSubgroup, selectionSource, findSelectionSubgroup, tokenSelection],
   serial: [chunksSource, tokenSelectionSerial],
   constants: ['fineBins'],
   subgroupConstants: ['subgroups'],

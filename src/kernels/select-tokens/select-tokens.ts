@@ -9,6 +9,8 @@ import { expectBytes } from '../runtime/expect-bytes.ts';
 import type { Gpu, KernelVariant } from '../runtime/gpu.ts';
 import type { BufferSlice } from '../runtime/tensor.ts';
 import budgetSource from '../shared/budget.wgsl?raw';
+import findSelection from '../shared/find-selection.wgsl?raw';
+import findSelectionSubgroup from '../shared/find-selection-subgroup.wgsl?raw';
 import { subgroupConstants } from '../shared/prefix-sum.ts';
 import prefixSum from '../shared/prefix-sum.wgsl?raw';
 import prefixSumSubgroup from '../shared/prefix-sum-subgroup.wgsl?raw';
@@ -142,12 +144,15 @@ const listSources = [stepSource, budgetSource, chunksSource];
 export const listKernels = {
   workgroup: defineKernel({
     name: 'select-tokens-list',
-    sources: [...listSources, prefixSum, selectionSource, listSource],
+    sources: [...listSources, prefixSum, selectionSource, findSelection, listSource],
     ...list,
   }),
   subgroup: defineKernel({
     name: 'select-tokens-list-subgroup',
-    sources: ['enable subgroups;', ...listSources, prefixSumSubgroup, selectionSource, listSource],
+    sources: [
+      ...['enable subgroups;', ...listSources, prefixSumSubgroup],
+      ...[selectionSource, findSelectionSubgroup, listSource],
+    ],
     ...list,
     constants: [...list.constants, 'subgroups'],
     features: ['subgroups'],
