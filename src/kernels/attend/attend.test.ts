@@ -6,6 +6,7 @@ import { readF32 } from '../runtime/readback.ts';
 import { floatFromHalf, halfFromFloat } from '../shared/half.ts';
 import { expectClose, unitF32 } from '../testing/expect-close.ts';
 import { Random, runSeed } from '../testing/random.ts';
+import { withWideSubgroups } from '../testing/wide-subgroups.ts';
 import { withGpu } from '../testing/with-gpu.ts';
 import { attendReference } from './attend.ref.ts';
 import { type Attend, prepareAttend } from './attend.ts';
@@ -181,6 +182,18 @@ describe(`attend (seed ${runSeed})`, () => {
       );
     });
   }
+
+  test('teams that meet by shuffles equal the reference, in subgroups of 32', async () => {
+    const random = new Random(runSeed - 3);
+    const headDim = 8 * random.integer(5, 16);
+    const group = headDim <= 64 ? random.integer(1, 8) : random.integer(1, 4);
+    const shape = { headDim, group, kvHeads: 2 };
+    const attend = await prepareAttend(withWideSubgroups(gpu(), 32), { ...shape, variant: 'subgroup' });
+    for (const position of [0, random.integer(20, 70), random.integer(100, 300)]) {
+      const splits = random.integer(1, 5);
+      await compare({ ...shape, attend, position, capacity: position + 3, splits }, random);
+    }
+  });
 
   test('serial takes head sizes that are not multiples of 8, and is chosen for them', async () => {
     const random = new Random(runSeed - 2);
