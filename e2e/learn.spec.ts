@@ -74,11 +74,15 @@ test('signatures are learned, used at once, kept with the model and removed', as
   await expect(learning.getByText(/^Paused\./)).toBeVisible();
   const paused = await stepsDone();
   expect(paused, 'paused on the way').toBeLessThan(steps);
+  const asksBeforeLeaving = () =>
+    page.evaluate(() => !dispatchEvent(new Event('beforeunload', { cancelable: true })));
+  expect(await asksBeforeLeaving(), 'what was learned so far would be lost').toBe(true);
   const { violations } = await new AxeBuilder({ page }).analyze();
   expect(violations.map(({ id }) => id)).toEqual([]);
 
   // While it is paused the model answers, and the dialog may be closed.
   await closeDialog();
+  await expect(page.getByText(/^Learning signatures: paused after step \d+ of 24\.$/)).toBeVisible();
   await chat.set({ temperature: 0, longestAnswer: 4 });
   await chat.ask('Is anyone there?');
   await chat.finished();
@@ -112,6 +116,7 @@ test('signatures are learned, used at once, kept with the model and removed', as
   await button('Use these signatures').click();
   await expect(learning.getByText('They are in use, and kept with the model in this browser.')).toBeVisible();
   await expect(learning.getByText(/^Signatures learned in this browser/)).toBeVisible();
+  expect(await asksBeforeLeaving(), 'kept').toBe(false);
   await closeDialog();
 
   // Sparse from the first token on, with what was learned; again after a reload, from storage.

@@ -28,7 +28,8 @@ export function figureGroups(
   const live = answer?.live ?? null;
   const decodeRate = timings?.decodeTokensPerSecond ?? live?.tokensPerSecond ?? null;
   const cached = answer?.usage?.prompt_tokens_details.cached_tokens ?? null;
-  const context = answer === null ? '0' : live === null ? none : formatCount(live.contextTokens);
+  const context = answer === null ? 0 : (live?.contextTokens ?? tokensRead(answer));
+  const tokens = context === null ? none : formatCount(context);
   return [
     {
       title: 'Speed',
@@ -47,7 +48,7 @@ export function figureGroups(
       figures: [
         {
           name: 'Tokens',
-          value: plan === null ? context : `${context} of ${formatCount(plan.contextLength)}`,
+          value: plan === null ? tokens : `${tokens} of ${formatCount(plan.contextLength)}`,
           isMain: true,
         },
         { name: 'Attended per step', value: live === null ? none : attendedInWords(live) },
@@ -65,6 +66,11 @@ export function figureGroups(
       ],
     },
   ];
+}
+
+/** Of the question, while it is read; null before and where reading ended without an answer. */
+function tokensRead({ state }: Answer): number | null {
+  return state.kind === 'reading' ? state.doneTokens : null;
 }
 
 /** Tokens, and their share of those before the last, which nothing has attended to yet. */
