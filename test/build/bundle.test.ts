@@ -22,7 +22,7 @@ const ofLongRows = [
   ...['mat-vec-integer', 'packed-octet'],
   ...['integer-inputs-plain', 'integer-inputs-packed', 'integer-outputs-packed'],
 ];
-const onCpu = ['mat-mul-serial', 'attend-prefill-serial'];
+const onCpu = ['mat-mul-serial', 'attend-prefill-serial', 'attend-split-serial', 'attend-merge-serial'];
 const later = [...onDemand, ...toLook, ...toConvert, ...ofDisk, ...toLearn, ...ofLongRows, ...onCpu];
 const notOurs = ['libraries', 'model'];
 

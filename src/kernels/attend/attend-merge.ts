@@ -6,9 +6,10 @@ import { expectBytes } from '../runtime/expect-bytes.ts';
 import type { Gpu, KernelVariant } from '../runtime/gpu.ts';
 import type { BufferSlice } from '../runtime/tensor.ts';
 import mergeSource from './attend-merge.wgsl?raw';
-import mergeSerialSource from './attend-merge-serial.wgsl?raw';
 import mergeStart from './merge-start.wgsl?raw';
 import { partialBytes } from './split-plan.ts';
+
+const mergeSerialSource = () => import('./attend-merge-serial.wgsl?raw');
 
 export interface AttendMergeArgs {
   readonly label: string;

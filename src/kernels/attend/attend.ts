@@ -11,7 +11,6 @@ import dotsSource from '../shared/dots-four.wgsl?raw';
 import stepSource from '../shared/step.wgsl?raw';
 import { type AttendMerge, prepareMerge } from './attend-merge.ts';
 import splitSource from './attend-split.wgsl?raw';
-import serialSource from './attend-split-serial.wgsl?raw';
 import laneOctets from './lane-octets.wgsl?raw';
 import rowsUnsummed from './rows-unsummed.wgsl?raw';
 import splitMain from './split-main.wgsl?raw';
@@ -31,6 +30,8 @@ import tilesInTurn from './tiles-in-turn.wgsl?raw';
 import tokenRange from './token-range.wgsl?raw';
 import weighSubgroup from './weigh-subgroup.wgsl?raw';
 import weighWorkgroup from './weigh-workgroup.wgsl?raw';
+
+const serialSource = () => import('./attend-split-serial.wgsl?raw');
 
 export interface AttendShape {
   /** Even, at most 256; variants other than `serial` need a multiple of 8. */

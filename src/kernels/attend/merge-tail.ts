@@ -9,11 +9,12 @@ import { type BufferSlice, byteLengthOf } from '../runtime/tensor.ts';
 import budgetSource from '../shared/budget.wgsl?raw';
 import stepSource from '../shared/step.wgsl?raw';
 import mergeSource from './attend-merge.wgsl?raw';
-import mergeSerialSource from './attend-merge-serial.wgsl?raw';
 import mergeTail from './merge-tail.wgsl?raw';
 import mergeTailSerial from './merge-tail-serial.wgsl?raw';
 import type { ListsLayout } from './sparse-split.ts';
 import { partialBytes } from './split-plan.ts';
+
+const mergeSerialSource = () => import('./attend-merge-serial.wgsl?raw');
 
 export interface MergeTailArgs {
   readonly label: string;

@@ -17,7 +17,6 @@ import { blockSumsShape } from '../shared/token-blocks.ts';
 import blocksSource from '../shared/token-blocks.wgsl?raw';
 import chunksSource from '../shared/token-chunks.wgsl?raw';
 import splitSource from './attend-split.wgsl?raw';
-import serialSource from './attend-split-serial.wgsl?raw';
 import blockRuns from './block-runs.wgsl?raw';
 import laneOctets from './lane-octets.wgsl?raw';
 import rowsSummed from './rows-summed.wgsl?raw';
@@ -43,6 +42,8 @@ import tokenSelection from './token-selection.wgsl?raw';
 import tokenSelectionSerial from './token-selection-serial.wgsl?raw';
 import weighSubgroup from './weigh-subgroup.wgsl?raw';
 import weighWorkgroup from './weigh-workgroup.wgsl?raw';
+
+const serialSource = () => import('./attend-split-serial.wgsl?raw');
 
 export interface SparseShape {
   /** Even, at most 256; variants other than `serial` need a multiple of 8. */
