@@ -9,6 +9,7 @@ import { readU32 } from '../runtime/readback.ts';
 import { countedWords } from '../shared/token-chunks.ts';
 import { levelsOf, mapsOfPlanes, probingSignatures } from '../testing/planes-as-maps.ts';
 import { Random, runSeed } from '../testing/random.ts';
+import { withWideSubgroups } from '../testing/wide-subgroups.ts';
 import { withGpu } from '../testing/with-gpu.ts';
 import { type SelectTokensInput, selectTokensReference } from './select-tokens.ref.ts';
 import {
@@ -215,6 +216,22 @@ describe(`select-tokens (seed ${runSeed})`, () => {
       await compare(select, [{ ...randomCase(random, scoring, n, 1), budget, chunks }], variant);
     });
   }
+
+  // Graphics cards have wider subgroups than the CI's adapter.
+  const wide = [8, 32, 64][runSeed % 3]!;
+  test(`subgroups of ${wide}, emulated, equal the reference`, async () => {
+    const random = new Random(runSeed + wide);
+    const scoring = scorings[random.integer(0, scorings.length - 1)]!;
+    const { listsPerHead: _, ...shape } = scoring;
+    const select = await prepareSelectTokens(withWideSubgroups(gpu(), wide), {
+      ...shape,
+      variant: 'subgroup',
+    });
+    const cases = Array.from({ length: 12 }, () =>
+      randomCase(random, scoring, Math.floor(2 ** (random.next() * 11.5)), 32),
+    );
+    await compare(select, cases, `subgroups of ${wide}`);
+  });
 
   test('a list for every distance: of one word with bit i alone different for token i', async () => {
     const select = await prepare(asymmetric, 'serial');

@@ -2,36 +2,82 @@
 import { invariant } from '../../errors.ts';
 import { Gpu } from '../runtime/gpu.ts';
 
-const exchanges = `
+/** Operations through workgroup memory, as words; `SIZE` invocations are a subgroup. */
+const operations = `
 var<private> ownLane: u32;
-var<workgroup> exchanged: array<vec4f, 256>;
-fn exchanged4(value: vec4f, mask: u32) -> vec4f {
+var<workgroup> exchanged: array<vec4u, 256>;
+fn leave(value: vec4u) {
   workgroupBarrier();
   exchanged[ownLane] = value;
   workgroupBarrier();
-  return exchanged[ownLane ^ mask];
+}
+fn left(lane: u32) -> vec4u {
+  return exchanged[ownLane / SIZEu * SIZEu + lane];
+}
+fn exchanged4(value: vec4f, mask: u32) -> vec4f {
+  return bitcast<vec4f>(exchangedWords(bitcast<vec4u>(value), mask));
 }
 fn exchanged2(value: vec2f, mask: u32) -> vec2f {
   return exchanged4(value.xyxy, mask).xy;
+}
+fn exchangedWords(value: vec4u, mask: u32) -> vec4u {
+  leave(value);
+  return left((ownLane % SIZEu) ^ mask);
+}
+fn leftBy(value: vec2u, lane: u32) -> vec2u {
+  leave(value.xyxy);
+  return left(lane).xy;
+}
+fn sumBelow(value: u32, end: u32) -> u32 {
+  leave(vec4u(value));
+  var sum = 0u;
+  for (var lane = 0u; lane < end; lane++) { sum += left(lane).x; }
+  return sum;
+}
+fn largestOf(value: f32) -> f32 {
+  leave(vec4u(bitcast<u32>(value)));
+  var largest = bitcast<f32>(left(0u).x);
+  for (var lane = 1u; lane < SIZEu; lane++) { largest = max(largest, bitcast<f32>(left(lane).x)); }
+  return largest;
+}
+fn ballotOf(isSet: bool) -> vec4u {
+  leave(vec4u(u32(isSet)));
+  var marks = vec4u(0u);
+  for (var lane = 0u; lane < SIZEu; lane++) { marks[lane / 32u] |= left(lane).x << (lane % 32u); }
+  return marks;
 }`;
 
-/** The same device, taken to have subgroups of `size`: shuffles of attention's splits go through workgroup memory, which
- *  all invocations reach together. Quad operations stay: a quad fits any subgroup. */
+/** What takes the place of an operation, wherever a kernel's text has it. */
+const replacements: readonly (readonly [string, string])[] = [
+  ['subgroupShuffleXor(own, mask)', 'exchanged4(own, mask)'],
+  ['subgroupShuffleXor(select(values', 'exchanged2(select(values'],
+  ['subgroupShuffleXor(within, mask)', 'exchangedWords(within, mask)'],
+  ['subgroupShuffle(through, ', 'leftBy(through, '],
+  ['subgroupAdd(1u)', 'SIZEu'],
+  ['subgroupExclusiveAdd(1u)', 'ownLane % SIZEu'],
+  ['subgroupInclusiveAdd(own)', 'sumBelow(own, ownLane % SIZEu + 1u)'],
+  ['subgroupInclusiveAdd(own.x)', 'sumBelow(own.x, ownLane % SIZEu + 1u)'],
+  ['subgroupInclusiveAdd(own.y)', 'sumBelow(own.y, ownLane % SIZEu + 1u)'],
+  ['subgroupMax(', 'largestOf('],
+  ['subgroupBallot(', 'ballotOf('],
+];
+
+/** The same device, taken to have subgroups of `size`: operations go through workgroup memory, which all invocations reach
+ *  together. Quad operations stay: a quad fits any subgroup. */
 export function withWideSubgroups(gpu: Gpu, size: number): Gpu {
   const wide = new Gpu(gpu.device, { ...gpu.traits, subgroups: { min: size, max: size } });
   const get = wide.pipelines.get.bind(wide.pipelines);
   wide.pipelines.get = (definition, constants) =>
-    get({ ...definition, sources: [throughMemory(definition.sources.join('\n'))] }, constants);
+    get({ ...definition, sources: [throughMemory(definition.sources.join('\n'), size)] }, constants);
   return wide;
 }
 
-function throughMemory(source: string): string {
-  if (!source.includes('subgroupShuffleXor')) return source;
-  const rewritten = source
-    .replace('subgroupShuffleXor(own, mask)', 'exchanged4(own, mask)')
-    .replace('subgroupShuffleXor(select(values', 'exchanged2(select(values')
-    .replace('local_invocation_index) thread: u32) {', '$&\n  ownLane = thread;');
-  invariant(!rewritten.includes('subgroupShuffleXor'), 'a shuffle that this test support does not know');
+function throughMemory(source: string, size: number): string {
+  if (!/subgroup[A-Z]\w*\(/.test(source)) return source;
+  let rewritten = source.replace('local_invocation_index) thread: u32) {', '$&\n  ownLane = thread;');
   invariant(rewritten.includes('ownLane = thread'), 'a main that this test support does not know');
-  return rewritten + exchanges;
+  for (const [operation, instead] of replacements) rewritten = rewritten.replaceAll(operation, instead);
+  const unknown = /subgroup[A-Z]\w*\([^)]*\)/.exec(rewritten)?.[0];
+  invariant(!unknown, `an operation that this test support does not know: ${unknown}`);
+  return (rewritten + operations).replaceAll('SIZEu', `${size}u`);
 }
