@@ -21,7 +21,7 @@ export interface BenchOptions {
   readonly log: (line: string) => void;
   /** Called with the report so far after every measurement, so that a run that is cut leaves what it had. */
   readonly keep?: (report: BenchReport) => void;
-  /** Parts to run: ceiling is always measured. All unless told. */
+  /** Parts to run: B and L are measured before each. All unless told. */
   readonly parts?: readonly BenchPart[];
 }
 
@@ -54,7 +54,8 @@ export interface HashStepComparison {
 export interface BenchReport {
   readonly device: string;
   readonly variant: string;
-  readonly ceiling: Ceiling;
+  /** Measured before each part, since clocks and other work on the device change between them. */
+  readonly ceilings: Readonly<Partial<Record<BenchPart, Ceiling>>>;
   readonly kernels: readonly KernelTiming[];
   readonly hashSteps: readonly HashStepComparison[];
   readonly decode8b: readonly DecodeTiming[];
@@ -68,6 +69,8 @@ type Growing<T> = { -readonly [K in keyof T]: T[K] extends readonly (infer E)[] 
 /** A run under way. */
 interface Run extends BenchOptions {
   readonly isCpu: boolean;
+  /** Of the part under way. */
+  readonly ceiling: Ceiling;
   readonly report: Growing<BenchReport>;
 }
 
@@ -119,18 +122,19 @@ export async function runBench(options: BenchOptions): Promise<BenchReport> {
   const { isCpu, description, vendor, architecture } = gpu.traits;
   const device = description || `${vendor} ${architecture}`;
   const variant = gpu.chooseVariant(['workgroup', 'subgroup', 'serial']);
-  const ceiling = await measureCeiling(gpu);
-  log(
-    `${device}, ${variant} kernels: B ${gigabytes(ceiling.bytesPerSecond)} GB/s, L ${(ceiling.dispatchMs * 1000).toFixed(2)} µs`,
-  );
-  const measured = { kernels: [], hashSteps: [], decode8b: [], engine: null, decode4k: [] };
-  const run: Run = { ...options, isCpu, report: { device, variant, ceiling, ...measured } };
+  log(`${device}, ${variant} kernels`);
+  const measured = { ceilings: {}, kernels: [], hashSteps: [], decode8b: [], engine: null, decode4k: [] };
+  const report: Growing<BenchReport> = { device, variant, ...measured };
   for (const part of options.parts ?? allParts) {
     const started = performance.now();
-    await runPart(run, part);
+    const ceiling = await measureCeiling(gpu);
+    report.ceilings = { ...report.ceilings, [part]: ceiling };
+    const { bytesPerSecond, dispatchMs } = ceiling;
+    log(`${part}: B ${gigabytes(bytesPerSecond)} GB/s, L ${(dispatchMs * 1000).toFixed(2)} µs`);
+    await runPart({ ...options, isCpu, ceiling, report }, part);
     log(`${part}: ${((performance.now() - started) / 1000).toFixed(1)} s`);
   }
-  return run.report;
+  return report;
 }
 
 async function runPart(run: Run, part: BenchPart): Promise<void> {
@@ -173,9 +177,9 @@ async function inTime({ log, keep, report }: Run, cases: readonly Case[]): Promi
 }
 
 function kernelCases(run: Run): Case[] {
-  const { gpu, log, isCpu, report } = run;
+  const { gpu, log, isCpu, ceiling, report } = run;
   const record = (name: string, ms: number, bytes: number): void => {
-    const ofBandwidth = (bytes / ms) * (1000 / report.ceiling.bytesPerSecond);
+    const ofBandwidth = (bytes / ms) * (1000 / ceiling.bytesPerSecond);
     report.kernels.push({ name, microseconds: ms * 1000, bytes, ofBandwidth });
     log(
       `${name.padEnd(56)} ${(ms * 1000).toFixed(1).padStart(9)} µs ${gigabytes((bytes / ms) * 1000).padStart(6)} GB/s ${percent(ofBandwidth)} of B`,
@@ -262,8 +266,8 @@ function llamaStep(context: number) {
 }
 
 /** Sparse steps beside dense attention over the same number of layers, enough that no cache holds them. */
-function hashStepsCases({ gpu, log, isCpu, report }: Run): Case[] {
-  const { bytesPerSecond, dispatchMs: latencyMs } = report.ceiling;
+function hashStepsCases({ gpu, log, isCpu, ceiling, report }: Run): Case[] {
+  const { bytesPerSecond, dispatchMs: latencyMs } = ceiling;
   const bound = (bytes: number, dispatches: number): number =>
     (bytes / bytesPerSecond) * 1000 + dispatches * latencyMs;
   return (isCpu ? smallHashStepCases : hashStepCases).map((spec): Case => {
@@ -307,13 +311,13 @@ function describeHashStep(timing: HashStepComparison): string {
 }
 
 async function decodeOf8b(run: Run): Promise<void> {
-  const { gpu, log, report } = run;
+  const { gpu, log, ceiling, report } = run;
   const network = await createSyntheticNetwork(gpu, llama8b, 262144 + 1024);
   const sparse = { mode: 'hash', budget: { fraction: 1 / 32 }, denseBelow: 0 } as const;
   const everywhere = { ...sparse, tail: false, denseLayers: [] };
   const timed = (context: number, name: string, attention?: AttentionOptions) =>
     recordDecode(run, report.decode8b, `the 8B shape, ${name}`, () =>
-      benchDecode(gpu, network, context, report.ceiling, { ...(attention ? { attention } : {}) }),
+      benchDecode(gpu, network, context, ceiling, { ...(attention ? { attention } : {}) }),
     );
   const cases = [131072, 32768, 262144, 1024, 8192].map(
     (context): Case => ({
@@ -333,11 +337,11 @@ async function decodeOf8b(run: Run): Promise<void> {
 
 /** The default model after 4096 tokens that nobody said: sparse, as it is by default, and dense. */
 async function decodeOfDefault(run: Run): Promise<void> {
-  const { gpu, log, report, openDefaultModel } = run;
+  const { gpu, log, ceiling, report, openDefaultModel } = run;
   const { network } = await openDefaultNetwork(gpu, await openDefaultModel());
   const timed = (name: string, attention: AttentionOptions) =>
     recordDecode(run, report.decode4k, `the default model, ${name}`, () =>
-      benchDecode(gpu, network, 4096, report.ceiling, { attention, halves: largeHalves }),
+      benchDecode(gpu, network, 4096, ceiling, { attention, halves: largeHalves }),
     );
   const denseMs = await timed('dense', { mode: 'dense' });
   const hashMs = await timed('HashAttention 1/16', { mode: 'hash', denseBelow: 0 });
