@@ -265,7 +265,11 @@ function llamaStep(context: number) {
   return { context, kvHeads: 8, group: 4, widths: published, denominator: 32 };
 }
 
-/** Sparse steps beside dense attention over the same number of layers, enough that no cache holds them. */
+/** Bytes of keys and values that the layers of a step hold together: 1/32 of it, what a step reads, is more than twice
+ *  the largest second-level cache of today's graphics cards (50 MB). */
+const stepBytes = 2 ** 32;
+
+/** Sparse steps beside dense attention over the same number of layers, enough that no cache holds what a step reads. */
 function hashStepsCases({ gpu, log, isCpu, ceiling, report }: Run): Case[] {
   const { bytesPerSecond, dispatchMs: latencyMs } = ceiling;
   const bound = (bytes: number, dispatches: number): number =>
@@ -273,9 +277,7 @@ function hashStepsCases({ gpu, log, isCpu, ceiling, report }: Run): Case[] {
   return (isCpu ? smallHashStepCases : hashStepCases).map((spec): Case => {
     const { context, kvHeads, group, widths, denominator, tail, run, beside } = spec;
     const headDim = widths[0]!;
-    const layers = isCpu
-      ? 2
-      : Math.min(32, Math.max(2, Math.ceil(2 ** 30 / (4 * kvHeads * context * headDim))));
+    const layers = isCpu ? 2 : Math.ceil(stepBytes / (4 * kvHeads * context * headDim));
     const name = `${kvHeads * group}/${kvHeads} × ${headDim}, ${context} tokens, 1/${denominator}${tail ? ', tail' : ''}${run ? `, in runs of ${run}` : ''}`;
     return {
       name: `hash step ${name}`,
