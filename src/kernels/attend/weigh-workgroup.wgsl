@@ -1,4 +1,4 @@
-// Weights of a team's four tokens through workgroup memory, each lane adding up some of the team's 16 scores.
+// Weights of a team's four tokens through workgroup memory, each of four lanes adding up one token's scores.
 // `score`: a lane's share of the dot products, a column per token.
 // Two barriers suffice: an invocation writes laneScores again only after all have passed the second one, and
 // teamScores only after all have passed the next call's first.
@@ -14,12 +14,13 @@ fn weigh(score: mat4x4f, isToken: vec4<bool>, top: vec4f, thread: u32) -> Weighe
   laneScores[3u * threads + thread] = score[3];
   workgroupBarrier();
   let scale = 1.4426950408889634 / sqrt(f32(headDim));
-  for (var slot = lane; slot < 16u; slot += lanes) {
-    var sum = 0.0;
+  // Whole vectors: a write to a component may touch the others, which neighbours would be writing.
+  if (lane < 4u) {
+    var sum = vec4f(0.0);
     for (var other = 0u; other < lanes; other++) {
-      sum += laneScores[slot / 4u * threads + team * lanes + other][slot % 4u];
+      sum += laneScores[lane * threads + team * lanes + other];
     }
-    teamScores[team * 4u + slot / 4u][slot % 4u] = sum * scale;
+    teamScores[team * 4u + lane] = sum * scale;
   }
   workgroupBarrier();
   // A score of noScore weighs 0; in a team without tokens it weighs 1, until teams meet and the team counts for 0.

@@ -1,6 +1,6 @@
 // A workgroup makes 64 × 64, an invocation 4 × 4, in steps of 16 k held in workgroup memory.
 const steps = 16u;
-// Quads between neighbouring k: one more than the 16 in use spreads transposed stores over the banks.
+// Quads between neighbouring k: one more than the 16 in use spreads stores over the banks.
 const pitch = 17u;
 // A's quads, then B's.
 const rightTile = 272u;
@@ -18,21 +18,22 @@ fn rightAt(base: u32, n: u32, k: u32, end: u32) -> f32 {
   return right[base + n * dims.rightColumn + k * dims.rightDepth];
 }
 
-// Where an invocation's four elements of a tile lie: neighbours in memory go to neighbouring invocations.
-struct Four { at: u32, k: u32, atStep: u32, kStep: u32 }
+// Which four elements of a tile an invocation brings: neighbours along the other axis, at one k, so that it stores them as
+// one vector. Neighbouring invocations take what lies next to each other in memory.
+struct Four { at: u32, k: u32 }
 
 fn fourOf(lane: u32, isAlongDepth: bool) -> Four {
-  if (isAlongDepth) { return Four(lane / 4u, lane % 4u * 4u, 0u, 1u); }
-  return Four(lane % 16u * 4u, lane / 16u, 1u, 0u);
+  if (isAlongDepth) { return Four(lane / 16u * 4u, lane % 16u); }
+  return Four(lane % 16u * 4u, lane / 16u);
 }
 
 fn loadLeft(base: u32, first: u32, four: Four, k: u32, end: u32) -> vec4f {
   let at = first + four.at;
   return vec4f(
     leftAt(base, at, k, end),
-    leftAt(base, at + four.atStep, k + four.kStep, end),
-    leftAt(base, at + 2u * four.atStep, k + 2u * four.kStep, end),
-    leftAt(base, at + 3u * four.atStep, k + 3u * four.kStep, end),
+    leftAt(base, at + 1u, k, end),
+    leftAt(base, at + 2u, k, end),
+    leftAt(base, at + 3u, k, end),
   );
 }
 
@@ -40,23 +41,14 @@ fn loadRight(base: u32, first: u32, four: Four, k: u32, end: u32) -> vec4f {
   let at = first + four.at;
   return vec4f(
     rightAt(base, at, k, end),
-    rightAt(base, at + four.atStep, k + four.kStep, end),
-    rightAt(base, at + 2u * four.atStep, k + 2u * four.kStep, end),
-    rightAt(base, at + 3u * four.atStep, k + 3u * four.kStep, end),
+    rightAt(base, at + 1u, k, end),
+    rightAt(base, at + 2u, k, end),
+    rightAt(base, at + 3u, k, end),
   );
 }
 
-fn stage(first: u32, four: Four, isAlongDepth: bool, values: vec4f) {
-  let slot = first + four.k * pitch + four.at / 4u;
-  if (!isAlongDepth) {
-    tile[slot] = values;
-    return;
-  }
-  let part = four.at % 4u;
-  tile[slot][part] = values.x;
-  tile[slot + pitch][part] = values.y;
-  tile[slot + 2u * pitch][part] = values.z;
-  tile[slot + 3u * pitch][part] = values.w;
+fn slotOf(four: Four) -> u32 {
+  return four.k * pitch + four.at / 4u;
 }
 
 @compute @workgroup_size(256)
@@ -69,10 +61,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   let firstRow = group.y * 64u;
   let leftBase = dims.leftOffset + batch / dims.leftShare * dims.leftBatch;
   let rightBase = dims.rightOffset + batch / dims.rightShare * dims.rightBatch;
-  let isLeftAlong = dims.leftDepth == 1u;
-  let isRightAlong = dims.rightDepth == 1u;
-  let leftFour = fourOf(lane, isLeftAlong);
-  let rightFour = fourOf(lane, isRightAlong);
+  let leftFour = fourOf(lane, dims.leftDepth == 1u);
+  let rightFour = fourOf(lane, dims.rightDepth == 1u);
   let rowQuad = lane / 16u;
   let columnQuad = lane % 16u;
 
@@ -84,8 +74,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   var b = loadRight(rightBase, firstColumn, rightFour, begin + rightFour.k, end);
   for (var k = begin; k < end; k += steps) {
     workgroupBarrier();
-    stage(0u, leftFour, isLeftAlong, a);
-    stage(rightTile, rightFour, isRightAlong, b);
+    tile[slotOf(leftFour)] = a;
+    tile[rightTile + slotOf(rightFour)] = b;
     workgroupBarrier();
     // read while this step is computed
     a = loadLeft(leftBase, firstRow, leftFour, k + steps + leftFour.k, end);
