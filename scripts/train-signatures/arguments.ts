@@ -35,7 +35,8 @@ export const usage = `npm run train-signatures -- --model DIR|REPO --text FILE â
   --checkpoint FILE   kept while training; OUT.checkpoint
   --checkpoint-every N   100
   --measure-every N   steps between measurements of recall on text kept aside; 100
-  --resume            go on from the checkpoint
+  --from FILE         begin from these maps, of the same layout; t from the file, or --first-scale where it has none
+  --resume            go on from the checkpoint, whatever --from says
   --stop-after SECONDS   stop with a checkpoint, to go on later
 `;
 
@@ -48,6 +49,8 @@ export interface TrainArguments {
   readonly checkpointEvery: number;
   readonly measureEvery: number;
   readonly resume: boolean;
+  /** Maps to begin from; null: random ones. */
+  readonly from: string | null;
   readonly weights: 'stored' | 'f16' | 'q8' | 'q4';
   /** Seconds; null: until the last step. */
   readonly stopAfter: number | null;
@@ -92,7 +95,7 @@ export function parseArguments(argv: readonly string[]): TrainArguments | 'help'
   );
   if (!weights) throw wrong('--weights', String(values.weights), 'stored, f16, q8 or q4');
   return {
-    ...{ model, text, tokens, out, weights, resume: values.resume ?? false },
+    ...{ model, text, tokens, out, weights, resume: values.resume ?? false, from: values.from ?? null },
     checkpoint: values.checkpoint ?? `${out}.checkpoint`,
     checkpointEvery: Number(values['checkpoint-every'] ?? 100),
     measureEvery: Number(values['measure-every'] ?? 100),
@@ -112,7 +115,7 @@ function readArguments(argv: readonly string[]) {
     return parseArgs({
       args: [...argv],
       options: {
-        ...{ model: one, out: one, checkpoint: one, weights: one, recipe: one },
+        ...{ model: one, out: one, from: one, checkpoint: one, weights: one, recipe: one },
         ...{ steps: one, lengths: one, positions: one, bits: one, hidden: one, loss: one, score: one },
         ...{ sharing: one, 'query-bits': one, rate: one, 'last-rate': one, 'warm-up': one, beta: one },
         ...{ 'first-scale': one, 'repeat-every': one, sink: one, window: one, seed: one },

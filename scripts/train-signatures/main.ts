@@ -59,6 +59,7 @@ async function train(parsed: TrainArguments): Promise<void> {
     { gpu, network, rope: config.rope, model: source.name, tokens, options },
     {
       checkpoint: parsed.resume ? await readCheckpointFile(parsed.checkpoint) : undefined,
+      from: parsed.resume || parsed.from === null ? undefined : await readMapsFile(parsed.from),
       checkpointEvery: parsed.checkpointEvery,
       measureEvery: parsed.measureEvery,
       onProgress: (progress) => tell(progress, parsed),
@@ -101,6 +102,13 @@ async function writeWhole(path: string, bytes: Uint8Array): Promise<void> {
 async function readCheckpointFile(path: string): Promise<Uint8Array<ArrayBuffer>> {
   if (!existsSync(path)) {
     throw new AppError('invalid-request', `--resume: there is no ${path}. Leave --resume out to start anew.`);
+  }
+  return new Uint8Array(await readFile(path));
+}
+
+async function readMapsFile(path: string): Promise<Uint8Array<ArrayBuffer>> {
+  if (!existsSync(path)) {
+    throw new AppError('invalid-request', `--from: there is no ${path}. Leave --from out to start anew.`);
   }
   return new Uint8Array(await readFile(path));
 }

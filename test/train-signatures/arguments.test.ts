@@ -13,10 +13,10 @@ function parse(...more: string[]): TrainArguments {
 
 describe('arguments', () => {
   test('defaults are those of the engine, lengths at most the trained context', () => {
-    const { options, checkpoint, stopAfter } = parse();
+    const { options, checkpoint, stopAfter, from } = parse();
     expect(options(8192)).toEqual(defaultTrainOptions);
     expect(options(5000).lengths).toEqual([5000, 5000, 4096, 5000]);
-    expect([checkpoint, stopAfter]).toEqual(['o.safetensors.checkpoint', null]);
+    expect([checkpoint, stopAfter, from]).toEqual(['o.safetensors.checkpoint', null, null]);
   });
 
   test('every option arrives', () => {
@@ -37,6 +37,7 @@ describe('arguments', () => {
       ...['--last-rate', '.25', '--warm-up', '3', '--beta', '2,3', '--repeat-every', '50', '--sink', '4'],
       ...['--window', '5', '--seed', '6', '--first-scale', '.125'],
     ];
+    expect(parse('--from', 'b.safetensors').from).toBe('b.safetensors');
     expect(parse(...given).options(8192)).toEqual({
       ...{ steps: 7, lengths: [1000, 2000], positions: 9, bits: 64, hidden: [8, 16], loss: 'bce' },
       ...{ score: 'hamming', sharing: 'query-head', queryBits: 2, rate: 0.5, lastRate: 0.25, warmUp: 3 },

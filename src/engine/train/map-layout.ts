@@ -74,6 +74,20 @@ export function initialParameters(
   return parameters;
 }
 
+/** What `stageValues` reads, into its place. */
+export function placeStageValues(
+  parameters: Float32Array,
+  stage: StageLayout,
+  { weight, bias }: { readonly weight: Float32Array; readonly bias: Float32Array },
+): void {
+  const { inputs, offset } = stage;
+  const row = inputs + 1;
+  bias.forEach((value, i) => {
+    parameters.set(weight.subarray(i * inputs, (i + 1) * inputs), offset + i * row);
+    parameters[offset + i * row + inputs] = value;
+  });
+}
+
 /** One stage's weights [heads, outputs, inputs] and biases [heads, outputs]. */
 export function stageValues(
   parameters: Float32Array,

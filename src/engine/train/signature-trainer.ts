@@ -8,8 +8,9 @@ import { packTrainStep } from '../../kernels/train-adam/train-adam.ts';
 import type { RopeConfig } from '../../model/rope-config.ts';
 import { allocating } from '../memory/allocating.ts';
 import { readCheckpoint, type TrainIdentity, writeCheckpoint } from './checkpoint.ts';
+import { firstParameters } from './first-parameters.ts';
 import { type LayerPassParts, type LayerState, measureLayer, trainLayer } from './layer-pass.ts';
-import { initialParameters, type LayerLayout, layerLayout } from './map-layout.ts';
+import { type LayerLayout, layerLayout } from './map-layout.ts';
 import { scheduleAt } from './schedule.ts';
 import type { SequenceCapture } from './sequence-capture.ts';
 import { prepareTrainKernels, type TrainKernels } from './train-kernels.ts';
@@ -25,6 +26,14 @@ export interface TrainerParts {
   /** As the maps file will name it. */
   readonly model: string;
   readonly options: TrainOptions;
+}
+
+/** Where training begins; a checkpoint wins. Neither: at random maps that the seed gives. */
+export interface TrainStart {
+  /** Of the same training, to go on from. */
+  readonly checkpoint?: Uint8Array<ArrayBuffer> | undefined;
+  /** hash_attention.safetensors of the same layout: its maps, with all steps yet to do and Adam's moments at zero. */
+  readonly from?: Uint8Array<ArrayBuffer> | undefined;
 }
 
 interface TrainBuffers {
@@ -44,9 +53,8 @@ export class SignatureTrainer {
   readonly #lists = new Map<number, readonly (readonly Dispatch[])[]>();
   #step = 0;
 
-  /** @param checkpoint of the same training, to go on from
-   *  @throws AppError "limit-exceeded", "out-of-memory", what reading the checkpoint throws. */
-  static async create(parts: TrainerParts, checkpoint?: Uint8Array<ArrayBuffer>): Promise<SignatureTrainer> {
+  /** @throws AppError "limit-exceeded", "out-of-memory", what reading the checkpoint or the maps throws. */
+  static async create(parts: TrainerParts, start: TrainStart = {}): Promise<SignatureTrainer> {
     const { gpu, options, capture } = parts;
     const { config } = capture.network;
     const layout = layerLayout(config, options);
@@ -57,7 +65,7 @@ export class SignatureTrainer {
       const most = 4 * matrixBytes + 12 * config.layers * layout.count;
       const buffers = await allocating(gpu, what, most, () => createBuffers(arena, parts, layout));
       const trainer = new SignatureTrainer(parts, arena, kernels, layout, buffers);
-      trainer.#start(checkpoint);
+      trainer.#start(start);
       return trainer;
     } catch (error) {
       arena.dispose();
@@ -171,16 +179,17 @@ export class SignatureTrainer {
     await gpu.device.queue.onSubmittedWorkDone();
   }
 
-  /** Parameters as the seed or a checkpoint gives them; moments are zero where nothing is written. */
-  #start(checkpoint: Uint8Array<ArrayBuffer> | undefined): void {
-    const { gpu, options } = this.#parts;
+  /** Moments are zero where nothing is written. */
+  #start({ checkpoint, from }: TrainStart): void {
+    const { gpu, capture, options } = this.#parts;
     const { queue } = gpu.device;
     const restored = checkpoint && readCheckpoint(checkpoint, this.#identity());
+    const first =
+      restored?.layers.map(({ parameters }) => parameters) ??
+      firstParameters({ config: capture.network.config, layout: this.#layout, options }, from);
     this.#buffers.states.forEach(({ parameters, moments }, layer) => {
-      const values = restored?.layers[layer];
-      const first = values?.parameters ?? initialParameters(this.#layout, options, layer);
-      queue.writeBuffer(parameters.buffer, 0, first);
-      if (values) queue.writeBuffer(moments.buffer, 0, values.moments);
+      queue.writeBuffer(parameters.buffer, 0, first[layer]!);
+      if (restored) queue.writeBuffer(moments.buffer, 0, restored.layers[layer]!.moments);
     });
     this.#step = restored?.step ?? 0;
   }

@@ -6,7 +6,7 @@ import type { Network } from '../network/network.ts';
 import { TrainCorpus } from './corpus.ts';
 import { type Recall, summariseRecall } from './recall.ts';
 import { SequenceCapture } from './sequence-capture.ts';
-import { SignatureTrainer } from './signature-trainer.ts';
+import { SignatureTrainer, type TrainStart } from './signature-trainer.ts';
 import type { TrainOptions } from './train-options.ts';
 
 export interface TrainParts {
@@ -35,8 +35,7 @@ export type TrainProgress =
   /** To be kept: training goes on from it after an interruption. */
   | { readonly kind: 'checkpoint'; readonly step: number; readonly bytes: Uint8Array<ArrayBuffer> };
 
-export interface TrainRun {
-  readonly checkpoint?: Uint8Array<ArrayBuffer> | undefined;
+export interface TrainRun extends TrainStart {
   /** Steps between reports of the loss, measurements of recall, checkpoints; 10, 100 and 100 unless told. */
   readonly reportEvery?: number;
   readonly measureEvery?: number;
@@ -59,7 +58,7 @@ export async function trainSignatures(
   const tokens = Math.max(...options.lengths);
   const capture = await SequenceCapture.create({ gpu, network, tokens, positions: options.positions });
   try {
-    const trainer = await SignatureTrainer.create({ gpu, capture, rope, model, options }, run.checkpoint);
+    const trainer = await SignatureTrainer.create({ gpu, capture, rope, model, options }, run);
     try {
       await runSteps({ capture, corpus, trainer, options }, run);
       return await trainer.maps();

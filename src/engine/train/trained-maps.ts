@@ -20,7 +20,8 @@ export interface TrainedMaps {
 /** Bits are stored in whole words. */
 const wordBits = 32;
 
-/** F16, every head's stages stacked; the options stand in the metadata, so that the file says how it was made.
+/** F16, every head's stages stacked; the options and the scales t of all layers stand in the metadata, so that the file
+ *  says how it was made and training can begin from it.
  *  @throws AppError "invalid-request" when training has diverged. */
 export function writeTrainedMaps({
   layout,
@@ -69,6 +70,7 @@ export function writeTrainedMaps({
     trained_length: String(Math.max(...options.lengths)),
     rope: canonicalRope(rope),
     training: JSON.stringify(options),
+    scales: JSON.stringify(layers.map((parameters) => parameters[layout.scaleIndex])),
   });
 }
 
