@@ -10,6 +10,7 @@ import { prepareMatMul } from './mat-mul/mat-mul.ts';
 import { prepareMatVec } from './mat-vec/mat-vec.ts';
 import { type BindingKind, type KernelDefinition, kernelCode } from './runtime/define-kernel.ts';
 import { prepareSelectTokens } from './select-tokens/select-tokens.ts';
+import { componentWrites } from './testing/component-writes.ts';
 import { withGpu } from './testing/with-gpu.ts';
 
 const modules = import.meta.glob(['./*/*.ts', '!./*/*.test.ts', '!./testing/*', '!./runtime/*'], {
@@ -85,6 +86,39 @@ describe('declarations', () => {
     expect(dimsOf(code)).toEqual(Object.entries(definition.uniforms));
     expect(overridesOf(code).sort()).toEqual([...(definition.constants ?? [])].sort());
     expect(code.match(/@compute[^{]*\bfn main\(/g)).toHaveLength(1);
+  });
+
+  test('no kernel writes one component of a vector that invocations share', () => {
+    const writes = definitions.flatMap(({ name, code }) =>
+      componentWrites(code).map((write) => `${name}: ${write}`),
+    );
+    expect(writes).toEqual([]);
+  });
+
+  test.each([
+    ['cells[i][lane % 4u] = x;', 'cells[i][lane % 4u]'],
+    ['cells[at[i] + 1u].y += x;', 'cells[at[i] + 1u].y'],
+    ['words[i].x |= 1u;', 'words[i].x'],
+    ['found.y++;', 'found.y'],
+    ['let to = &nested[i]; (*to)[2][1] = x;', 'nested[i][2][1]'],
+    ['shares[i].sums.low[j] = x;', 'shares[i].sums.low[j]'],
+    ['turns[i][1][j] -= x;', 'turns[i][1][j]'],
+    ['cells[i] = vec4f(x); nested[i][2] += vec2f(x); shares[i].count += 1u; turns[i][1] = v;', null],
+    ['if (cells[i].x == x && words[i].x <= 1u) { own.x = cells[i].y; mine.cells.x = x; }', null],
+  ])('component writes of %s', (statements, write) => {
+    const declarations = `
+      struct Sums { high: vec4f, low: array<f32, 2>, } // the array is no vector
+      struct Vectors { high: array<vec2f, 3>, low: vec4f }
+      struct Share { count: u32, sums: Vectors }
+      @group(0) @binding(1) var<storage, read_write> words: array<vec2u>;
+      var<workgroup> cells: array<vec4<f32>, 8u * (lanes + 1u)>;
+      var<workgroup> nested: array<array<vec2f, 9>, threads>;
+      var<workgroup> shares: array<Share, 4>;
+      var<workgroup> turns: array<mat2x2f, 4>;
+      var<workgroup> plain: Sums;
+      var<workgroup> found: vec2u;`;
+    const code = `${declarations} fn f() { plain.low[0] = 1.0; ${statements} }`;
+    expect(componentWrites(code)).toEqual(write === null ? [] : [write]);
   });
 });
 

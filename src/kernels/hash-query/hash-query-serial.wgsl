@@ -1,4 +1,6 @@
 // hash-query.wgsl by small workgroups: for adapters that run on the CPU.
+@group(0) @binding(10) var<storage, read_write> mapped: array<vec4f>;
+
 @compute @workgroup_size(threads)
 fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index) thread: u32) {
   let isKey = workgroup.x >= dims.qHeads;

@@ -4,7 +4,11 @@
 override octets: u32; // of a row per lane: 1, 2 or 4; the maps are at most 32 · octets wide
 override threads = 64u * octets;
 
-var<workgroup> activations: array<vec4f, 24u * octets>; // of the input and the first two stages, zeros beyond their width
+@group(0) @binding(10) var<storage, read_write> mapped: array<f32>;
+
+// Of the input and the first two stages, zeros beyond their width; by pairs, because one invocation must write all of a
+// vector, and a quad is left with two rows.
+var<workgroup> activations: array<vec2f, 48u * octets>;
 var<workgroup> signs: array<atomic<u32>, 2>;
 
 // Where the numbers of a stage begin; without outputs, there is no such stage.
@@ -63,7 +67,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index
     let head = workgroup.x;
     let value = mapValue(ofQuery, widths[0], dims.qHeads, head, thread);
     if (isRow) {
-      mapped[(head * dims.bits + row) / 4u][row % 4u] = value;
+      mapped[head * dims.bits + row] = value;
     }
     return;
   }
@@ -88,8 +92,8 @@ fn mapValue(kind: u32, wide: vec4u, heads: u32, head: u32, thread: u32) -> f32 {
   let firstRows = readRows(kind, head, first, thread);
   let secondRows = readRows(kind, head, second, thread);
   let thirdRows = readRows(kind, head, third, thread);
-  if (thread < 8u * octets) {
-    activations[thread] = inputQuad(kind, head, thread);
+  if (thread < 16u * octets) {
+    activations[thread] = inputPair(kind, head, thread);
   }
   workgroupBarrier();
   var value = rowSum(firstRows, 0u, thread);
@@ -114,20 +118,20 @@ fn rowOf(thread: u32) -> u32 {
 // The sum of one of the lane's rows over the input from quad `source` on, in the order of signature-map.wgsl.
 fn rowSum(rows: Rows, source: u32, thread: u32) -> f32 {
   let at = source + thread % 4u * 2u;
-  let x0 = activations[at];
-  let y0 = activations[at + 1u];
+  let x0 = activationQuad(at);
+  let y0 = activationQuad(at + 1u);
   var a = withOctet(0.0, rows.a0, x0, y0);
   var b = withOctet(0.0, rows.b0, x0, y0);
   if (octets > 1u) {
-    let x1 = activations[at + 8u];
-    let y1 = activations[at + 9u];
+    let x1 = activationQuad(at + 8u);
+    let y1 = activationQuad(at + 9u);
     var upperA = withOctet(0.0, rows.a1, x1, y1);
     var upperB = withOctet(0.0, rows.b1, x1, y1);
     if (octets > 2u) {
-      let x2 = activations[at + 16u];
-      let y2 = activations[at + 17u];
-      let x3 = activations[at + 24u];
-      let y3 = activations[at + 25u];
+      let x2 = activationQuad(at + 16u);
+      let y2 = activationQuad(at + 17u);
+      let x3 = activationQuad(at + 24u);
+      let y3 = activationQuad(at + 25u);
       a = withOctet(a, rows.a2, x2, y2);
       b = withOctet(b, rows.b2, x2, y2);
       upperA = withOctet(upperA, rows.a3, x3, y3);
@@ -156,8 +160,13 @@ fn withOctet(sum: f32, weights: vec4u, low: vec4f, high: vec4f) -> f32 {
 
 // What a stage gives becomes the next one's input, from quad `to` on.
 fn store(value: f32, outputs: u32, to: u32, thread: u32) {
-  let row = rowOf(thread);
-  if (thread % 4u < 2u) {
-    activations[to + row / 4u][row % 4u] = select(0.0, silu(vec4f(value)).x, row < outputs);
+  let own = select(0.0, silu(vec4f(value)).x, rowOf(thread) < outputs);
+  let other = quadSwapX(own);
+  if (thread % 4u == 0u) {
+    activations[2u * to + thread / 4u] = vec2f(own, other);
   }
+}
+
+fn activationQuad(quad: u32) -> vec4f {
+  return vec4f(activations[2u * quad], activations[2u * quad + 1u]);
 }

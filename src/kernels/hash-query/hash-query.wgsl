@@ -7,6 +7,8 @@ override width: u32; // widest input or output, a multiple of 8, at most 256
 const threads = 256u;
 const tileQuads = threads / mapLanes;
 
+@group(0) @binding(10) var<storage, read_write> mapped: array<vec4f>;
+
 var<workgroup> activations: array<vec4f, width / 2u>; // two sets, read and written in turns
 var<workgroup> parts: array<vec4f, threads>;
 

@@ -1,5 +1,5 @@
 // The query maps beside the key maps: what all variants of hash-query share. After the query heads come the signature heads.
-// query: f32 [qHeads, headDim]; mapped: f32 [qHeads, bits], four to a vec4f.
+// query: f32 [qHeads, headDim]; mapped: f32 [qHeads, bits], which each variant declares as it writes it.
 struct Dims {
   signatureHeads: u32,
   signaturesPerKey: u32, // signature heads per KV head
@@ -12,7 +12,6 @@ struct Dims {
 @group(0) @binding(7) var<storage, read> query: array<f32>;
 @group(0) @binding(8) var<storage, read> queryWeights: array<vec4u>;
 @group(0) @binding(9) var<storage, read> queryBiases: array<f32>;
-@group(0) @binding(10) var<storage, read_write> mapped: array<vec4f>;
 
 fn weightAt(kind: u32, at: u32) -> vec4u {
   if (kind == ofKey) { return keyWeights[at]; }

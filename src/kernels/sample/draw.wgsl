@@ -64,11 +64,12 @@ fn weighChunks(lane: u32, largest: f32, lastKey: u32) {
     workgroupBarrier();
   }
   for (var item = lane; item < itemCount; item += lanes) {
-    items[item] = vec2f(0.0);
+    var weight = 0.0;
     if (item < dims.chunkCount) {
       let sum = select(slotTotal(item).y, chunks[item].sum, lastKey == everyKey);
-      items[item].y = sum * weightOf(largest - chunks[item].largest);
+      weight = sum * weightOf(largest - chunks[item].largest);
     }
+    items[item] = vec2f(0.0, weight);
   }
 }
 
@@ -89,10 +90,11 @@ fn draw(lane: u32, largest: f32, lastKey: u32, number: f32) -> u32 {
   let goalInChunk = goal - chunk.before.y;
   let first = chunk.item * chunkSize;
   for (var item = lane; item < itemCount; item += lanes) {
-    items[item] = vec2f(0.0);
+    var weight = 0.0;
     for (var id = first + item * idsPerItem; id < first + (item + 1u) * idsPerItem; id++) {
-      items[item].y += survivorWeight(id, largest, lastKey);
+      weight += survivorWeight(id, largest, lastKey);
     }
+    items[item] = vec2f(0.0, weight);
   }
   let few = pick(lane, sumItems(lane), 1u, goalInChunk);
 

@@ -12,10 +12,10 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   for (var token = begin + lane; token < end; token += threads) {
     largest = max(largest, scale * scores[start + token]);
   }
-  parts[lane].x = largest;
+  parts[lane] = vec4f(largest);
   for (var width = threads / 2u; width > 0u; width /= 2u) {
     workgroupBarrier();
-    if (lane < width) { parts[lane].x = max(parts[lane].x, parts[lane + width].x); }
+    if (lane < width) { parts[lane] = max(parts[lane], parts[lane + width]); }
   }
   workgroupBarrier();
   largest = parts[0].x;
