@@ -14,6 +14,7 @@ import {
 import { Random, runSeed } from '../testing/random.ts';
 import { RowPool } from '../testing/row-pool.ts';
 import { prepareHashStep } from '../testing/run-hash-step.ts';
+import { withWideSubgroups } from '../testing/wide-subgroups.ts';
 import { withGpu } from '../testing/with-gpu.ts';
 import { subgroupTakes } from './split-plan.ts';
 
@@ -29,9 +30,10 @@ describe(`HashAttention step (seed ${runSeed})`, () => {
     variant: KernelVariant,
     random: Random,
     sizes: readonly CaseSizes[],
+    on = gpu(),
   ): Promise<void> {
     const mostKvHeads = Math.max(...sizes.map((size) => size.mostKvHeads));
-    const runner = await prepareHashStep(gpu(), random, shape, variant, mostKvHeads);
+    const runner = await prepareHashStep(on, random, shape, variant, mostKvHeads);
     expect(runner.variant).toBe(variant);
     let count = 0;
     const check = async (cases: readonly HashStepCase[]): Promise<void> => {
@@ -85,4 +87,13 @@ describe(`HashAttention step (seed ${runSeed})`, () => {
       ]);
     });
   }
+
+  // Wide enough for two teams of a set: they meet by shuffles, which the CI's adapter never does.
+  test('subgroups of 32, emulated', async () => {
+    const random = new Random(runSeed - 2);
+    const scoring = hashScorings[(runSeed >> 6) % 3]!;
+    const shape = randomHashStepShape(random, scoring, [48, 64]);
+    const sizes = Array.from({ length: 6 }, () => ({ mostKvHeads: 1, n: randomLength(random, 1, 600) }));
+    await compare(shape, 'subgroup', random, sizes, withWideSubgroups(gpu(), 32));
+  });
 });

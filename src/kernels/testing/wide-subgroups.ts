@@ -1,5 +1,6 @@
 /** Kernels for larger subgroups than the device has: the CI's adapter has four lanes, graphics cards 8 to 64. */
 import { invariant } from '../../errors.ts';
+import { kernelCode } from '../runtime/define-kernel.ts';
 import { Gpu } from '../runtime/gpu.ts';
 
 /** Operations through workgroup memory, as words; `SIZE` invocations are a subgroup. */
@@ -67,8 +68,8 @@ const replacements: readonly (readonly [string, string])[] = [
 export function withWideSubgroups(gpu: Gpu, size: number): Gpu {
   const wide = new Gpu(gpu.device, { ...gpu.traits, subgroups: { min: size, max: size } });
   const get = wide.pipelines.get.bind(wide.pipelines);
-  wide.pipelines.get = (definition, constants) =>
-    get({ ...definition, sources: [throughMemory(definition.sources.join('\n'), size)] }, constants);
+  wide.pipelines.get = async (definition, constants) =>
+    get({ ...definition, sources: [throughMemory(await kernelCode(definition), size)] }, constants);
   return wide;
 }
 
