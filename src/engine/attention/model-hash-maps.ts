@@ -63,7 +63,9 @@ export async function loadModelHashMaps(
 async function learnedBytes(learned: LearnedMaps): Promise<Uint8Array<ArrayBuffer> | null> {
   const { bytes, folder } = learned;
   if (bytes !== undefined) return bytes;
-  learned.bytes = folder && (await readLearnedFile(folder).catch(() => null));
+  const stored = folder && (await readLearnedFile(folder).catch(() => null));
+  // others may have been put in use meanwhile, or none (null)
+  if (learned.bytes === undefined) learned.bytes = stored;
   return learned.bytes;
 }
 

@@ -2,6 +2,7 @@
 import { hashMapsFile, parseHashMaps } from '../../model/hash-maps.ts';
 import { parseSafetensorsHeader } from '../../model/safetensors.ts';
 import { writeLearnedFile } from '../source/storage/learned-file.ts';
+import type { ModelFolder } from '../source/storage/stored-model.ts';
 import type { TextSide } from '../text-engine.ts';
 import type { SignaturesKept } from '../train/train-types.ts';
 
@@ -13,8 +14,8 @@ export async function useSignatures(
   maps: Uint8Array<ArrayBuffer> | null,
 ): Promise<SignaturesKept> {
   const { tokens, learned } = parts;
-  const use = async (): Promise<void> =>
-    tokens.withNetwork(async ({ network }) => {
+  const use = async (): Promise<SignaturesKept> => {
+    await tokens.withNetwork(async ({ network }) => {
       if (maps) {
         const header = parseSafetensorsHeader(maps, { file: hashMapsFile, fileSize: maps.length });
         parseHashMaps(header, network.config);
@@ -22,12 +23,22 @@ export async function useSignatures(
       learned.bytes = maps;
       network.forgetMaps();
     });
-  await generator.between(use, disposal);
-  if (!learned.folder) {
+    // within the turn, so that storage too ends with the last choice
+    return keep(learned.folder, maps);
+  };
+  return generator.between(use, disposal);
+}
+
+async function keep(
+  folder: ModelFolder | null,
+  maps: Uint8Array<ArrayBuffer> | null,
+): Promise<SignaturesKept> {
+  if (!folder) {
+    if (!maps) return { kind: 'browser' }; // nothing is stored that could return
     return { kind: 'session', reason: 'this browser keeps no files of this model' };
   }
   try {
-    await writeLearnedFile(learned.folder, maps);
+    await writeLearnedFile(folder, maps);
     return { kind: 'browser' };
   } catch (cause) {
     return { kind: 'session', reason: cause instanceof Error ? cause.message : String(cause) };

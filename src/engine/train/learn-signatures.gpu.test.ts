@@ -43,13 +43,14 @@ describe(`learning signatures (seed ${runSeed})`, () => {
     const tokens = new GpuTokenEngine(gpu(), network);
     const parts = { tokens, learned, plan: { ...memoryPlan, contextLength: context } };
     const sizes = () => readHashSizes(Object.assign(source, { folder }), network.config, undefined);
-    return { engine: scriptedEngine({ answer: [] }, parts).engine, network, sizes };
+    return { engine: scriptedEngine({ answer: [] }, parts).engine, network, sizes, source, running };
   }
 
   test('an interrupted training goes on to the same bits; the maps are used at once, kept, and removed', async () => {
     const random = new Random(runSeed + 1);
     const text = [String.fromCharCode(...Array.from({ length: 3000 }, () => random.integer(32, 126)))];
-    const folder = await ModelFolder.of(new MemoryStore(), 'url tiny');
+    const store = new MemoryStore();
+    const folder = await ModelFolder.of(store, 'url tiny');
     const { engine, network } = await open(folder);
     const request = { text, steps: 4, seed: 7 };
     const events = await collect(engine.trainSignatures(request));
@@ -116,12 +117,33 @@ describe(`learning signatures (seed ${runSeed})`, () => {
     expect(await again.engine.useSignatures(null)).toEqual({ kind: 'browser' });
     expect((await again.engine.attentionFacts()).maps).toBe('untrained');
     expect(await readLearnedFile(folder)).toBeNull();
+    const both = [again.engine.useSignatures(maps), again.engine.useSignatures(null)];
+    expect(await Promise.all(both), 'stored one after the other').toEqual(
+      both.map(() => ({ kind: 'browser' })),
+    );
+    expect(await readLearnedFile(folder), 'the last choice').toBeNull();
     expect((await again.sizes()).mapBytes, 'random ones again').not.toBe(planned);
+
+    await again.engine.useSignatures(maps);
+    store.quota = 0;
+    const failed = await again.engine.useSignatures(null);
+    expect(failed, 'a removal that fails says why').toEqual({ kind: 'session', reason: 'no room' });
+    store.quota = Number.POSITIVE_INFINITY;
+    store.releaseLocks();
+    await again.engine.useSignatures(maps);
+    const late: LearnedMaps = { folder };
+    const loading = loadModelHashMaps(gpu(), again.source, again.network.config, again.running(), late);
+    late.bytes = null; // put in use while storage is being read
+    const loaded = await loading;
+    expect(loaded.origin, 'the newer choice').toBe('untrained');
+    expect(late.bytes).toBeNull();
+    loaded.maps.dispose();
     again.network.dispose();
 
     const local = await open(null);
     expect(await local.engine.useSignatures(maps)).toMatchObject({ kind: 'session' });
     expect((await local.engine.attentionFacts()).maps).toBe('learned');
+    expect(await local.engine.useSignatures(null), 'nothing returns').toEqual({ kind: 'browser' });
     local.network.dispose();
     network.dispose();
   });

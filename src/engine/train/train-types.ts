@@ -21,7 +21,8 @@ export type TrainEvent =
   /** maps: hash_attention.safetensors. */
   | { readonly kind: 'finished'; readonly maps: Uint8Array<ArrayBuffer> };
 
-/** Where learned signatures stay: with the model in the browser's storage, or in this engine alone, and why. */
+/** How long a choice of signatures holds: also when the model is loaded again from this browser, or in this engine alone,
+ *  and why. */
 export type SignaturesKept =
   | { readonly kind: 'browser' }
   | { readonly kind: 'session'; readonly reason: string };

@@ -1,7 +1,9 @@
-// Decode attention of one token, second half: out = Σ 2^(maxₛ − max) · sumsₛ / Σ 2^(maxₛ − max) · weightₛ over splits s.
+// Decode attention of one token, second half, over splits s:
+// out = Σ 2^(maxₛ − max) · sumsₛ / Σ 2^(maxₛ − max) · weightₛ.
 // One workgroup per query head. An invocation takes four dimensions of every `slices`-th split and reads four splits
 // before it uses any, so that most of a head is in flight at once; slices meet once in workgroup memory.
-// partials: f32 [qHeads, splits, rowVectors + 1, 4] as attend-split.wgsl leaves them; out: f32 [qHeads, headDim], headDim a multiple of 4.
+// partials: f32 [qHeads, splits, rowVectors + 1, 4] as attend-split.wgsl leaves them;
+// out: f32 [qHeads, headDim], headDim a multiple of 4.
 // Dims and startOf come from merge-start.wgsl, or from merge-tail.wgsl where one more token has been made.
 override headDim: u32;
 

@@ -12,10 +12,12 @@
 //
 // query: f32 [qHeads, headDim]; keyCache, valueCache: f16 [kvHeads, capacity, headDim], eight halves to a vec4u;
 // partials: f32 [qHeads, splits, headDim + 4]: sums of weighted values, largest score, sum of weights, two unused.
-// headDim is a multiple of 8. Which tokens there are says token-range.wgsl, token-list.wgsl or token-selection.wgsl, in
-// rounds where they are found on the way; which of them are a split's, tiles-in-turn.wgsl or tiles-together.wgsl; whether rows are also summed as they are says rows-unsummed.wgsl or
-// rows-summed.wgsl; lane-octets.wgsl and team-sums.wgsl go with all of them; main comes last. A list of tokens serves
-// `group` query heads; where every query head has its own, several lists share a KV head.
+// headDim is a multiple of 8. A list of tokens serves `group` query heads; where every query head has its own, several
+// lists share a KV head. Other files complete this one, main last:
+// - which tokens there are: token-range.wgsl, token-list.wgsl, or token-selection.wgsl, which finds them in rounds;
+// - which of them are a split's: tiles-in-turn.wgsl or tiles-together.wgsl;
+// - whether rows are also summed as they are: rows-unsummed.wgsl or rows-summed.wgsl;
+// - always: lane-octets.wgsl and team-sums.wgsl.
 override headDim: u32;
 override group: u32;   // query heads per list
 override listsPerKvHead: u32;

@@ -46,7 +46,8 @@ import weighWorkgroup from './weigh-workgroup.wgsl?raw';
 const serialSource = () => import('./attend-split-serial.wgsl?raw');
 
 export interface SparseShape {
-  /** Even, at most 256; variants other than `serial` need a multiple of 8. */
+  /** Even, at most 256; variants other than `serial` need a multiple of 8, `subgroup` also at most 16 · the smallest
+   *  subgroup. */
   readonly headDim: number;
   /** Query heads per KV head. */
   readonly group: number;

@@ -4,7 +4,8 @@ import { PipelineCache } from './pipeline-cache.ts';
 
 /** How a kernel is written for a class of adapter; each kernel offers 'workgroup' and any of the others.
  *  'workgroup': core WGSL, workgroup memory and barriers. 'subgroup': needs the subgroups feature.
- *  'serial': no barriers, one result per invocation: for adapters that run on the CPU. */
+ *  'serial': for adapters that run on the CPU, where a barrier costs in proportion to the invocations that meet: no
+ *  barriers, or workgroups of few invocations. */
 export type KernelVariant = 'workgroup' | 'subgroup' | 'serial';
 
 export interface GpuTraits {

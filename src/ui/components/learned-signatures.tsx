@@ -35,7 +35,7 @@ export function LearnedSignatures(props: {
         <button type="button" class="plain" onClick={() => download(maps)}>
           Download ({formatBytes(maps.length)})
         </button>
-        <button type="button" class="plain" onClick={learning.cancel}>
+        <button type="button" class="plain" disabled={use.kind === 'placing'} onClick={learning.cancel}>
           {use.kind === 'used' ? 'Learn again' : 'Discard'}
         </button>
       </div>

@@ -2,22 +2,25 @@ import { useSignal } from '@preact/signals';
 import { useApp } from '../state/app-state.ts';
 import { faultFrom } from '../state/fault.ts';
 
-/** Goes back to the model's own signatures. Nothing while no learned ones are known to be in use. */
+/** Goes back to the model's own signatures. Nothing while no learned ones are known to be in use or left in storage. */
 export function RemoveLearned() {
   const { announce, model } = useApp();
   const problem = useSignal<string | null>(null);
   const isBusy = useSignal(false);
   const current = model.state.value;
-  if (current.kind !== 'ready' || model.facts.value?.maps !== 'learned') return null;
+  const isNeeded = model.facts.value?.maps === 'learned' || isBusy.value || problem.value !== null;
+  if (current.kind !== 'ready' || !isNeeded) return null;
   const { engine } = current;
 
   async function remove(): Promise<void> {
     isBusy.value = true;
     problem.value = null;
     try {
-      await engine.useSignatures(null);
+      const kept = await engine.useSignatures(null);
+      if (kept.kind === 'browser') announce('Learned signatures removed.');
+      else
+        problem.value = `They are no longer in use, but could not be removed from storage (${kept.reason}): try again, or they may return when the model is loaded next.`;
       await model.refreshFacts();
-      announce('Learned signatures removed.');
     } catch (error) {
       problem.value = faultFrom(error).message;
     }
