@@ -164,7 +164,7 @@ describe('WebGPU without extras', () => {
     await prepareMatVec(gpu(), shape, { variant, rowsPerTeam: 4, lanes: 64 });
     const bits = { score: { kind: 'hamming' }, summed: 15, words: 2, signatures: 'own' } as const;
     await prepareSelectTokens(gpu(), { ...bits, variant });
-  });
+  }, 240_000); // many large pipelines: 45 s to compile on two busy cores
 });
 
 describe('WebGPU with subgroups', () => {
