@@ -6,7 +6,8 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { filesSource } from '../src/engine/source/files.ts';
 import { openGpu } from '../src/kernels/runtime/gpu.ts';
-import { type BenchPart, runBench } from './main.ts';
+import { runBench } from './main.ts';
+import type { BenchPart } from './run.ts';
 
 const folder = process.env.BENCH_MODEL ?? 'public/models/SmolLM2-135M-Instruct-4bit';
 const webgpu = process.env.BENCH_WEBGPU ? pathToFileURL(process.env.BENCH_WEBGPU).href : 'webgpu';

@@ -1,7 +1,8 @@
 /** The bench in a browser: the page's script leaves `runBenchInPage` for whoever drives the browser. */
 import { openSource } from '../src/engine/source/open-source.ts';
 import { openGpu } from '../src/kernels/runtime/gpu.ts';
-import { type BenchPart, type BenchReport, runBench } from './main.ts';
+import { runBench } from './main.ts';
+import type { BenchPart, BenchReport } from './run.ts';
 
 declare global {
   interface Window {

@@ -1,0 +1,82 @@
+/** Whole HashAttention steps beside dense attention. */
+import { benchAttend } from './attend.bench.ts';
+import { benchHashStep, type HashStepCase } from './hash-step.bench.ts';
+import type { Case, HashStepComparison, Run } from './run.ts';
+
+const published = [128, 128, 128, 32];
+/** What the paper's own kernels gain at most at this shape and share, arXiv:2412.14468. */
+const ofPaper = 'the paper: up to 4.3 over GPT-FAST, 2.54 over FlashDecode';
+
+interface HashStepSpec extends Omit<HashStepCase, 'layers'> {
+  /** What others report for the same. */
+  readonly beside?: string;
+}
+
+const hashStepCases: readonly HashStepSpec[] = [
+  ...[32768, 131072, 262144, 8192].map((context) => ({ ...llamaStep(context), tail: false })),
+  ...[8192, 32768, 131072].map((context) => ({
+    ...{ context, kvHeads: 32, group: 1, widths: published, denominator: 32, tail: false },
+    beside: ofPaper,
+  })),
+  { ...llamaStep(32768), tail: true },
+  { ...llamaStep(262144), tail: true },
+  ...[32768, 262144].map((context) => ({ ...llamaStep(context), tail: false, run: 512 })),
+  // all of a list in one chunk
+  ...[32768, 262144].map((context) => ({ ...llamaStep(context), tail: false, run: context / 32 })),
+];
+/** For adapters that run on the CPU. */
+const smallHashStepCases: readonly HashStepSpec[] = [
+  { context: 4096, kvHeads: 3, group: 3, widths: [64, 64, 32], denominator: 16, tail: false },
+  { context: 4096, kvHeads: 3, group: 3, widths: [64, 64, 32], denominator: 16, tail: true },
+];
+
+function llamaStep(context: number) {
+  return { context, kvHeads: 8, group: 4, widths: published, denominator: 32 };
+}
+
+/** Bytes of keys and values that the layers of a step hold together: 1/32 of it, what a step reads, is more than twice
+ *  the largest second-level cache of today's graphics cards (50 MB). */
+const stepBytes = 2 ** 32;
+
+/** Sparse steps beside dense attention over the same number of layers, enough that no cache holds what a step reads. */
+export function hashStepsCases({ gpu, log, isCpu, ceiling, report }: Run): Case[] {
+  const { bytesPerSecond, dispatchMs: latencyMs } = ceiling;
+  const bound = (bytes: number, dispatches: number): number =>
+    (bytes / bytesPerSecond) * 1000 + dispatches * latencyMs;
+  return (isCpu ? smallHashStepCases : hashStepCases).map((spec): Case => {
+    const { context, kvHeads, group, widths, denominator, tail, run, beside } = spec;
+    const headDim = widths[0]!;
+    const layers = isCpu ? 2 : Math.ceil(stepBytes / (4 * kvHeads * context * headDim));
+    const name = `${kvHeads * group}/${kvHeads} × ${headDim}, ${context} tokens, 1/${denominator}${tail ? ', tail' : ''}${run ? `, in runs of ${run}` : ''}`;
+    return {
+      name: `hash step ${name}`,
+      measure: async () => {
+        const step = await benchHashStep(gpu, { ...spec, layers });
+        const dense = await benchAttend(gpu, { context, kvHeads, group, headDim, layers });
+        const timing: HashStepComparison = {
+          name,
+          sparseMs: step.ms,
+          sparseBoundMs: bound(step.bytes, 5),
+          dispatchMs: step.dispatchMs,
+          denseMs: dense.ms,
+          denseBoundMs: bound(dense.bytes, 2),
+        };
+        report.hashSteps.push(timing);
+        log(`${describeHashStep(timing)}${beside ? ` (${beside})` : ''}`);
+      },
+    };
+  });
+}
+
+function describeHashStep(timing: HashStepComparison): string {
+  const { name, sparseMs, sparseBoundMs, denseMs, denseBoundMs, dispatchMs } = timing;
+  const micro = (ms: number): string => (ms * 1000).toFixed(1);
+  const ratio = denseMs / sparseMs;
+  const wanted = denseBoundMs / sparseBoundMs;
+  return [
+    `hash step ${name}: ${micro(sparseMs)} µs, ${(sparseMs / sparseBoundMs).toFixed(2)} × bound`,
+    `(${Object.values(dispatchMs).map(micro).join(' + ')})`,
+    `dense ${micro(denseMs)} µs, ${(denseMs / denseBoundMs).toFixed(2)} × bound`,
+    `ratio ${ratio.toFixed(2)}, ${(ratio / wanted).toFixed(2)} of ${wanted.toFixed(2)}`,
+  ].join('; ');
+}

@@ -1,0 +1,112 @@
+/** Kernels by themselves, at the 8B shape and the default model's. */
+import type { MatrixFormat } from '../src/kernels/runtime/matrix.ts';
+import { type AttendCase, benchAttend } from './attend.bench.ts';
+import { benchHashQuery, type HashQueryCase } from './hash-query.bench.ts';
+import { benchMatVec, type MatVecCase } from './mat-vec.bench.ts';
+import { type Case, gigabytes, type Run } from './run.ts';
+import { benchSelectTokens, type SelectTokensCase } from './select-tokens.bench.ts';
+
+const q4: MatrixFormat = { kind: 'q4', groupSize: 32, scales: 'f16' };
+const q8: MatrixFormat = { kind: 'q8', groupSize: 32, scales: 'f16' };
+const plain = { format: q4, norm: false } as const;
+
+/** The products of the 8B shape, then those of the default model. */
+const matVecCases: readonly MatVecCase[] = [
+  { ...plain, rows: 4096, columns: 14336, finish: 'add', matrices: 32, hasPackedInputs: true },
+  {
+    ...{ ...plain, rows: 28672, columns: 4096, finish: 'gated', norm: true, matrices: 16 },
+    ...{ hasPackedInputs: true, packsOutputs: 'plain' },
+  },
+  { ...plain, rows: 6144, columns: 4096, finish: 'store', norm: true, matrices: 64 },
+  { ...plain, rows: 4096, columns: 4096, finish: 'add', matrices: 64, packsOutputs: 'scaled' },
+  { rows: 128256, columns: 4096, format: q8, finish: 'store', norm: true, matrices: 3 },
+  { ...plain, rows: 960, columns: 576, finish: 'store', norm: true, matrices: 120 },
+  { ...plain, rows: 3072, columns: 576, finish: 'gated', norm: true, matrices: 120 },
+  { ...plain, rows: 576, columns: 1536, finish: 'add', matrices: 120 },
+  { rows: 49152, columns: 576, format: q8, finish: 'store', norm: true, matrices: 8 },
+];
+
+const attendCases: readonly AttendCase[] = [
+  { context: 131072, kvHeads: 8, group: 4, headDim: 128, layers: 8 },
+  { context: 32768, kvHeads: 8, group: 4, headDim: 128, layers: 16 },
+  { context: 8192, kvHeads: 8, group: 4, headDim: 128, layers: 32 },
+  { context: 1024, kvHeads: 8, group: 4, headDim: 128, layers: 64 },
+  { context: 8192, kvHeads: 3, group: 3, headDim: 64, layers: 60 },
+  { context: 1024, kvHeads: 3, group: 3, headDim: 64, layers: 60 },
+];
+
+const selectTokensCases: readonly SelectTokensCase[] = [
+  { context: 1048576, kvHeads: 8, layers: 8 },
+  { context: 131072, kvHeads: 8, layers: 32 },
+  { context: 32768, kvHeads: 8, layers: 32 },
+  { context: 8192, kvHeads: 8, layers: 32 },
+  { context: 4096, kvHeads: 3, layers: 30 },
+];
+
+/** The published maps at the 8B shape, then the default model's. Layers enough that no cache holds their maps. */
+const hashQueryCases: readonly HashQueryCase[] = [
+  { kvHeads: 8, group: 4, widths: [128, 128, 128, 32], layers: 32, context: 32768 },
+  { kvHeads: 3, group: 3, widths: [64, 64, 32], layers: 30, context: 2048 },
+];
+
+export function kernelCases(run: Run): Case[] {
+  const { gpu, log, isCpu, ceiling, report } = run;
+  const record = (name: string, ms: number, bytes: number): void => {
+    const ofBandwidth = (bytes / ms) * (1000 / ceiling.bytesPerSecond);
+    report.kernels.push({ name, microseconds: ms * 1000, bytes, ofBandwidth });
+    log(
+      `${name.padEnd(56)} ${(ms * 1000).toFixed(1).padStart(9)} µs ${gigabytes((bytes / ms) * 1000).padStart(6)} GB/s ${percent(ofBandwidth)} of B`,
+    );
+  };
+  return [
+    ...(isCpu ? matVecCases.slice(5) : matVecCases).map((spec): Case => {
+      const name = `mat-vec ${spec.format.kind} ${spec.rows} × ${spec.columns} ${spec.finish}`;
+      return {
+        name,
+        measure: async () => {
+          const { ms, bytes } = await benchMatVec(gpu, isCpu ? { ...spec, matrices: 2 } : spec);
+          record(name, ms, bytes);
+        },
+      };
+    }),
+    ...(isCpu ? attendCases.slice(5) : attendCases).map((spec): Case => {
+      const heads = `${spec.kvHeads * spec.group}/${spec.kvHeads} × ${spec.headDim}`;
+      const name = `attend ${heads}, ${spec.context} tokens`;
+      return {
+        name,
+        measure: async () => {
+          const { ms, bytes, splits } = await benchAttend(gpu, isCpu ? { ...spec, layers: 2 } : spec);
+          record(`${name}, ${splits} splits`, ms, bytes);
+        },
+      };
+    }),
+    ...(isCpu ? selectTokensCases.slice(4) : selectTokensCases).map((spec): Case => {
+      const name = `select-tokens ${spec.kvHeads} lists, ${spec.context} tokens`;
+      return {
+        name,
+        measure: async () => {
+          const { ms, countMs, listMs, bytes, chunks } = await benchSelectTokens(gpu, spec);
+          record(`${name}, ${chunks} chunks`, ms, bytes);
+          record(`${name}, counting alone`, countMs, bytes);
+          record(`${name}, listing alone`, listMs, bytes);
+        },
+      };
+    }),
+    ...(isCpu ? hashQueryCases.slice(2) : hashQueryCases).map((spec): Case => {
+      const heads = `${spec.kvHeads * spec.group}/${spec.kvHeads} heads`;
+      const name = `hash-query ${heads}, ${spec.widths.join(' → ')}`;
+      return {
+        name,
+        measure: async () => {
+          const { ms, bytes, bulkMs } = await benchHashQuery(gpu, spec);
+          record(name, ms, bytes);
+          log(`hash-keys of ${spec.context} tokens of one layer, likewise: ${bulkMs.toFixed(3)} ms`);
+        },
+      };
+    }),
+  ];
+}
+
+function percent(share: number): string {
+  return `${(share * 100).toFixed(0).padStart(3)} %`;
+}
