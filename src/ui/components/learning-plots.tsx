@@ -1,5 +1,5 @@
 import { formatShare, formatSteps } from '../state/format.ts';
-import { plotBox, plotLine } from '../state/learning-plot.ts';
+import { plotBox, plotLine, plotPlace } from '../state/learning-plot.ts';
 import type { LearningPoint, LearningRun } from '../state/learning-session.ts';
 
 /** Loss and recall over the steps, side by side; the newest values in words. */
@@ -39,15 +39,10 @@ function Plot(props: {
       >
         <path class="axis" d={`M0 0V${height}H${width}`} />
         {path !== '' && <path class="line" d={path} />}
-        {points.map(({ step, value }) => (
-          <circle
-            key={step}
-            class="point"
-            cx={(step / steps) * width}
-            cy={((high - value) / (high - low)) * height}
-            r={points.length > 30 ? 0 : 2}
-          />
-        ))}
+        {points.map((point) => {
+          const { x, y } = plotPlace(point, steps, { low, high });
+          return <circle key={point.step} class="point" cx={x} cy={y} r={points.length > 30 ? 0 : 2} />;
+        })}
         {path !== '' && (
           <>
             <text x={-4} y={4} text-anchor="end">

@@ -21,10 +21,21 @@ export function plotLine(points: readonly LearningPoint[], steps: number): PlotL
   // a figure that never changes lies in the middle
   const room = most > least ? 0 : Math.abs(most) || 1;
   const [low, high] = [least - room, most + room];
-  const { width, height } = plotBox;
-  const at = ({ step, value }: LearningPoint): string =>
-    `${round((step / steps) * width)} ${round(((high - value) / (high - low)) * height)}`;
+  const at = (point: LearningPoint): string => {
+    const { x, y } = plotPlace(point, steps, { low, high });
+    return `${round(x)} ${round(y)}`;
+  };
   return { path: points.length < 2 ? '' : `M${points.map(at).join('L')}`, low, high };
+}
+
+/** Where a point lies in the box. */
+export function plotPlace(
+  { step, value }: LearningPoint,
+  steps: number,
+  { low, high }: Pick<PlotLine, 'low' | 'high'>,
+): { readonly x: number; readonly y: number } {
+  const { width, height } = plotBox;
+  return { x: (step / steps) * width, y: ((high - value) / (high - low)) * height };
 }
 
 function round(value: number): number {
