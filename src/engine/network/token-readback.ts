@@ -18,8 +18,8 @@ export class TokenReadback {
 
   /** Submits what was encoded, then reads the records of tokens `index` … `index + count − 1` from the ring. A failure is
    *  thrown where they are awaited, which may be long after the device went. */
-  submit(...of: readonly [GPUCommandEncoder, Tensor, number, number]): Promise<ResultRecord[]> {
-    const records = this.#submit(...of);
+  submit(encoder: GPUCommandEncoder, results: Tensor, index: number, count: number): Promise<ResultRecord[]> {
+    const records = this.#submit(encoder, results, index, count);
     records.catch(() => undefined);
     return records;
   }
