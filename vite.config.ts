@@ -33,7 +33,8 @@ export default defineConfig({
   },
   build: { target: 'es2023' },
   test: {
-    env: { TEST_GPU: process.env.TEST_GPU ?? 'any' },
+    // browsers see these alone of the environment
+    env: { TEST_GPU: process.env.TEST_GPU ?? 'any', TEST_SEED: process.env.TEST_SEED ?? '' },
     testTimeout: 120_000,
     hookTimeout: 120_000,
     projects: [

@@ -1,8 +1,8 @@
 /** Seeded random data, a different seed every run, printed so that a failure can be repeated. */
 
 /** Seed of this run; set TEST_SEED to repeat one. */
-const fromEnvironment = (globalThis as { process?: { env?: Record<string, string | undefined> } }).process
-  ?.env?.TEST_SEED;
+const fromEnvironment = (import.meta as unknown as { env?: Record<string, string | undefined> }).env
+  ?.TEST_SEED;
 export const runSeed: number = fromEnvironment
   ? Number(fromEnvironment)
   : Math.floor(Math.random() * 0x7fffffff);
