@@ -7,39 +7,57 @@ import type { Gpu } from '../../src/kernels/runtime/gpu.ts';
 import { readBytes, readF32, readU32 } from '../../src/kernels/runtime/readback.ts';
 import { floatFromHalf } from '../../src/kernels/shared/half.ts';
 
-export interface LastLayer {
+export interface LayerCache {
   readonly layer: number;
   readonly qHeads: number;
   readonly kvHeads: number;
   readonly headDim: number;
   readonly capacity: number;
+  /** [kvHeads, capacity, headDim] */
+  readonly keys: Float32Array;
+  readonly values: Float32Array;
+}
+
+export interface LayerLists {
   /** Tokens in the context, the last one included. */
   readonly length: number;
   readonly sinkEnd: number;
   readonly windowStart: number;
   readonly selected: number;
   readonly lists: readonly (readonly number[])[];
+}
+
+export interface LastLayer extends LayerCache, LayerLists {
   /** [qHeads, headDim] */
   readonly query: Float32Array;
   readonly attended: Float32Array;
-  /** [kvHeads, capacity, headDim] */
-  readonly keys: Float32Array;
-  readonly values: Float32Array;
 }
 
-export async function readLastLayer(gpu: Gpu, network: Network): Promise<LastLayer> {
-  const { config, cache, act, policies } = network;
-  const { kvHeads, qHeads, headDim, layers } = config;
-  const { capacity } = cache;
-  const [length = 0] = await readU32(gpu, act.step);
-  const halves = async (side: 'key' | 'value'): Promise<Float32Array> => {
-    const bytes = await readBytes(gpu, cache.layer(layers - 1)[side], kvHeads * capacity * headDim * 2);
-    return Float32Array.from(new Uint16Array(bytes), floatFromHalf);
+/** @param length tokens in the context after the last step; unless told, those that generation has come to */
+export async function readLastLayer(gpu: Gpu, network: Network, length?: number): Promise<LastLayer> {
+  const { config, act } = network;
+  const { qHeads, headDim, layers } = config;
+  const [reached = 0] = await readU32(gpu, act.step);
+  return {
+    ...(await readLayerCache(gpu, network, layers - 1)),
+    ...(await readLayerLists(gpu, network, layers - 1, length ?? reached)),
+    query: (await readF32(gpu, act.query)).subarray(0, qHeads * headDim),
+    attended: (await readF32(gpu, act.attended)).subarray(0, qHeads * headDim),
   };
-  const policy = policies.at(-1)!;
+}
+
+/** The lists of the last step in the last of its sparse layers: the layers share what they are made from. */
+export async function readLayerLists(
+  gpu: Gpu,
+  network: Network,
+  layer: number,
+  length: number,
+): Promise<LayerLists> {
+  const { cache, act, policies } = network;
+  const policy = policies[layer]!;
   const arena = new Arena(gpu);
-  const layer = { ...act, index: layers - 1, cache: cache.layer(layers - 1), capacity };
-  const selection = policy.selectedTokens?.(arena, layer);
+  const ofLayer = { ...act, index: layer, cache: cache.layer(layer), capacity: cache.capacity };
+  const selection = policy.selectedTokens?.(arena, ofLayer);
   // the step has moved on; a list that is made on request is that of the step before
   writeStep(gpu, act.step, { position: length - 1, rows: 1, index: 0 });
   submitDispatches(gpu, selection?.dispatches ?? []);
@@ -51,12 +69,21 @@ export async function readLastLayer(gpu: Gpu, network: Network): Promise<LastLay
   const lists = Array.from({ length: count }, (_, list) => [
     ...entries.subarray(list * listCapacity, list * listCapacity + selected),
   ]);
-  return {
-    ...{ layer: layers - 1, qHeads, kvHeads, headDim, capacity },
-    ...{ length, sinkEnd, windowStart, selected, lists },
-    query: (await readF32(gpu, act.query)).subarray(0, qHeads * headDim),
-    attended: (await readF32(gpu, act.attended)).subarray(0, qHeads * headDim),
-    keys: await halves('key'),
-    values: await halves('value'),
+  return { length, sinkEnd, windowStart, selected, lists };
+}
+
+/** A layer's keys and values. */
+export async function readLayerCache(
+  gpu: Gpu,
+  { config, cache }: Network,
+  layer: number,
+): Promise<LayerCache> {
+  const { kvHeads, qHeads, headDim } = config;
+  const { capacity } = cache;
+  const halves = async (side: 'key' | 'value'): Promise<Float32Array> => {
+    const bytes = await readBytes(gpu, cache.layer(layer)[side], kvHeads * capacity * headDim * 2);
+    return Float32Array.from(new Uint16Array(bytes), floatFromHalf);
   };
+  const [keys, values] = [await halves('key'), await halves('value')];
+  return { layer, qHeads, kvHeads, headDim, capacity, keys, values };
 }

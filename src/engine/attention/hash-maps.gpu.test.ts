@@ -1,27 +1,13 @@
 /** HashAttention with maps and models of every shape, the published one among them, inside the network: the tokens looked
  *  up by the last step and what is made of them, against the reference. */
 import { describe, expect, test } from 'vitest';
+import { expectAttended, expectNearest } from '../../../test/support/expect-layer.ts';
 import { greedyRequest } from '../../../test/support/golden.ts';
 import { type LastLayer, readLastLayer } from '../../../test/support/last-layer.ts';
-import {
-  type BoundedValues,
-  bitCosts,
-  decidedTokens,
-  distanceSpan,
-  mapWithBound,
-} from '../../../test/support/map-bound.ts';
 import { openNetwork } from '../../../test/support/open-network.ts';
-import {
-  type LayerMaps,
-  type MapsShape,
-  randomHashMaps,
-  randomModel,
-} from '../../../test/support/random-model.ts';
+import { type MapsShape, randomHashMaps, randomModel } from '../../../test/support/random-model.ts';
 import { MemorySource } from '../../../test/support/test-files.ts';
-import { attendListedReference, listedBound } from '../../kernels/attend/attend-listed.ref.ts';
 import type { HashScoring } from '../../kernels/hash-reference/step.ref.ts';
-import { attendedTokens } from '../../kernels/hash-reference/token-set.ref.ts';
-import { expectClose } from '../../kernels/testing/expect-close.ts';
 import { Random, runSeed } from '../../kernels/testing/random.ts';
 import { withGpu } from '../../kernels/testing/with-gpu.ts';
 import type { HashAttentionOptions } from '../api.ts';
@@ -120,58 +106,3 @@ describe(`the tokens looked up and what is made of them (seed ${runSeed})`, () =
     network.dispose();
   });
 });
-
-/** Fails where a list is not one that f32 can have come to. */
-function expectNearest(last: LastLayer, scoring: HashScoring, maps: LayerMaps): void {
-  const { qHeads, kvHeads, headDim, capacity, length, query, keys, lists } = last;
-  const group = qHeads / kvHeads;
-  const keyHeads = scoring.sharing === 'kv-head' ? kvHeads : qHeads;
-  const mapped = Array.from({ length: qHeads }, (_, head) =>
-    mapWithBound(maps.query, head, query.subarray(head * headDim, (head + 1) * headDim)),
-  );
-  const mappedKeys = Array.from({ length: keyHeads }, (_, head) => {
-    const kvHead = Math.floor((head * kvHeads) / keyHeads);
-    return Array.from({ length }, (_, token): BoundedValues => {
-      const row = (kvHead * capacity + token) * headDim;
-      return mapWithBound(maps.key, head, keys.subarray(row, row + headDim));
-    });
-  });
-  const perList = scoring.lists === 'kv-head' ? group : 1;
-  expect(lists.length).toBe(qHeads / perList);
-  lists.forEach((list, i) => {
-    const queryHeads = mapped.slice(i * perList, (i + 1) * perList);
-    // heads with signatures of their own are compared one by one, and their distances added
-    const parts =
-      scoring.sharing === 'kv-head'
-        ? [{ costs: bitCosts(scoring, queryHeads), keys: mappedKeys[Math.floor((i * perList) / group)]! }]
-        : queryHeads.map((head, h) => ({
-            costs: bitCosts(scoring, [head]),
-            keys: mappedKeys[i * perList + h]!,
-          }));
-    const spans = Array.from({ length }, (_, token) =>
-      parts
-        .map(({ costs, keys }) => distanceSpan(costs, keys[token]!))
-        .reduce((a, b) => ({ least: a.least + b.least, most: a.most + b.most })),
-    );
-    const { certain, possible } = decidedTokens(spans, last);
-    expect(list).toEqual([...new Set(list)].sort((a, b) => a - b));
-    expect(
-      [...certain].filter((token) => !list.includes(token)),
-      `list ${i}: missing`,
-    ).toEqual([]);
-    expect(
-      list.filter((token) => !possible.has(token)),
-      `list ${i}: wrong`,
-    ).toEqual([]);
-  });
-}
-
-function expectAttended(last: LastLayer, tail: boolean): void {
-  const { qHeads, headDim, length, lists } = last;
-  const tokensOf = (head: number) =>
-    attendedTokens(length, last, lists[Math.floor((head * lists.length) / qHeads)]!);
-  const expected = attendListedReference({ ...last, tokensOf, tail });
-  const attended = tokensOf(0).length;
-  const bound = listedBound(expected, { headDim, attended, splits: 1, runs: 1 });
-  expectClose(last.attended, expected.out, bound, `${last.selected} of ${length} tokens`);
-}

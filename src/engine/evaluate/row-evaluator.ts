@@ -11,7 +11,7 @@ import { createPrefillActivations, type PrefillActivations } from '../network/ac
 import type { Network } from '../network/network.ts';
 import { writeStep } from '../network/step.ts';
 import { type LayerQuality, QualitySums } from './layer-quality.ts';
-import type { RowAttentionParts, RowSelector } from './row-attention.ts';
+import type { RowAttentionParts, RowScratch, RowSelector } from './row-attention.ts';
 import { prepareRowKernels, type RowKernels } from './row-kernels.ts';
 import { type RowOutputs, rowLists } from './row-lists.ts';
 import { isSparseLayer, planRows, type RowPlan, type RowPolicy } from './row-policy.ts';
@@ -112,6 +112,15 @@ export class RowEvaluator {
       if (plan) await this.#addQuality(quality, lists, plan, { position: start + first, count: rows });
     }
     return { losses, tops, quality: quality.layers() };
+  }
+
+  /** What the chunk scored last left behind: its activations in the last layer, and the masks of its last sparse layer. */
+  async lastChunk(
+    policy: RowPolicy,
+  ): Promise<{ readonly act: PrefillActivations; readonly scratch: RowScratch | null }> {
+    const plan = planRows(policy, this.#network.config);
+    const scratch = plan && (await this.#resources?.scratch(plan.lists, plan.selector.kind === 'oracle'));
+    return { act: this.#act, scratch: scratch ?? null };
   }
 
   dispose(): void {
