@@ -76,9 +76,12 @@ describe(`where training begins (seed ${runSeed})`, () => {
     );
   });
 
-  test.each(['[1,2]', '[1,null,2]', 'x'])('scales %s are refused', (scales) => {
+  test.each([
+    ...['[1,2]', '[1,null,2]', '[,,]', '[1,2,]', '["1","2","3"]', '{"length":3}'],
+    ...['1,2,3', '[1,2,1e999]', 'x', ''],
+  ])('scales %o are refused', (scales) => {
     expect(thrownBy(() => firstOf({}, relabelled({ scales })))).toMatch(
-      /^file-malformed: .*metadata scales must be 3 numbers/,
+      /^file-malformed: .*metadata scales must be 3 numbers in JSON/,
     );
   });
 

@@ -69,12 +69,18 @@ function floatsOf(
 
 function readScales(text: string | undefined, layers: number): readonly number[] | null {
   if (text === undefined) return null;
-  const values = text
-    .replace(/^\[|\]$/g, '')
-    .split(',')
-    .map(Number);
-  if (values.length === layers && values.every(Number.isFinite)) return values;
-  throw malformed(`metadata scales must be ${layers} numbers, got ${text}`);
+  const values = parseJson(text);
+  if (Array.isArray(values) && values.length === layers && values.every(Number.isFinite)) return values;
+  throw malformed(`metadata scales must be ${layers} numbers in JSON, got ${text}`);
+}
+
+/** Undefined where the text is no JSON. */
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
 }
 
 function sameLayout(what: string, got: string, expected: string): void {
