@@ -58,22 +58,20 @@ describe(`learning signatures (seed ${runSeed})`, () => {
     expect(steps).toEqual([1, 2, 3, 4]);
     const { maps } = last(events, 'finished');
 
+    const training = {
+      ...{ gpu: gpu(), network, rope: network.rope, model: engine.model.name },
+      tokens: Uint32Array.from(bytesOf(text[0]!)),
+      options: trainOptions({ steps: 4, longest: context, seed: 7 }, context),
+    };
     const early = new AbortController();
     const measured: TrainEvent[] = [];
-    const stopped = trainSignatures(
-      {
-        ...{ gpu: gpu(), network, rope: network.rope, model: 'tiny' },
-        tokens: Uint32Array.from(bytesOf(text[0]!)),
-        options: trainOptions({ steps: 4, longest: context }, context),
+    const stopped = trainSignatures(training, {
+      signal: early.signal,
+      onProgress: (event) => {
+        measured.push(event);
+        early.abort();
       },
-      {
-        signal: early.signal,
-        onProgress: (event) => {
-          measured.push(event);
-          early.abort();
-        },
-      },
-    );
+    });
     await expect(stopped).rejects.toMatchObject({ code: 'aborted' });
     expect(measured, 'stopped before the first step').toMatchObject([{ kind: 'recall', step: 0 }]);
 
@@ -88,8 +86,15 @@ describe(`learning signatures (seed ${runSeed})`, () => {
     await expect(interrupted()).rejects.toMatchObject({ code: 'aborted' });
     const checkpoint = last(before, 'checkpoint');
     expect(checkpoint.step).toBeLessThan(4);
-    const after = await collect(engine.trainSignatures({ ...request, checkpoint: checkpoint.bytes }));
-    expect(last(after, 'finished').maps).toEqual(maps);
+    const goOn = { ...request, checkpoint: checkpoint.bytes, from: maps };
+    const after = await collect(engine.trainSignatures(goOn));
+    expect(last(after, 'finished').maps, 'a checkpoint wins over maps').toEqual(maps);
+
+    const further = last(await collect(engine.trainSignatures({ ...request, from: maps })), 'finished').maps;
+    expect(further, 'begun from maps').toEqual(await trainSignatures(training, { from: maps }));
+    expect(further).not.toEqual(maps);
+    const cut = engine.trainSignatures({ ...request, from: maps.slice(0, -2) });
+    expect(await errorOf(collect(cut))).toMatchObject({ code: 'file-malformed' });
 
     // The conversation goes on, with what was learned from the next step on.
     const sparse = { mode: 'hash', sink: 2, window: 4, denseLayers: [], denseBelow: 0 } as const;

@@ -27,6 +27,7 @@ export async function* learnSignatures(side: TextSide, request: TrainRequest): A
   const onProgress = (event: TrainEvent): void => events.push(event);
   const run = {
     checkpoint: request.checkpoint,
+    from: request.from,
     reportEvery: reportEvery(options),
     measureEvery: measureEvery(options),
   };

@@ -12,6 +12,9 @@ export interface TrainRequest {
   readonly seed?: number;
   /** Of an interrupted training with the same options and text: goes on from there. */
   readonly checkpoint?: Uint8Array<ArrayBuffer>;
+  /** hash_attention.safetensors of this model, as training writes it: begins from its maps with all steps yet to do, where
+   *  no checkpoint is given. Random maps unless told. */
+  readonly from?: Uint8Array<ArrayBuffer>;
   /** Interrupts after the step under way: a checkpoint comes, then AppError "aborted"; before the first step, that alone. */
   readonly signal?: AbortSignal;
 }

@@ -231,6 +231,7 @@ describe('the remote engine', () => {
       for await (const event of engine.trainSignatures({
         ...request,
         checkpoint: maps,
+        from: maps,
         signal: stop.signal,
       })) {
         seen.push(event.kind);
@@ -239,7 +240,7 @@ describe('the remote engine', () => {
     };
     await expect(read()).rejects.toMatchObject({ code: 'aborted' });
     expect(seen).toEqual(['step', 'checkpoint']);
-    expect(asked).toEqual([request, { ...request, checkpoint: maps }]);
+    expect(asked).toEqual([request, { ...request, checkpoint: maps, from: maps }]);
     expect(await engine.useSignatures(maps)).toEqual({ kind: 'session', reason: 'no room' });
     await engine.useSignatures(null);
     expect(used).toEqual([maps, null]);
