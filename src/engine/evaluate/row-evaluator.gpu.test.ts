@@ -54,7 +54,7 @@ describe(`rows in bulk (seed ${runSeed})`, () => {
       { ...few, mode: 'hash', score: 'hamming', tail: true, denseLayers: [0, 1] },
       { ...few, mode: 'hash', score: 'hamming', lists: 'query-head', tail: false, denseLayers: [0, 2] },
       { ...few, mode: 'oracle', tail: true, denseLayers: [0, 1] },
-      { ...few, mode: 'random', seed: 3 },
+      { ...few, mode: 'random', seed: 3, tail: true },
       { ...edges, mode: 'streaming', denseLayers: [1] },
     ];
     // one model under every policy, the other under those whose kernels see its head size
