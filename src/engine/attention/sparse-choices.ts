@@ -44,8 +44,12 @@ function budgetOf(options: SparseAttentionOptions): Pick<SparseChoices, 'count' 
   if (options.mode === 'streaming') return { count: 0, share: 0 };
   const budget = options.budget ?? { fraction: 1 / 16 };
   if ('tokens' in budget) return { count: checkInteger('budget.tokens', budget.tokens, 0), share: 0 };
-  const fraction = checkNumber('budget.fraction', budget.fraction, 0, 1);
-  return { count: 0, share: Math.round(fraction * shareUnit) };
+  return { count: 0, share: shareOf('budget.fraction', budget.fraction) };
+}
+
+/** @throws AppError "invalid-request" naming the option, where it is not from 0 to 1. */
+export function shareOf(option: string, fraction: number): number {
+  return Math.round(checkNumber(option, fraction, 0, 1) * shareUnit);
 }
 
 /** Tokens attended to of `n`, and how many they are. */

@@ -2,9 +2,10 @@
 import type { ModelConfig } from '../../model/config.ts';
 import { attendedBytes, hashBytesRead } from '../attention/attention-bytes.ts';
 import { rowBytes } from '../network/kv-cache.ts';
-import { isSparseLayer, type RowPlan } from './row-policy.ts';
+import { choicesOf, isSparseLayer, type RowPlan } from './row-policy.ts';
 
-/** plan: null for dense. Oracle and chance are counted by what they attend to, as if choosing were free. */
+/** plan: null for dense. Oracle and chance are counted by what they attend to, as if choosing were free; a proxy by the
+ *  tail that decoding has. */
 export function policyBytes(plan: RowPlan | null, config: ModelConfig, contextTokens: number): number {
   const { layers, kvHeads, headDim } = config;
   let bytes = 0;
@@ -12,9 +13,11 @@ export function policyBytes(plan: RowPlan | null, config: ModelConfig, contextTo
     if (!plan || !isSparseLayer(plan, layer)) {
       bytes += contextTokens * kvHeads * rowBytes(headDim);
     } else if (plan.selector.kind === 'hash') {
-      bytes += hashBytesRead({ config, ...plan.selector }, contextTokens, layer);
+      const { maps, choices } = plan.selector;
+      const own = { ...choices, ...choicesOf(plan, layer) };
+      bytes += hashBytesRead({ config, maps, choices: own }, contextTokens, layer);
     } else {
-      bytes += attendedBytes(config, plan.choices, contextTokens, kvHeads);
+      bytes += attendedBytes(config, choicesOf(plan, layer), contextTokens, kvHeads);
     }
   }
   return bytes;

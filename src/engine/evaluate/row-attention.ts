@@ -1,10 +1,11 @@
 /** Attention of a chunk of rows as one policy would do it step by step: which dispatches lead from rotated queries to
  *  attended values in each layer. */
+import type { TailProxy } from '../../kernels/attend-rows/attend-proxies.ts';
+import { rowBlocksShape } from '../../kernels/row-sums/row-sums.ts';
 import type { Arena } from '../../kernels/runtime/arena.ts';
 import type { Dispatch } from '../../kernels/runtime/dispatch.ts';
 import type { BufferSlice, Tensor } from '../../kernels/runtime/tensor.ts';
 import { maskShape, type RowRanking } from '../../kernels/select-rows/select-rows.ts';
-import { tailSumsShape } from '../../kernels/tail-rows/tail-rows.ts';
 import type { ModelConfig } from '../../model/config.ts';
 import type { Derived } from '../attention/derived-caches.ts';
 import type { HashChoices } from '../attention/hash-choices.ts';
@@ -34,6 +35,10 @@ export interface RowAttentionParts {
   readonly selector: RowSelector;
   readonly lists: number;
   readonly tail: boolean;
+  /** In place of the tail. */
+  readonly proxy: TailProxy | null;
+  /** The rows attend to every token: as dense attention does, bit for bit. */
+  readonly coversAll: boolean;
   /** Uniform `Budget`: of the policy; and one that takes every token. */
   readonly budget: BufferSlice;
   readonly everything: BufferSlice;
@@ -50,12 +55,14 @@ export interface RowScratch {
   /** f32 [lists, rows, capacity]; only where exact attention is wanted, as it is large. */
   readonly mass: Tensor | null;
   readonly planes: Tensor;
-  readonly tailSums: Tensor;
+  /** Of row-sums: keys and values over blocks of tokens, then over all tokens up to each row's. */
+  readonly blockSums: Tensor;
+  readonly sums: Tensor;
 }
 
 export function createRowScratch(
   arena: Arena,
-  { qHeads, headDim }: ModelConfig,
+  { qHeads, kvHeads, headDim }: ModelConfig,
   size: {
     readonly rows: number;
     readonly lists: number;
@@ -73,7 +80,8 @@ export function createRowScratch(
     mass: size.hasMass ? arena.tensor('rows.mass', 'f32', [lists, rows, capacity]) : null,
     // at most 4 planes or one for each of the list's heads, of two words
     planes: arena.tensor('rows.planes', 'u32', [rows, Math.max(4 * lists, qHeads), 2]),
-    tailSums: arena.tensor('rows.tailSums', 'f32', tailSumsShape(lists, rows, headDim)),
+    blockSums: arena.tensor('rows.blockSums', 'f32', rowBlocksShape(kvHeads, capacity, headDim)),
+    sums: arena.tensor('rows.sums', 'f32', [kvHeads, rows, 2, headDim]),
   };
 }
 
@@ -93,31 +101,34 @@ export interface RowLayer {
 
 /** The dispatches of a layer that attends sparsely. */
 export function attendRowsSparsely(arena: Arena, parts: RowAttentionParts, layer: RowLayer): Dispatch[] {
-  const { kernels, selector, scratch, budget, config, tail } = parts;
-  const label = (name: string): string => `layer[${layer.index}].rows.${name}`;
+  const { kernels, selector, scratch, budget } = parts;
   const { mask } = scratch;
   const shared = sharedArgs(parts, layer);
   const ranked = rank(arena, parts, layer);
   const needsMass = selector.kind === 'oracle' || layer.quality !== null;
+  const label = `layer[${layer.index}].rows.mask`;
   return [
     ...ranked.dispatches,
     ...(needsMass ? exactMass(arena, parts, layer) : []),
-    kernels.select(arena, { label: label('mask'), ...shared, budget, ranking: ranked.ranking, mask }),
+    kernels.select(arena, { label, ...shared, budget, ranking: ranked.ranking, mask }),
     ...(layer.quality ? measure(arena, parts, layer, layer.quality) : []),
-    kernels.attend(arena, {
-      label: label('attention'),
-      ...shared,
-      tokens: scratch.rows,
-      mask,
-      out: layer.attended,
-    }),
-    ...(tail
-      ? kernels.tail(arena, {
-          ...{ label: label('tail'), ...shared, budget, mask, sums: scratch.tailSums, count: layer.rows },
-          ...{ out: layer.attended, headDim: config.headDim },
-        })
-      : []),
+    ...attendMask(arena, parts, layer),
   ];
+}
+
+/** Attention to what the mask has, with the tail or not. */
+function attendMask(arena: Arena, parts: RowAttentionParts, layer: RowLayer): Dispatch[] {
+  const { kernels, scratch, tail, proxy, coversAll, config } = parts;
+  const { rows: room, mask, blockSums, sums } = scratch;
+  const shared = { ...sharedArgs(parts, layer), mask, out: layer.attended };
+  const label = `layer[${layer.index}].rows.attention`;
+  if (coversAll) return [kernels.attendAll(arena, { label, ...shared, tokens: room })];
+  const args = { ...shared, sums, room, count: layer.rows, headDim: config.headDim };
+  if (proxy) return [kernels.attendProxies(arena, { label, ...args, proxy })];
+  const sumAll = tail
+    ? kernels.sum(arena, { label: `layer[${layer.index}].rows.sums`, ...args, blockSums })
+    : [];
+  return [...sumAll, kernels.attend(arena, { label, ...args, tail })];
 }
 
 function sharedArgs(
@@ -203,7 +214,7 @@ function exactMass(arena: Arena, parts: RowAttentionParts, layer: RowLayer): Dis
       ranking: { kind: 'random', seed: 0 },
       mask,
     }),
-    kernels.attend(arena, { label, ...shared, tokens: scratch.rows, mask, out: layer.attended }),
+    kernels.attendAll(arena, { label, ...shared, tokens: scratch.rows, mask, out: layer.attended }),
     kernels.mass.mass(arena, { label, ...shared, mass: massOf(scratch), headDim: config.headDim }),
   ];
 }

@@ -10,6 +10,7 @@ import type { AttentionOptions } from '../api.ts';
 import { type ModelHashMaps, untrainedHashMaps } from '../attention/model-hash-maps.ts';
 import type { Network } from '../network/network.ts';
 import { RowEvaluator } from './row-evaluator.ts';
+import type { RowPolicy } from './row-policy.ts';
 
 /** Four query heads on one KV head; and normalised queries and keys of head size 64. */
 const models = ['llama-bf16-sharded', 'qwen3-bf16'];
@@ -42,8 +43,12 @@ describe(`rows in bulk (seed ${runSeed})`, () => {
     });
 
     async function inBulk(options: AttentionOptions, by = evaluator, measures = false) {
+      return scoresOf({ options, maps }, by, measures);
+    }
+
+    async function scoresOf(policy: RowPolicy, by = evaluator, measures = false) {
       await by.read(text.slice(0, read), scored);
-      return by.score({ options, maps }, text.slice(read, -1), text.slice(read + 1), { measures });
+      return by.score(policy, text.slice(read, -1), text.slice(read + 1), { measures });
     }
 
     /** One sparse layer where lists depend on sums, so that they can be compared; the last where it may be any. */
@@ -99,6 +104,34 @@ describe(`rows in bulk (seed ${runSeed})`, () => {
       }
       const { losses: dense } = await inBulk({ mode: 'dense' });
       expect([...dense]).not.toEqual([...streaming]);
+    });
+
+    test('the mean of the rest, read token by token, is the tail', async () => {
+      const options = { ...few, mode: 'hash', tail: true } as const;
+      const { losses } = await inBulk(options);
+      const byProxy = await scoresOf({ options, maps, proxy: { kind: 'mean', block: null } });
+      const differences = [...losses].map((loss, i) => Math.abs(loss - byProxy.losses[i]!));
+      // As between bulk and steps: other orders of additions, and seldom another token.
+      expect(differences.sort((a, b) => a - b)[Math.floor(0.9 * scored)]).toBeLessThan(2e-3);
+      const inBlocks = await scoresOf({ options, maps, proxy: { kind: 'spread', block: 128 } });
+      expect(Math.max(...[...losses].map((loss, i) => Math.abs(loss - inBlocks.losses[i]!)))).toBeGreaterThan(
+        1e-3,
+      );
+    });
+
+    test('every layer has the budget that it is given', async () => {
+      const options = { ...few, mode: 'hash', tail: true } as const;
+      const layers = network.config.layers;
+      const fractions = Array.from({ length: layers }, () => few.budget.fraction);
+      const { losses } = await inBulk(options);
+      expect([...(await scoresOf({ options, maps, fractions })).losses]).toEqual([...losses]);
+      // All of them in all layers but the first is the first alone sparse.
+      const onlyFirst = fractions.map((fraction, layer) => (layer === 0 ? fraction : 1));
+      const others = fractions.flatMap((_, layer) => (layer === 0 ? [] : [layer]));
+      const denseElsewhere = await inBulk({ ...options, denseLayers: others });
+      expect([...(await scoresOf({ options, maps, fractions: onlyFirst })).losses]).toEqual([
+        ...denseElsewhere.losses,
+      ]);
     });
 
     test('the number of rows together changes nothing', async () => {

@@ -7,6 +7,7 @@ import type { Gpu } from '../../kernels/runtime/gpu.ts';
 import { readBytes, readF32, readU32 } from '../../kernels/runtime/readback.ts';
 import type { BufferSlice } from '../../kernels/runtime/tensor.ts';
 import { centreOnKeys, type ModelHashMaps } from '../attention/model-hash-maps.ts';
+import { attendedOf } from '../attention/sparse-choices.ts';
 import { createPrefillActivations, type PrefillActivations } from '../network/activations.ts';
 import type { Network } from '../network/network.ts';
 import { writeStep } from '../network/step.ts';
@@ -14,7 +15,7 @@ import { type LayerQuality, QualitySums } from './layer-quality.ts';
 import type { RowAttentionParts, RowScratch, RowSelector } from './row-attention.ts';
 import { prepareRowKernels, type RowKernels } from './row-kernels.ts';
 import { type RowOutputs, rowLists } from './row-lists.ts';
-import { isSparseLayer, planRows, type RowPlan, type RowPolicy } from './row-policy.ts';
+import { choicesOf, isSparseLayer, planRows, type RowPlan, type RowPolicy } from './row-policy.ts';
 import { RowResources } from './row-resources.ts';
 
 export interface RowScores {
@@ -31,6 +32,14 @@ const mostLogits = 2 ** 24;
 
 /** Dispatch lists kept for policies evaluated again. */
 const mostLists = 64;
+
+/** What the dispatches for a chunk depend on, besides the policy. */
+interface ChunkKind {
+  readonly rows: number;
+  readonly measures: boolean;
+  /** Sparse layers in which every row attends to every token. */
+  readonly covered: readonly number[];
+}
 
 interface Lists {
   readonly arena: Arena;
@@ -104,7 +113,12 @@ export class RowEvaluator {
     const quality = new QualitySums();
     for (let first = 0; first < tokens.length; first += this.#act.tokens) {
       const rows = Math.min(this.#act.tokens, tokens.length - first);
-      const lists = await this.#listsFor(policy, plan, rows, measures && plan !== null);
+      const kind = {
+        rows,
+        measures: measures && plan !== null,
+        covered: plan ? this.#coveredLayers(plan, start + first + rows) : [],
+      };
+      const lists = await this.#listsFor(policy, plan, kind);
       this.#write(start + first, tokens.slice(first, first + rows), targets.slice(first, first + rows));
       await this.#submit(lists.groups);
       losses.set(await readF32(this.#gpu, { ...this.#outputs.losses, shape: [rows] }), first);
@@ -160,21 +174,22 @@ export class RowEvaluator {
     }
   }
 
-  async #listsFor(policy: RowPolicy, plan: RowPlan | null, rows: number, measures: boolean): Promise<Lists> {
+  async #listsFor(policy: RowPolicy, plan: RowPlan | null, kind: ChunkKind): Promise<Lists> {
     const ofPolicy = this.#lists.get(policy) ?? new Map<string, Lists>();
-    const key = `${rows} ${measures}`;
+    const key = JSON.stringify(kind);
     const known = ofPolicy.get(key);
     if (known) return known;
     if (this.#lists.size >= mostLists) this.#forgetLists();
-    const made = await this.#buildLists(plan, rows, measures);
+    const made = await this.#buildLists(plan, kind);
     ofPolicy.set(key, made);
     this.#lists.set(policy, ofPolicy);
     return made;
   }
 
-  async #buildLists(plan: RowPlan | null, rows: number, measures: boolean): Promise<Lists> {
+  async #buildLists(plan: RowPlan | null, kind: ChunkKind): Promise<Lists> {
+    const { rows, measures } = kind;
     const arena = new Arena(this.#gpu);
-    const attention = plan && (await this.#attention(arena, plan, measures));
+    const attentionOf = plan ? await this.#attention(arena, plan, kind) : () => null;
     const quality = measures && plan ? this.#qualitySlices(arena, plan) : new Map();
     const groups = rowLists({
       ...{
@@ -185,28 +200,40 @@ export class RowEvaluator {
         outputs: this.#outputs,
         rows,
       },
-      attentionOf: (layer) => (plan && isSparseLayer(plan, layer) ? attention : null),
+      attentionOf,
       qualityOf: (layer) => quality.get(layer) ?? null,
     });
     return { arena, groups, quality };
   }
 
-  async #attention(arena: Arena, plan: RowPlan, measures: boolean): Promise<RowAttentionParts> {
+  async #attention(arena: Arena, plan: RowPlan, kind: ChunkKind) {
     const { config } = this.#network;
     const resources = this.#resources;
     invariant(resources, 'buffers are made before lists');
-    const { choices, selector, lists } = plan;
-    const numbers = [choices.sink, choices.window, choices.count, choices.share];
-    const uniform = (name: string, words: readonly number[]) => ({
+    const { choices, selector, lists, proxy } = plan;
+    const budget = (name: string, words: readonly number[]) => ({
       buffer: arena.uniform(`rows.${name}`, Uint32Array.from(words).buffer),
     });
-    return {
-      ...{ config, kernels: this.#kernels, lists, tail: choices.tail, capacity: resources.capacity },
+    const shared = {
+      ...{ config, kernels: this.#kernels, lists, tail: choices.tail, proxy, capacity: resources.capacity },
       selector: await this.#selector(selector, resources),
-      budget: uniform('budget', numbers),
-      everything: uniform('everything', [0, 2 ** 31, 0, 0]),
-      scratch: await resources.scratch(lists, measures || selector.kind === 'oracle'),
+      everything: budget('everything', [0, 2 ** 31, 0, 0]),
+      scratch: await resources.scratch(lists, kind.measures || selector.kind === 'oracle'),
     };
+    const parts = Array.from({ length: config.layers }, (_, layer): RowAttentionParts | null => {
+      if (!isSparseLayer(plan, layer)) return null;
+      const { sink, window, count, share } = choicesOf(plan, layer);
+      const own = budget(`layer[${layer}].budget`, [sink, window, count, share]);
+      return { ...shared, budget: own, coversAll: kind.covered.includes(layer) };
+    });
+    return (layer: number) => parts[layer]!;
+  }
+
+  /** Given how long the context of a chunk's last row is: shorter ones leave out no more. */
+  #coveredLayers(plan: RowPlan, tokens: number): number[] {
+    return Array.from({ length: this.#network.config.layers }, (_, layer) => layer).filter(
+      (layer) => isSparseLayer(plan, layer) && attendedOf(choicesOf(plan, layer), tokens).attended === tokens,
+    );
   }
 
   async #selector(selector: RowPlan['selector'], resources: RowResources): Promise<RowSelector> {
@@ -230,16 +257,17 @@ export class RowEvaluator {
   async #addQuality(
     sums: QualitySums,
     { quality }: Lists,
-    { choices, lists }: RowPlan,
+    plan: RowPlan,
     rows: { readonly position: number; readonly count: number },
   ): Promise<void> {
     const first = quality.values().next().value;
     if (!first) return;
     const bytes = await readBytes(this.#gpu, { buffer: first.buffer }, first.buffer.size);
+    const { lists } = plan;
     const shape = { lists, room: this.#act.tokens, listHeads: this.#network.config.qHeads / lists };
     for (const [layer, { offset = 0, size }] of quality) {
       const values = new Float32Array(bytes, offset, size! / 4);
-      sums.add(layer, values, shape, rows, choices);
+      sums.add(layer, values, shape, rows, choicesOf(plan, layer));
     }
   }
 

@@ -1,10 +1,11 @@
 /** What evaluation compares: an attention policy and the signature maps it goes by. */
 import { AppError } from '../../errors.ts';
+import type { TailProxy } from '../../kernels/attend-rows/attend-proxies.ts';
 import type { ModelConfig } from '../../model/config.ts';
 import type { AttentionOptions } from '../api.ts';
 import { type HashChoices, hashChoices } from '../attention/hash-choices.ts';
 import type { ModelHashMaps } from '../attention/model-hash-maps.ts';
-import { type SparseChoices, sparseChoices } from '../attention/sparse-choices.ts';
+import { invalidOption, type SparseChoices, shareOf, sparseChoices } from '../attention/sparse-choices.ts';
 import type { GpuHashMaps } from '../load/gpu-hash-maps.ts';
 
 /** One way to attend. Evaluations of the same object share what is built for it. */
@@ -13,11 +14,18 @@ export interface RowPolicy {
   readonly options: AttentionOptions;
   /** For HashAttention. */
   readonly maps?: ModelHashMaps;
+  /** In place of the tail that decoding has; for evaluation alone. */
+  readonly proxy?: TailProxy;
+  /** Selected of the context in each layer, dense ones included, in place of the budget; for evaluation alone. */
+  readonly fractions?: readonly number[];
 }
 
 /** A sparse policy, complete. */
 export interface RowPlan {
+  /** Of every layer, but for the share where layers differ. */
   readonly choices: SparseChoices;
+  readonly shares: readonly number[] | null;
+  readonly proxy: TailProxy | null;
   readonly selector:
     | { readonly kind: 'hash'; readonly choices: HashChoices; readonly maps: GpuHashMaps }
     | { readonly kind: 'oracle' }
@@ -28,17 +36,25 @@ export interface RowPlan {
 
 /** Null: dense everywhere.
  *  @throws AppError "invalid-request" naming the option. */
-export function planRows({ options, maps }: RowPolicy, config: ModelConfig): RowPlan | null {
+export function planRows(policy: RowPolicy, config: ModelConfig): RowPlan | null {
+  const { options, maps, fractions } = policy;
   const { qHeads, kvHeads, layers } = config;
   if (options.mode === 'dense') return null;
+  if (fractions && fractions.length !== layers) {
+    throw invalidOption('fractions', `${fractions.length} of them`, `one for each of ${layers} layers`);
+  }
+  const own = {
+    shares: fractions?.map((fraction) => shareOf('fractions', fraction)) ?? null,
+    proxy: policy.proxy ?? null,
+  };
   if (options.mode === 'hash') {
     if (!maps)
       throw new AppError('invalid-request', 'HashAttention is evaluated with signature maps; got none.');
     const choices = hashChoices(options, maps.facts, layers);
     const lists = choices.lists === 'kv-head' ? kvHeads : qHeads;
-    return { choices, lists, selector: { kind: 'hash', choices, maps: maps.maps } };
+    return { ...own, choices, lists, selector: { kind: 'hash', choices, maps: maps.maps } };
   }
-  const plan = { choices: sparseChoices(options, layers), lists: kvHeads };
+  const plan = { ...own, choices: sparseChoices(options, layers), lists: kvHeads };
   switch (options.mode) {
     case 'oracle':
       return { ...plan, selector: { kind: 'oracle' } };
@@ -55,4 +71,9 @@ export function planRows({ options, maps }: RowPolicy, config: ModelConfig): Row
 
 export function isSparseLayer({ choices }: RowPlan, layer: number): boolean {
   return !choices.denseLayers.includes(layer);
+}
+
+/** What a layer attends to. */
+export function choicesOf({ choices, shares }: RowPlan, layer: number): SparseChoices {
+  return shares ? { ...choices, count: 0, share: shares[layer]! } : choices;
 }

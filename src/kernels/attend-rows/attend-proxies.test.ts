@@ -1,0 +1,79 @@
+import { describe, expect, test } from 'vitest';
+import { attendTokens } from '../hash-reference/attend-tokens.ref.ts';
+import { Arena } from '../runtime/arena.ts';
+import { submitDispatches } from '../runtime/dispatch.ts';
+import { readF32 } from '../runtime/readback.ts';
+import { expectClose, unitF32 } from '../testing/expect-close.ts';
+import { Random, runSeed } from '../testing/random.ts';
+import { randomRows } from '../testing/random-rows.ts';
+import { withGpu } from '../testing/with-gpu.ts';
+import { attendProxies, scoresOf } from './attend-proxies.ref.ts';
+import { prepareAttendProxies, proxyKinds, type TailProxy } from './attend-proxies.ts';
+
+test('one block by its mean is the tail that decoding has', () => {
+  const random = new Random(runSeed);
+  const [query, keys, values] = [6, 90, 90].map((size) => Float64Array.from(random.normals(size, 1)));
+  const input = { query: query!, keys: keys!, values: values!, tokens: [0, 4, 5, 14] };
+  const expected = attendTokens({ ...input, tail: true });
+  expectClose(attendProxies(input, { kind: 'mean', block: null }), expected, () => 1e-12, `${runSeed}`);
+  const one = attendProxies(input, { kind: 'mean', block: 1 });
+  const all = Array.from({ length: 15 }, (_, token) => token);
+  expectClose(one, attendTokens({ ...input, tokens: all, tail: false }), () => 1e-12, 'blocks of one token');
+  expect([...one]).not.toEqual([...expected]);
+});
+
+describe(`attend-proxies (seed ${runSeed})`, () => {
+  const gpu = withGpu();
+
+  test.each([
+    { headDim: 32, kvHeads: 2, group: 3, lists: 'kv-head', position: 110, rows: 5 },
+    { headDim: 18, kvHeads: 1, group: 2, lists: 'query-head', position: 30, rows: 37 },
+  ] as const)('$rows rows from $position, head size $headDim, lists per $lists', async (size) => {
+    const { headDim, kvHeads, group, rows } = size;
+    const random = new Random(runSeed + headDim);
+    const arena = new Arena(gpu());
+    const qHeads = kvHeads * group;
+    const lists = size.lists === 'kv-head' ? kvHeads : qHeads;
+    const given = randomRows(arena, random, { ...size, qHeads, lists });
+    const { room, capacity, largestValue } = given;
+    const attend = await prepareAttendProxies(gpu(), headDim, { lanes: 16 });
+    const cases = proxyKinds
+      .flatMap((kind) => [32, null].map((block): TailProxy => ({ kind, block })))
+      .map((proxy) => ({
+        proxy,
+        out: arena.tensor(`${proxy.kind} ${proxy.block}`, 'f32', [room, qHeads, headDim]),
+      }));
+    submitDispatches(
+      gpu(),
+      cases.map(({ proxy, out }) =>
+        attend(arena, {
+          ...{ label: `${proxy.kind} ${proxy.block}`, ...given.bindings, out, proxy },
+          ...{ room, count: rows, lists, qHeads, kvHeads, capacity },
+        }),
+      ),
+    );
+    for (const { proxy, out } of cases) {
+      const got = await readF32(gpu(), out);
+      for (let row = 0; row < rows; row++) {
+        for (let head = 0; head < qHeads; head++) {
+          const input = given.rowOf(row, head);
+          const expected = attendProxies(input, proxy);
+          const { kind } = proxy;
+          const at = (row * qHeads + head) * headDim;
+          // Scores err as in attend-masked.test, means of n of them by as much again; a variance by twice its root, at
+          // most half the range, times that. Factors 1 + score − mean make weights of either sign, larger on the whole
+          // by no more than half the range.
+          const scores = scoresOf(input.query, input.keys);
+          const range = Math.max(...scores) - Math.min(...scores);
+          const [varies, leans] = [kind === 'spread' || kind === 'linear', kind === 'linear'];
+          const level = (headDim + 3 + scores.length) * given.scoreMagnitude * (varies ? 1 + range : 1);
+          const relative = (4 * level + 4 * scores.length + 32) * (leans ? 1 + range / 2 : 1);
+          const bound = relative * unitF32 * largestValue;
+          const what = `${JSON.stringify(proxy)}, row ${row}, head ${head}, ${JSON.stringify(size)}`;
+          expectClose(got.subarray(at, at + headDim), expected, () => bound, what);
+        }
+      }
+    }
+    arena.dispose();
+  });
+});

@@ -1,0 +1,117 @@
+/** Attention of a chunk of rows, each to the tokens that its mask has, with the rest as one more token or not: what
+ *  sparse decoding would do at each row. See attend-rows.wgsl. */
+import { invariant } from '../../errors.ts';
+import type { Arena } from '../runtime/arena.ts';
+import { defineKernel, prepareKernel } from '../runtime/define-kernel.ts';
+import type { Dispatch } from '../runtime/dispatch.ts';
+import { expectBytes } from '../runtime/expect-bytes.ts';
+import type { Gpu } from '../runtime/gpu.ts';
+import type { BufferSlice } from '../runtime/tensor.ts';
+import stepSource from '../shared/step.wgsl?raw';
+import source from './attend-rows.wgsl?raw';
+import tiles from './row-tiles.wgsl?raw';
+import octets from './score-octets.wgsl?raw';
+import words from './score-words.wgsl?raw';
+
+export interface AttendRowsArgs {
+  readonly label: string;
+  /** Uniform `Step`: row r is the query at step.position + r. */
+  readonly step: BufferSlice;
+  /** f32 [rows, qHeads, headDim] */
+  readonly query: BufferSlice;
+  /** Packed f16 [kvHeads, capacity, headDim] */
+  readonly keys: BufferSlice;
+  readonly values: BufferSlice;
+  /** u32 [lists, room, ⌈capacity / 32⌉]: a bit per token, none after the row's own, one at least. */
+  readonly mask: BufferSlice;
+  /** f32 [kvHeads, room, 2, headDim], of row-sums; read only with the tail. */
+  readonly sums: BufferSlice;
+  /** f32 [rows, qHeads, headDim] */
+  readonly out: BufferSlice;
+  /** Rows that mask and sums have room for, and most that step.rows will say. */
+  readonly room: number;
+  readonly count: number;
+  /** kvHeads or qHeads. */
+  readonly lists: number;
+  readonly qHeads: number;
+  readonly kvHeads: number;
+  readonly capacity: number;
+  /** The tokens left out enter the softmax as one: their mean key and value, weight log(count). */
+  readonly tail: boolean;
+}
+
+export type AttendRows = (arena: Arena, args: AttendRowsArgs) => Dispatch;
+
+const shared = {
+  bindings: {
+    step: 'uniform',
+    query: 'read',
+    keys: 'read',
+    values: 'read',
+    mask: 'read',
+    out: 'write',
+    sums: 'read',
+  },
+  uniforms: {
+    qHeads: 'u32',
+    group: 'u32',
+    listHeads: 'u32',
+    headDim: 'u32',
+    capacity: 'u32',
+    room: 'u32',
+    maskWords: 'u32',
+    tail: 'u32',
+    scale: 'f32',
+  },
+  constants: ['lanes'],
+} as const;
+
+export const attendRowsKernels = {
+  octets: defineKernel({
+    name: 'attend-rows-octets',
+    sources: [stepSource, octets, tiles, source],
+    ...shared,
+  }),
+  words: defineKernel({ name: 'attend-rows-words', sources: [stepSource, words, tiles, source], ...shared }),
+};
+
+/** Query heads that a workgroup takes together. */
+export const headsTogether = 4;
+
+/** Prepares attention for one head size, even and at most 256.
+ *  lanes: of a workgroup, a power of two from 16 to 128, at least headDim / 2; what is fast unless told. */
+export async function prepareAttendRows(
+  gpu: Gpu,
+  headDim: number,
+  { lanes = lanesFor(gpu, headDim) }: { readonly lanes?: number } = {},
+): Promise<AttendRows> {
+  invariant(headDim % 2 === 0 && headDim <= 2 * lanes, `attend-rows: head size ${headDim}, ${lanes} lanes`);
+  const kernel = await prepareKernel(gpu, attendRowsKernels[headDim % 8 === 0 ? 'octets' : 'words'], {
+    lanes,
+  });
+  return (arena, args) => {
+    const { label, room, count, lists, qHeads, kvHeads, capacity, tail } = args;
+    invariant(lists === kvHeads || lists === qHeads, `${label}: ${lists} lists for ${qHeads} query heads`);
+    const maskWords = Math.ceil(capacity / 32);
+    const listHeads = qHeads / lists;
+    expectBytes(`${label}: mask`, args.mask, lists * room * maskWords * 4);
+    if (tail) expectBytes(`${label}: sums`, args.sums, kvHeads * room * 2 * headDim * 4);
+    return kernel.dispatch(arena, {
+      label,
+      bindings: args,
+      uniforms: {
+        ...{ qHeads, group: qHeads / kvHeads, listHeads, headDim, capacity, room, maskWords },
+        tail: tail ? 1 : 0,
+        scale: Math.LOG2E / Math.sqrt(headDim),
+      },
+      workgroups: [count, lists, Math.ceil(listHeads / headsTogether)],
+      bytes: count * (qHeads * headDim * 8 + lists * maskWords * 4),
+    });
+  };
+}
+
+/** On a CPU a barrier costs in proportion to the lanes. */
+export function lanesFor(gpu: Gpu, headDim: number): number {
+  if (!gpu.traits.isCpu) return 128;
+  return Math.max(16, 2 ** Math.ceil(Math.log2(headDim / 2)));
+}
