@@ -1,6 +1,10 @@
 /** The command line of `npm run eval`. */
+
+import { readFileSync } from 'node:fs';
+import { basename } from 'node:path';
 import { parseArgs } from 'node:util';
-import { type Selector, selectors } from './policies.ts';
+import type { TailProxy } from '../src/kernels/attend-rows/attend-proxies.ts';
+import { type LayerBudgets, proxyOf, type Selector, selectors } from './policies.ts';
 
 export const usage = `npm run eval -- [options]
   --model FOLDER        model to evaluate; the default model unless told
@@ -8,6 +12,8 @@ export const usage = `npm run eval -- [options]
   --policies LIST       of ${selectors.join(',')}; all unless told
   --needle-policies LIST  those tried on needles; hash,oracle,streaming unless told
   --fractions LIST      e.g. 1/16,1/32; 1/4 to 1/64 unless told
+  --proxies LIST        accounts of the tokens left out, tried with the maps at all fractions: mean-64, spread-256, mass-all …
+  --layer-budgets FILE  budgets by layer, tried likewise, once or more: JSON [weight of layer 0, …], of mean 1 over sparse layers
   --contexts LIST       e.g. 8192; 8192,4096,2048 unless told
   --text FILE,START,N   N windows of the largest context from token START on, once or more
   --prompts FILE        needle prompts: JSON [{ set, prompt_ids, answer_ids }]
@@ -29,6 +35,8 @@ export interface EvalOptions {
   readonly policies: readonly Selector[];
   readonly needlePolicies: readonly Selector[];
   readonly fractions: readonly number[];
+  readonly proxies: readonly TailProxy[];
+  readonly layerBudgets: readonly LayerBudgets[];
   readonly contexts: readonly number[];
   readonly texts: readonly TextChoice[];
   readonly prompts: string | null;
@@ -50,6 +58,7 @@ export function parseEvalOptions(args: readonly string[]): EvalOptions {
       ...{ needles: string, seed: string, out: string, seconds: string, webgpu: string },
       help: { type: 'boolean' },
       ...{ maps: several, text: several, 'needle-policies': string },
+      ...{ proxies: string, 'layer-budgets': several },
     },
   });
   if (values.help) throw new Error(usage);
@@ -60,6 +69,8 @@ export function parseEvalOptions(args: readonly string[]): EvalOptions {
     policies: list(values.policies ?? selectors.join(',')).map(selectorOf),
     needlePolicies: list(values['needle-policies'] ?? 'hash,oracle,streaming').map(selectorOf),
     fractions: list(values.fractions ?? '1/16,1/32,1/64,1/8,1/4').map(fractionOf),
+    proxies: list(values.proxies ?? '').map(proxyFrom),
+    layerBudgets: (values['layer-budgets'] ?? []).map(budgetsFrom),
     contexts: contexts.sort((a, b) => b - a),
     texts: (values.text ?? ['test/data/wikitext-2-valid.txt,0,4']).map(textOf),
     prompts: values.prompts ?? null,
@@ -92,6 +103,21 @@ function selectorOf(value: string): Selector {
   const found = selectors.find((selector) => selector === value);
   if (found) return found;
   throw new Error(`--policies: expected some of ${selectors.join(', ')}, got "${value}".\n${usage}`);
+}
+
+function proxyFrom(value: string): TailProxy {
+  const proxy = proxyOf(value);
+  if (proxy) return proxy;
+  throw new Error(
+    `--proxies: expected mean, spread, linear or mass, of blocks of 64 tokens or a multiple, or of all, as mean-64; got "${value}".\n${usage}`,
+  );
+}
+
+function budgetsFrom(file: string): LayerBudgets {
+  const weights: unknown = JSON.parse(readFileSync(file, 'utf8'));
+  const isWeight = (value: unknown): value is number => typeof value === 'number' && value >= 0;
+  if (Array.isArray(weights) && weights.every(isWeight)) return { name: basename(file, '.json'), weights };
+  throw new Error(`--layer-budgets: expected a JSON array of numbers, none negative, in ${file}.\n${usage}`);
 }
 
 function mapsOf(value: string): { name: string; file: string | null } {

@@ -82,8 +82,9 @@ function lineOf(name: string, points: readonly Perplexity[], index: number, x: S
   ];
 }
 
-function lineName({ selector, maps, tail }: PolicyName): string {
-  return [selector, maps, tail ? '+tail' : ''].filter((part) => part !== '').join(' ');
+function lineName({ selector, maps, tail, proxy, budgets }: PolicyName): string {
+  const rest = proxy ?? (tail ? 'tail' : '');
+  return [selector, maps, budgets ?? '', rest && `+${rest}`].filter((part) => part !== '').join(' ');
 }
 
 interface Scale {

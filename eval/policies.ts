@@ -2,6 +2,7 @@
 import type { AttentionOptions } from '../src/engine/api.ts';
 import type { ModelHashMaps } from '../src/engine/attention/model-hash-maps.ts';
 import type { RowPolicy } from '../src/engine/evaluate/row-policy.ts';
+import { proxyKinds, type TailProxy } from '../src/kernels/attend-rows/attend-proxies.ts';
 
 /** hash: scores as the maps were trained; hamming: one-bit queries against the same maps; per-query-head: the same with a
  *  list for every query head. */
@@ -16,6 +17,10 @@ export interface PolicyName {
   readonly fraction: number;
   /** The unselected tokens as one, and layer 0 dense; or neither. */
   readonly tail: boolean;
+  /** In place of the tail's one token; see `proxyLabel`. */
+  readonly proxy?: string;
+  /** Name of the budgets by layer, of the same mean as the fraction. */
+  readonly budgets?: string;
 }
 
 export interface NamedPolicy extends RowPolicy {
@@ -49,6 +54,53 @@ export function policyGrid(
 /** Sink and window alone, where it is among the chosen. */
 export function streaming(chosen: readonly Selector[], tail: boolean): NamedPolicy[] {
   return chosen.includes('streaming') ? [namedPolicy('streaming', '', undefined, 0, tail)] : [];
+}
+
+/** With the tail and layer 0 dense, and other accounts of the tokens left out. */
+export function proxyPolicies(
+  proxies: readonly TailProxy[],
+  maps: ReadonlyMap<string, ModelHashMaps>,
+  fractions: readonly number[],
+): NamedPolicy[] {
+  return policyGrid(['hash'], maps, fractions, true).flatMap((policy) =>
+    proxies.map((proxy) => ({ ...policy, name: { ...policy.name, proxy: proxyLabel(proxy) }, proxy })),
+  );
+}
+
+/** Budgets of one mean, by layer. */
+export interface LayerBudgets {
+  readonly name: string;
+  /** Relative to the mean of the sparse layers; of dense ones without meaning. */
+  readonly weights: readonly number[];
+}
+
+/** With the tail and layer 0 dense, at the mean budgets of `fractions`. */
+export function budgetPolicies(
+  budgets: readonly LayerBudgets[],
+  maps: ReadonlyMap<string, ModelHashMaps>,
+  fractions: readonly number[],
+): NamedPolicy[] {
+  return policyGrid(['hash'], maps, fractions, true).flatMap((policy) =>
+    budgets.map(({ name, weights }) => ({
+      ...policy,
+      name: { ...policy.name, budgets: name },
+      fractions: weights.map((weight) => Math.min(1, weight * policy.name.fraction)),
+    })),
+  );
+}
+
+/** "mean-64", "spread-all" and the like. */
+export function proxyLabel({ kind, block }: TailProxy): string {
+  return `${kind}-${block ?? 'all'}`;
+}
+
+/** Null where the label means nothing. */
+export function proxyOf(label: string): TailProxy | null {
+  const [name, size] = label.split('-');
+  const kind = proxyKinds.find((known) => known === name);
+  const block = size === 'all' ? null : Number(size);
+  if (!kind || (block !== null && !(Number.isInteger(block) && block > 0 && block % 64 === 0))) return null;
+  return { kind, block };
 }
 
 function namedPolicy(
@@ -88,8 +140,9 @@ function optionsOf(
 }
 
 /** "hash trained 1/16 +tail" and the like. */
-export function policyLabel({ selector, maps, fraction, tail }: PolicyName): string {
-  const parts = [selector, maps, fractionLabel(fraction), tail ? '+tail' : ''];
+export function policyLabel({ selector, maps, fraction, tail, proxy, budgets }: PolicyName): string {
+  const rest = proxy ?? (tail ? 'tail' : '');
+  const parts = [selector, maps, fractionLabel(fraction), budgets ?? '', rest && `+${rest}`];
   return parts.filter((part) => part !== '').join(' ');
 }
 

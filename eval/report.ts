@@ -43,7 +43,7 @@ function perplexityTable(rows: readonly Perplexity[]): string {
     rows.map(({ policy, perplexity, excess, bytes, share, windows }) => [
       nameOf(policy),
       fractionLabel(policy.fraction) || '–',
-      policy.tail ? 'yes' : 'no',
+      policy.tail ? (policy.proxy ?? 'yes') : 'no',
       perplexity.toFixed(3),
       policy.selector === 'dense' ? '' : signed(excess),
       `${(bytes / 1e6).toFixed(2)} MB`,
@@ -92,8 +92,9 @@ function qualityTables(records: readonly EvalRecord[]): string[] {
   ]);
 }
 
-function nameOf({ selector, maps }: PolicyName): string {
-  return maps === '' ? selector : `${selector} (${maps})`;
+function nameOf({ selector, maps, budgets }: PolicyName): string {
+  const name = maps === '' ? selector : `${selector} (${maps})`;
+  return budgets ? `${name}, budgets ${budgets}` : name;
 }
 
 function signed(excess: number): string {

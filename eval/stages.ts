@@ -3,10 +3,13 @@ import type { ModelHashMaps } from '../src/engine/attention/model-hash-maps.ts';
 import type { Stage, TextWindow } from './evaluate.ts';
 import type { NeedlePrompt } from './needles.ts';
 import type { EvalOptions } from './options.ts';
-import { dense, policyGrid, type Selector, streaming } from './policies.ts';
+import { budgetPolicies, dense, policyGrid, proxyPolicies, type Selector, streaming } from './policies.ts';
 
 export interface StageInput {
-  readonly options: Pick<EvalOptions, 'policies' | 'needlePolicies' | 'fractions' | 'contexts'>;
+  readonly options: Pick<
+    EvalOptions,
+    'policies' | 'needlePolicies' | 'fractions' | 'contexts' | 'proxies' | 'layerBudgets'
+  >;
   readonly maps: ReadonlyMap<string, ModelHashMaps>;
   /** Of the largest context. */
   readonly windows: readonly TextWindow[];
@@ -24,14 +27,13 @@ export function planStages({ options, maps, windows, prompts }: StageInput): Sta
   const { policies, needlePolicies, fractions } = options;
   const [context, ...shorter] = options.contexts;
   if (context === undefined) return [];
-  const some = windows.filter((_, i) => i % 2 === 0);
   const main = fractions.filter((fraction) => mainFractions.includes(fraction));
   const small = fractions.filter((fraction) => fraction <= mostNeedleFraction);
   const grid = (chosen: readonly Selector[], at: readonly number[], tail: boolean, by = maps) =>
     policyGrid(chosen, by, at, tail);
   const firstMaps: ReadonlyMap<string, ModelHashMaps> = new Map([...maps].slice(0, 1));
   const whole = (length: number, tail: boolean, by = firstMaps): Stage => ({
-    ...{ kind: 'perplexity', context: length, windows: some },
+    ...{ kind: 'perplexity', context: length, windows },
     policies: [dense, ...streaming(policies, tail), ...grid(policies, fractions, tail, by)],
   });
   return [
@@ -45,6 +47,8 @@ export function planStages({ options, maps, windows, prompts }: StageInput): Sta
           main,
           true,
         ),
+        ...proxyPolicies(options.proxies, maps, fractions),
+        ...budgetPolicies(options.layerBudgets, maps, fractions),
       ],
     },
     {

@@ -118,6 +118,8 @@ test('every policy asked for is planned, dense in every stage that compares with
       needlePolicies: ['oracle'],
       fractions: [1 / 16, 1 / 4],
       contexts: [8, 4],
+      proxies: [],
+      layerBudgets: [],
     },
     maps: new Map(),
     windows: [window, window, window],
@@ -126,10 +128,10 @@ test('every policy asked for is planned, dense in every stage that compares with
   const scored = stages.filter((stage) => stage.kind === 'perplexity');
   expect(scored.map(({ context, windows }) => [context, windows.length])).toEqual([
     [8, 3],
-    [8, 2],
-    [4, 2],
-    [8, 2],
-    [4, 2],
+    [8, 3],
+    [4, 3],
+    [8, 3],
+    [4, 3],
   ]);
   for (const { policies } of scored) expect(policies[0]!.options.mode).toBe('dense');
   const modes = new Set(scored.flatMap(({ policies }) => policies.map(({ options }) => options.mode)));

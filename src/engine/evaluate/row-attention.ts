@@ -37,11 +37,8 @@ export interface RowAttentionParts {
   readonly tail: boolean;
   /** In place of the tail. */
   readonly proxy: TailProxy | null;
-  /** The rows attend to every token: as dense attention does, bit for bit. */
-  readonly coversAll: boolean;
-  /** Uniform `Budget`: of the policy; and one that takes every token. */
+  /** Uniform `Budget`. */
   readonly budget: BufferSlice;
-  readonly everything: BufferSlice;
   readonly scratch: RowScratch;
   readonly capacity: number;
 }
@@ -118,11 +115,10 @@ export function attendRowsSparsely(arena: Arena, parts: RowAttentionParts, layer
 
 /** Attention to what the mask has, with the tail or not. */
 function attendMask(arena: Arena, parts: RowAttentionParts, layer: RowLayer): Dispatch[] {
-  const { kernels, scratch, tail, proxy, coversAll, config } = parts;
+  const { kernels, scratch, tail, proxy, config } = parts;
   const { rows: room, mask, blockSums, sums } = scratch;
   const shared = { ...sharedArgs(parts, layer), mask, out: layer.attended };
   const label = `layer[${layer.index}].rows.attention`;
-  if (coversAll) return [kernels.attendAll(arena, { label, ...shared, tokens: room })];
   const args = { ...shared, sums, room, count: layer.rows, headDim: config.headDim };
   if (proxy) return [kernels.attendProxies(arena, { label, ...args, proxy })];
   const sumAll = tail
@@ -200,23 +196,11 @@ function rank(
   }
 }
 
-/** Attention over everything gives what softmax divides by, hence every token's exact share. */
+/** Every token's exact share. */
 function exactMass(arena: Arena, parts: RowAttentionParts, layer: RowLayer): Dispatch[] {
-  const { kernels, scratch, everything, config } = parts;
   const shared = sharedArgs(parts, layer);
-  const label = `layer[${layer.index}].rows.exact`;
-  const { mask } = scratch;
-  return [
-    kernels.select(arena, {
-      label,
-      ...shared,
-      budget: everything,
-      ranking: { kind: 'random', seed: 0 },
-      mask,
-    }),
-    kernels.attendAll(arena, { label, ...shared, tokens: scratch.rows, mask, out: layer.attended }),
-    kernels.mass.mass(arena, { label, ...shared, mass: massOf(scratch), headDim: config.headDim }),
-  ];
+  const label = `layer[${layer.index}].rows.mass`;
+  return parts.kernels.mass.mass(arena, { label, ...shared, mass: massOf(parts.scratch) });
 }
 
 function measure(arena: Arena, parts: RowAttentionParts, layer: RowLayer, quality: BufferSlice): Dispatch[] {

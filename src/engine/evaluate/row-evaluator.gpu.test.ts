@@ -91,8 +91,9 @@ describe(`rows in bulk (seed ${runSeed})`, () => {
         { ...edges, mode: 'streaming', window: 500, tail: true, denseLayers: [] },
       ] as const) {
         const { losses } = await inBulk(options);
-        // The same code and the same order of additions: every token, bit for bit.
-        expect([...losses], JSON.stringify(options)).toEqual([...dense]);
+        // The same tokens in another order of additions: halves in the cache move by a unit.
+        const largest = Math.max(...losses.map((loss, i) => Math.abs(loss - dense[i]!)));
+        expect(largest, JSON.stringify(options)).toBeLessThan(2e-3);
       }
     });
 
@@ -129,9 +130,10 @@ describe(`rows in bulk (seed ${runSeed})`, () => {
       const onlyFirst = fractions.map((fraction, layer) => (layer === 0 ? fraction : 1));
       const others = fractions.flatMap((_, layer) => (layer === 0 ? [] : [layer]));
       const denseElsewhere = await inBulk({ ...options, denseLayers: others });
-      expect([...(await scoresOf({ options, maps, fractions: onlyFirst })).losses]).toEqual([
-        ...denseElsewhere.losses,
-      ]);
+      const { losses: sparseFirst } = await scoresOf({ options, maps, fractions: onlyFirst });
+      const largest = Math.max(...sparseFirst.map((loss, i) => Math.abs(loss - denseElsewhere.losses[i]!)));
+      expect(largest).toBeLessThan(2e-3);
+      expect(Math.max(...sparseFirst.map((loss, i) => Math.abs(loss - losses[i]!)))).toBeGreaterThan(2e-3);
     });
 
     test('the number of rows together changes nothing', async () => {

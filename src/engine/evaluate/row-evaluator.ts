@@ -7,7 +7,6 @@ import type { Gpu } from '../../kernels/runtime/gpu.ts';
 import { readBytes, readF32, readU32 } from '../../kernels/runtime/readback.ts';
 import type { BufferSlice } from '../../kernels/runtime/tensor.ts';
 import { centreOnKeys, type ModelHashMaps } from '../attention/model-hash-maps.ts';
-import { attendedOf } from '../attention/sparse-choices.ts';
 import { createPrefillActivations, type PrefillActivations } from '../network/activations.ts';
 import type { Network } from '../network/network.ts';
 import { writeStep } from '../network/step.ts';
@@ -37,8 +36,6 @@ const mostLists = 64;
 interface ChunkKind {
   readonly rows: number;
   readonly measures: boolean;
-  /** Sparse layers in which every row attends to every token. */
-  readonly covered: readonly number[];
 }
 
 interface Lists {
@@ -116,7 +113,6 @@ export class RowEvaluator {
       const kind = {
         rows,
         measures: measures && plan !== null,
-        covered: plan ? this.#coveredLayers(plan, start + first + rows) : [],
       };
       const lists = await this.#listsFor(policy, plan, kind);
       this.#write(start + first, tokens.slice(first, first + rows), targets.slice(first, first + rows));
@@ -217,23 +213,15 @@ export class RowEvaluator {
     const shared = {
       ...{ config, kernels: this.#kernels, lists, tail: choices.tail, proxy, capacity: resources.capacity },
       selector: await this.#selector(selector, resources),
-      everything: budget('everything', [0, 2 ** 31, 0, 0]),
       scratch: await resources.scratch(lists, kind.measures || selector.kind === 'oracle'),
     };
     const parts = Array.from({ length: config.layers }, (_, layer): RowAttentionParts | null => {
       if (!isSparseLayer(plan, layer)) return null;
       const { sink, window, count, share } = choicesOf(plan, layer);
       const own = budget(`layer[${layer}].budget`, [sink, window, count, share]);
-      return { ...shared, budget: own, coversAll: kind.covered.includes(layer) };
+      return { ...shared, budget: own };
     });
     return (layer: number) => parts[layer]!;
-  }
-
-  /** Given how long the context of a chunk's last row is: shorter ones leave out no more. */
-  #coveredLayers(plan: RowPlan, tokens: number): number[] {
-    return Array.from({ length: this.#network.config.layers }, (_, layer) => layer).filter(
-      (layer) => isSparseLayer(plan, layer) && attendedOf(choicesOf(plan, layer), tokens).attended === tokens,
-    );
   }
 
   async #selector(selector: RowPlan['selector'], resources: RowResources): Promise<RowSelector> {

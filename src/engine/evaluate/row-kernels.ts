@@ -1,5 +1,4 @@
 /** The kernels that evaluate sparse attention for many rows at once. */
-import { type AttendMasked, prepareAttendMasked } from '../../kernels/attend-prefill/attend-masked.ts';
 import { type AttendProxies, prepareAttendProxies } from '../../kernels/attend-rows/attend-proxies.ts';
 import { type AttendRows, prepareAttendRows } from '../../kernels/attend-rows/attend-rows.ts';
 import { type AttentionMass, prepareAttentionMass } from '../../kernels/attention-mass/attention-mass.ts';
@@ -17,22 +16,19 @@ export interface RowKernels {
   readonly sum: RowSums;
   /** With another account of the rest. */
   readonly attendProxies: AttendProxies;
-  /** To all or most tokens: as fast as dense attention, however few. */
-  readonly attendAll: AttendMasked;
   readonly mass: AttentionMass;
   readonly loss: TokenLoss;
 }
 
 export async function prepareRowKernels(gpu: Gpu, headDim: number): Promise<RowKernels> {
-  const [hashRows, select, attend, sum, attendProxies, attendAll, mass, loss] = await Promise.all([
+  const [hashRows, select, attend, sum, attendProxies, mass, loss] = await Promise.all([
     prepareHashRows(gpu),
     prepareSelectRows(gpu),
     prepareAttendRows(gpu, headDim),
     prepareRowSums(gpu),
     prepareAttendProxies(gpu, headDim),
-    prepareAttendMasked(gpu, headDim),
-    prepareAttentionMass(gpu),
+    prepareAttentionMass(gpu, headDim),
     prepareTokenLoss(gpu),
   ]);
-  return { hashRows, select, attend, sum, attendProxies, attendAll, mass, loss };
+  return { hashRows, select, attend, sum, attendProxies, mass, loss };
 }

@@ -4,8 +4,8 @@
 const lanes = 4u;
 const rowsEach = 4u;
 
-fn visible(scores: vec4f, key: u32, positions: vec4u, taken: vec4u) -> vec4f {
-  return select(vec4f(lowest), scores * dims.scale, isAttended(key, positions, taken));
+fn visible(scores: vec4f, key: u32, positions: vec4u) -> vec4f {
+  return select(vec4f(lowest), scores * dims.scale, vec4u(key) <= positions);
 }
 
 // A pair of dimensions of four query rows: a matrix column per dimension.
@@ -102,23 +102,22 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
       p14 += q * unpack2x16float(keys[at14 + pair]);
       p15 += q * unpack2x16float(keys[at15 + pair]);
     }
-    let taken = takenOf(row, head, key / 32u);
-    p0 = visible(p0, key, positions, taken);
-    p1 = visible(p1, key + 1u, positions, taken);
-    p2 = visible(p2, key + 2u, positions, taken);
-    p3 = visible(p3, key + 3u, positions, taken);
-    p4 = visible(p4, key + 4u, positions, taken);
-    p5 = visible(p5, key + 5u, positions, taken);
-    p6 = visible(p6, key + 6u, positions, taken);
-    p7 = visible(p7, key + 7u, positions, taken);
-    p8 = visible(p8, key + 8u, positions, taken);
-    p9 = visible(p9, key + 9u, positions, taken);
-    p10 = visible(p10, key + 10u, positions, taken);
-    p11 = visible(p11, key + 11u, positions, taken);
-    p12 = visible(p12, key + 12u, positions, taken);
-    p13 = visible(p13, key + 13u, positions, taken);
-    p14 = visible(p14, key + 14u, positions, taken);
-    p15 = visible(p15, key + 15u, positions, taken);
+    p0 = visible(p0, key, positions);
+    p1 = visible(p1, key + 1u, positions);
+    p2 = visible(p2, key + 2u, positions);
+    p3 = visible(p3, key + 3u, positions);
+    p4 = visible(p4, key + 4u, positions);
+    p5 = visible(p5, key + 5u, positions);
+    p6 = visible(p6, key + 6u, positions);
+    p7 = visible(p7, key + 7u, positions);
+    p8 = visible(p8, key + 8u, positions);
+    p9 = visible(p9, key + 9u, positions);
+    p10 = visible(p10, key + 10u, positions);
+    p11 = visible(p11, key + 11u, positions);
+    p12 = visible(p12, key + 12u, positions);
+    p13 = visible(p13, key + 13u, positions);
+    p14 = visible(p14, key + 14u, positions);
+    p15 = visible(p15, key + 15u, positions);
     let before = highest;
     highest = max(max(max(highest, p0), max(p1, p2)), p3);
     highest = max(max(max(highest, p4), max(p5, p6)), p7);
@@ -201,7 +200,6 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     }
   }
 
-  storeScale(row, head, highest, total);
   for (var pair = 0u; pair < pairs; pair++) {
     storeRows(row, head, pair, mat2x4f(sums[pair][0] / total, sums[pair][1] / total));
   }

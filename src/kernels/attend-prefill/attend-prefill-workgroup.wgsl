@@ -117,9 +117,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     }
 
     let key = firstKey + 2u * pair;
-    let taken = takenOf(row, head, firstKey / 32u);
-    even = select(vec4f(lowest), even, isAttended(key, positions, taken));
-    odd = select(vec4f(lowest), odd, isAttended(key + 1u, positions, taken));
+    even = select(vec4f(lowest), even, vec4u(key) <= positions);
+    odd = select(vec4f(lowest), odd, vec4u(key + 1u) <= positions);
     partial[16u * pair + (rowFour ^ pair)] = max(even, odd);
     workgroupBarrier();
     var newHighest = highest;
@@ -180,7 +179,6 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   for (var i = 0u; i < 16u; i++) {
     total += partial[16u * i + (rowFour ^ i)];
   }
-  if (pair == 0u) { storeScale(row, head, highest, total); }
   let column = 2u * pair;
   storeSlice(0u, row, head, column, out0even / total, out0odd / total);
   if (slices > 1u) { storeSlice(1u, row, head, column, out1even / total, out1odd / total); }

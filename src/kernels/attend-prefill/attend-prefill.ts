@@ -6,7 +6,6 @@ import type { Dispatch } from '../runtime/dispatch.ts';
 import type { Gpu } from '../runtime/gpu.ts';
 import type { BufferSlice } from '../runtime/tensor.ts';
 import stepSource from '../shared/step.wgsl?raw';
-import causal from './attend-causal.wgsl?raw';
 import common from './attend-prefill.wgsl?raw';
 import workgroup from './attend-prefill-workgroup.wgsl?raw';
 
@@ -33,7 +32,7 @@ export interface AttendPrefillArgs {
 export type AttendPrefill = (arena: Arena, args: AttendPrefillArgs) => Dispatch;
 export type AttendPrefillVariant = 'workgroup' | 'serial';
 
-export const interfaceOf = {
+const interfaceOf = {
   bindings: { step: 'uniform', query: 'read', keys: 'read', values: 'read', out: 'write' },
   uniforms: {
     queryStride: 'u32',
@@ -46,18 +45,18 @@ export const interfaceOf = {
 } as const;
 
 /** Rows of the chunk that one workgroup takes. */
-export const rowsPerWorkgroup = { workgroup: 64, serial: 16 };
+const rowsPerWorkgroup = { workgroup: 64, serial: 16 };
 
 export const definitions = {
   workgroup: defineKernel({
     name: 'attend-prefill-workgroup',
-    sources: [stepSource, causal, common, workgroup],
+    sources: [stepSource, common, workgroup],
     constants: ['slices'],
     ...interfaceOf,
   }),
   serial: defineKernel({
     name: 'attend-prefill-serial',
-    sources: [stepSource, causal, common, () => import('./attend-prefill-serial.wgsl?raw')],
+    sources: [stepSource, common, () => import('./attend-prefill-serial.wgsl?raw')],
     ...interfaceOf,
   }),
 };

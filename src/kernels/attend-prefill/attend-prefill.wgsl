@@ -2,9 +2,16 @@
 // Exact, one pass over the keys with a running maximum (Dao et al. 2022).
 // query: f32 [rows, queryStride], head h at column h · headDim; out: f32 [rows, qHeads · headDim];
 // keys, values: packed f16 [kvHeads, capacity, headDim]; head h reads KV head h / group.
-// This file: bindings and input. attend-causal.wgsl or attend-masked.wgsl says which keys a row attends to;
-// attend-prefill-*.wgsl is the parallel scheme.
+// This file: bindings and input; attend-prefill-*.wgsl is the parallel scheme.
 // step.position: of the chunk's first row, whose own key is already in the cache; step.rows: of this chunk.
+struct Dims {
+  queryStride: u32,
+  outStride: u32,
+  headDim: u32, // even
+  group: u32, // query heads to a KV head
+  capacity: u32,
+  scale: f32, // includes log2(e): powers of two are taken instead of e
+}
 @group(0) @binding(0) var<uniform> dims: Dims;
 @group(0) @binding(1) var<uniform> step: Step;
 @group(0) @binding(2) var<storage, read> query: array<vec2f>;

@@ -60,7 +60,7 @@ describe(`attend-proxies (seed ${runSeed})`, () => {
           const expected = attendProxies(input, proxy);
           const { kind } = proxy;
           const at = (row * qHeads + head) * headDim;
-          // Scores err as in attend-masked.test, means of n of them by as much again; a variance by twice its root, at
+          // Scores err as in attend-prefill.test, means of n of them by as much again; a variance by twice its root, at
           // most half the range, times that. Factors 1 + score − mean make weights of either sign, larger on the whole
           // by no more than half the range.
           const scores = scoresOf(input.query, input.keys);

@@ -49,7 +49,7 @@ describe(`attend-rows (seed ${runSeed})`, () => {
       ]);
       const { scoreMagnitude, largestValue } = given;
       const n = position + rows;
-      // The bound of attend-masked.test, and twice as much again for the mean key's score and the mean value: differences
+      // The bound of attend-prefill.test, and twice as much again for the mean key's score and the mean value: differences
       // of sums of n terms.
       const probability =
         (headDim + 3 + 2 * n) * scoreMagnitude + 2 * (3 + 2 * (2.9 * scoreMagnitude + Math.log2(n)));

@@ -1,5 +1,4 @@
 import { describe, expect, test } from 'vitest';
-import { prepareAttendMasked } from '../attend-prefill/attend-masked.ts';
 import { Arena } from '../runtime/arena.ts';
 import { submitDispatches } from '../runtime/dispatch.ts';
 import { readF32 } from '../runtime/readback.ts';
@@ -27,18 +26,15 @@ describe(`attention-mass (seed ${runSeed})`, () => {
     const all = new Uint32Array(lists * room * words).fill(0xffffffff);
     const shared = {
       ...bindings,
-      out: arena.tensor('attended', 'f32', [room, qHeads, headDim]),
       scales: arena.tensor('scales', 'f32', [room, qHeads]),
       mass: arena.tensor('mass', 'f32', [lists, room, capacity]),
       quality: arena.tensor('quality', 'f32', [lists, room, 2]),
-      ...{ lists, qHeads, kvHeads, headDim, capacity, tokens: room, rows: room },
+      ...{ lists, qHeads, kvHeads, capacity, rows: room },
     };
     const exactMask = arena.tensorFrom('all', 'u32', [all.length], all);
-    const attend = await prepareAttendMasked(gpu(), headDim);
-    const { mass, quality } = await prepareAttentionMass(gpu());
+    const { mass, quality } = await prepareAttentionMass(gpu(), headDim);
     submitDispatches(gpu(), [
-      attend(arena, { label: 'attended', ...shared, mask: exactMask }),
-      mass(arena, { label: 'mass', ...shared }),
+      ...mass(arena, { label: 'mass', ...shared }),
       quality(arena, { label: 'quality', ...shared, exactMask }),
     ]);
     const gotMass = await readF32(gpu(), shared.mass);

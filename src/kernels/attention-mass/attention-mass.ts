@@ -1,4 +1,5 @@
 /** Exact attention mass per token for many rows, and how much of it a choice of tokens catches; see the WGSL files. */
+import { invariant } from '../../errors.ts';
 import type { Arena } from '../runtime/arena.ts';
 import { defineKernel, prepareKernel } from '../runtime/define-kernel.ts';
 import type { Dispatch } from '../runtime/dispatch.ts';
@@ -7,7 +8,11 @@ import type { Gpu } from '../runtime/gpu.ts';
 import type { BufferSlice } from '../runtime/tensor.ts';
 import stepSource from '../shared/step.wgsl?raw';
 import massSource from './attention-mass.wgsl?raw';
+import rowsSource from './eight-rows.wgsl?raw';
+import octets from './key-octets.wgsl?raw';
+import words from './key-words.wgsl?raw';
 import qualitySource from './mask-quality.wgsl?raw';
+import scalesSource from './score-sums.wgsl?raw';
 
 export interface AttentionMassArgs {
   readonly label: string;
@@ -17,15 +22,15 @@ export interface AttentionMassArgs {
   readonly query: BufferSlice;
   /** Packed f16 [kvHeads, capacity, headDim] */
   readonly keys: BufferSlice;
-  /** f32 [rows, qHeads]: log2 Σ 2^score over all tokens up to the row's own, of attend-masked. */
+  /** f32 [rows, qHeads]: log2 Σ 2^score over all tokens up to the row's own; passes from one dispatch to the other. */
   readonly scales: BufferSlice;
   /** f32 [lists, rows, capacity]: Σ over the list's heads of softmax. */
   readonly mass: BufferSlice;
+  /** Most rows that step.rows will say, and what mass has room for. */
   readonly rows: number;
   readonly lists: number;
   readonly qHeads: number;
   readonly kvHeads: number;
-  readonly headDim: number;
   readonly capacity: number;
 }
 
@@ -46,25 +51,47 @@ export interface MaskQualityArgs {
 }
 
 export interface AttentionMass {
-  mass(arena: Arena, args: AttentionMassArgs): Dispatch;
+  mass(arena: Arena, args: AttentionMassArgs): Dispatch[];
   quality(arena: Arena, args: MaskQualityArgs): Dispatch;
 }
 
-export const attentionMassKernels = {
-  mass: defineKernel({
-    name: 'attention-mass',
-    sources: [stepSource, massSource],
-    bindings: { step: 'uniform', query: 'read', keys: 'read', scales: 'read', mass: 'write' },
-    uniforms: {
-      rows: 'u32',
-      listHeads: 'u32',
-      qHeads: 'u32',
-      group: 'u32',
-      headDim: 'u32',
-      capacity: 'u32',
-      scale: 'f32',
-    },
+const bindings = { step: 'uniform', query: 'read', keys: 'read' } as const;
+const sizes = { qHeads: 'u32', group: 'u32', headDim: 'u32', capacity: 'u32', scale: 'f32' } as const;
+
+/** By how the cache is read. */
+const scalesKernels = {
+  octets: defineKernel({
+    name: 'score-sums-octets',
+    sources: [stepSource, rowsSource, octets, scalesSource],
+    bindings: { ...bindings, scales: 'write' },
+    uniforms: sizes,
   }),
+  words: defineKernel({
+    name: 'score-sums-words',
+    sources: [stepSource, rowsSource, words, scalesSource],
+    bindings: { ...bindings, scales: 'write' },
+    uniforms: sizes,
+  }),
+};
+
+const massKernels = {
+  octets: defineKernel({
+    name: 'attention-mass-octets',
+    sources: [stepSource, rowsSource, octets, massSource],
+    bindings: { ...bindings, scales: 'read', mass: 'write' },
+    uniforms: { ...sizes, rows: 'u32', listHeads: 'u32' },
+  }),
+  words: defineKernel({
+    name: 'attention-mass-words',
+    sources: [stepSource, rowsSource, words, massSource],
+    bindings: { ...bindings, scales: 'read', mass: 'write' },
+    uniforms: { ...sizes, rows: 'u32', listHeads: 'u32' },
+  }),
+};
+
+export const attentionMassKernels = {
+  scales: scalesKernels,
+  mass: massKernels,
   quality: defineKernel({
     name: 'mask-quality',
     sources: [stepSource, qualitySource],
@@ -73,26 +100,38 @@ export const attentionMassKernels = {
   }),
 };
 
-export async function prepareAttentionMass(gpu: Gpu): Promise<AttentionMass> {
-  const [mass, quality] = await Promise.all([
-    prepareKernel(gpu, attentionMassKernels.mass),
+/** For one head size, even and at most 256. */
+export async function prepareAttentionMass(gpu: Gpu, headDim: number): Promise<AttentionMass> {
+  invariant(
+    headDim % 2 === 0 && headDim <= 256,
+    `attention-mass: head size ${headDim} is not even or above 256`,
+  );
+  const reads = headDim % 8 === 0 ? 'octets' : 'words';
+  const [scales, mass, quality] = await Promise.all([
+    prepareKernel(gpu, scalesKernels[reads]),
+    prepareKernel(gpu, massKernels[reads]),
     prepareKernel(gpu, attentionMassKernels.quality),
   ]);
   return {
     mass(arena, args) {
-      const { label, rows, lists, qHeads, kvHeads, headDim, capacity } = args;
+      const { label, rows, lists, qHeads, kvHeads, capacity } = args;
       const bytes = lists * rows * capacity * 4;
       expectBytes(`${label}: mass`, args.mass, bytes);
-      return mass.dispatch(arena, {
-        label,
-        bindings: args,
-        uniforms: {
-          ...{ rows, listHeads: qHeads / lists, qHeads, group: qHeads / kvHeads, headDim, capacity },
-          scale: Math.LOG2E / Math.sqrt(headDim),
-        },
-        workgroups: [Math.ceil(capacity / 64), Math.ceil(rows / 4), lists],
-        bytes,
-      });
+      const scale = Math.LOG2E / Math.sqrt(headDim);
+      const uniforms = { qHeads, group: qHeads / kvHeads, headDim, capacity, scale };
+      const eights = Math.ceil(rows / 8);
+      return [
+        scales.dispatch(arena, {
+          ...{ label: `${label}.scales`, bindings: args, uniforms },
+          workgroups: [eights, qHeads],
+          bytes: rows * qHeads * 4,
+        }),
+        mass.dispatch(arena, {
+          ...{ label, bindings: args, uniforms: { ...uniforms, rows, listHeads: qHeads / lists } },
+          workgroups: [Math.ceil(capacity / 64), eights, lists],
+          bytes,
+        }),
+      ];
     },
     quality(arena, args) {
       const { label, rows, lists, capacity } = args;
