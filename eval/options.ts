@@ -12,7 +12,7 @@ export const usage = `npm run eval -- [options]
   --policies LIST       of ${selectors.join(',')}; all unless told
   --needle-policies LIST  those tried on needles; hash,oracle,streaming unless told
   --fractions LIST      e.g. 1/16,1/32; 1/4 to 1/64 unless told
-  --proxies LIST        accounts of the tokens left out, tried with the maps at all fractions: mean-64, spread-256, mass-all …
+  --proxies LIST        accounts of the tokens left out, tried with the maps at all fractions: mean-64, mass-all, mean-1024-block-estimated …
   --layer-budgets FILE  budgets by layer, tried likewise, once or more: JSON [weight of layer 0, …], of mean 1 over sparse layers
   --contexts LIST       e.g. 8192; 8192,4096,2048 unless told
   --text FILE,START,N   N windows of the largest context from token START on, once or more
@@ -109,7 +109,7 @@ function proxyFrom(value: string): TailProxy {
   const proxy = proxyOf(value);
   if (proxy) return proxy;
   throw new Error(
-    `--proxies: expected mean, spread, linear or mass, of blocks of 64 tokens or a multiple, or of all, as mean-64; got "${value}".\n${usage}`,
+    `--proxies: expected mean, spread, linear or mass, of blocks of 64 tokens or a multiple or of all, over the rest, -candidates or -block, counted or -estimated; got "${value}".\n${usage}`,
   );
 }
 

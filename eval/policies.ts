@@ -2,7 +2,7 @@
 import type { AttentionOptions } from '../src/engine/api.ts';
 import type { ModelHashMaps } from '../src/engine/attention/model-hash-maps.ts';
 import type { RowPolicy } from '../src/engine/evaluate/row-policy.ts';
-import { proxyKinds, type TailProxy } from '../src/kernels/attend-rows/attend-proxies.ts';
+import { proxyKinds, proxyRanges, type TailProxy } from '../src/kernels/attend-rows/attend-proxies.ts';
 
 /** hash: scores as the maps were trained; hamming: one-bit queries against the same maps; per-query-head: the same with a
  *  list for every query head. */
@@ -89,18 +89,22 @@ export function budgetPolicies(
   );
 }
 
-/** "mean-64", "spread-all" and the like. */
-export function proxyLabel({ kind, block }: TailProxy): string {
-  return `${kind}-${block ?? 'all'}`;
+/** "mean-64", "mean-1024-block-estimated", "mass-all" and the like. */
+export function proxyLabel({ kind, block, over, estimated }: TailProxy): string {
+  const more = [...(over === 'rest' ? [] : [over]), ...(estimated ? ['estimated'] : [])];
+  return [kind, block ?? 'all', ...more].join('-');
 }
 
 /** Null where the label means nothing. */
 export function proxyOf(label: string): TailProxy | null {
-  const [name, size] = label.split('-');
+  const [name, size, ...more] = label.split('-');
   const kind = proxyKinds.find((known) => known === name);
   const block = size === 'all' ? null : Number(size);
+  const over = proxyRanges.find((known) => known === more[0]) ?? 'rest';
+  const estimated = more.includes('estimated');
   if (!kind || (block !== null && !(Number.isInteger(block) && block > 0 && block % 64 === 0))) return null;
-  return { kind, block };
+  const proxy = { kind, block, over, estimated };
+  return proxyLabel(proxy) === label ? proxy : null;
 }
 
 function namedPolicy(

@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { parseEvalOptions } from '../../eval/options.ts';
 import { needlePlot } from '../../eval/plot-needles.ts';
 import { qualityPlot } from '../../eval/plot-quality.ts';
-import type { PolicyName } from '../../eval/policies.ts';
+import { type PolicyName, proxyLabel } from '../../eval/policies.ts';
 import { type EvalRecord, perplexities, recordKey, retrievals } from '../../eval/records.ts';
 import { markdownReport } from '../../eval/report.ts';
 import { planStages } from '../../eval/stages.ts';
@@ -92,7 +92,11 @@ test('plots are well-formed and hold every point', () => {
 describe('the command line', () => {
   test('fractions, texts and maps are read', () => {
     const args = ['--fractions', '1/8,0.5', '--text', 'book.md,20,3', '--maps', 'mine=a.safetensors'];
-    expect(parseEvalOptions([...args, '--contexts', '2048,8192'])).toMatchObject({
+    const proxies = ['mean-64', 'mass-all-block', 'spread-128-candidates-estimated'];
+    const more = ['--contexts', '2048,8192', '--proxies', proxies.join()];
+    const options = parseEvalOptions([...args, ...more]);
+    expect(options.proxies.map(proxyLabel)).toEqual(proxies);
+    expect(options).toMatchObject({
       fractions: [1 / 8, 0.5],
       texts: [{ file: 'book.md', start: 20, windows: 3 }],
       maps: [{ name: 'mine', file: 'a.safetensors' }],
@@ -105,6 +109,8 @@ describe('the command line', () => {
     ['--policies', 'hash,best', /expected some of hash/],
     ['--contexts', 'long', /--contexts: expected an integer/],
     ['--maps', 'file', /NAME=FILE/],
+    ['--proxies', 'mean-63', /blocks of 64 tokens/],
+    ['--proxies', 'mean-64-some', /blocks of 64 tokens/],
   ])('%s %s is refused', (option, value, message) => {
     expect(() => parseEvalOptions([option, value])).toThrow(message);
   });

@@ -115,12 +115,12 @@ export function attendRowsSparsely(arena: Arena, parts: RowAttentionParts, layer
 
 /** Attention to what the mask has, with the tail or not. */
 function attendMask(arena: Arena, parts: RowAttentionParts, layer: RowLayer): Dispatch[] {
-  const { kernels, scratch, tail, proxy, config } = parts;
+  const { kernels, scratch, tail, proxy, budget, config } = parts;
   const { rows: room, mask, blockSums, sums } = scratch;
   const shared = { ...sharedArgs(parts, layer), mask, out: layer.attended };
   const label = `layer[${layer.index}].rows.attention`;
   const args = { ...shared, sums, room, count: layer.rows, headDim: config.headDim };
-  if (proxy) return [kernels.attendProxies(arena, { label, ...args, proxy })];
+  if (proxy) return [kernels.attendProxies(arena, { label, ...args, budget, proxy })];
   const sumAll = tail
     ? kernels.sum(arena, { label: `layer[${layer.index}].rows.sums`, ...args, blockSums })
     : [];

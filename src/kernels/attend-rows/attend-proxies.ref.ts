@@ -1,25 +1,31 @@
 /** Softmax attention of one query head to some tokens, the rest weighed by proxy block by block, in double precision. */
 import type { AttendTokensInput } from '../hash-reference/attend-tokens.ref.ts';
+import { type TokenBudget, tokenRanges } from '../hash-reference/token-set.ref.ts';
 import type { TailProxy } from './attend-proxies.ts';
 
-/** @returns [headDim] */
+/** budget: says which tokens are candidates, and how many are selected where that is estimated.
+ *  @returns [headDim] */
 export function attendProxies(
   { query, keys, values, tokens }: Omit<AttendTokensInput, 'tail'>,
-  { kind, block }: TailProxy,
+  { kind, block, over, estimated }: TailProxy,
+  budget: TokenBudget,
 ): Float64Array {
   const headDim = query.length;
   const scores = scoresOf(query, keys);
   const n = scores.length;
+  const { sinkEnd, windowStart, selected } = tokenRanges(n, budget);
   const highest = Math.max(...scores);
-  const weights = scores.map((score) => Math.exp(score - highest));
   const attended = new Set(tokens);
+  const weights = scores.map((score, token) => (attended.has(token) ? Math.exp(score - highest) : 0));
   for (let first = 0; first < n; first += block ?? n) {
-    const end = Math.min(first + (block ?? n), n);
-    const rest = scores.flatMap((_, token) =>
-      token >= first && token < end && !attended.has(token) ? [token] : [],
-    );
+    const all = Array.from({ length: Math.min(block ?? n, n - first) }, (_, i) => first + i);
+    const rest = all.filter((token) => !attended.has(token));
+    const candidates = all.filter((token) => token >= sinkEnd && token < windowStart);
+    const averaged = { rest, candidates, block: all }[over];
+    const left = 1 - selected / Math.max(1, windowStart - sinkEnd);
+    const count = estimated ? candidates.length * left : rest.length;
     const meanOf = (value: (token: number) => number): number =>
-      rest.reduce((sum, token) => sum + value(token), 0) / rest.length;
+      averaged.reduce((sum, token) => sum + value(token), 0) / averaged.length;
     const mean = meanOf((token) => scores[token]!);
     const variance = meanOf((token) => (scores[token]! - mean) ** 2);
     const level = {
@@ -28,9 +34,9 @@ export function attendProxies(
       linear: mean + variance / 2,
       mass: highest + Math.log(meanOf((token) => Math.exp(scores[token]! - highest))),
     }[kind];
-    for (const token of rest) {
+    for (const token of averaged) {
       const lean = kind === 'linear' ? 1 + scores[token]! - mean : 1;
-      weights[token] = Math.exp(level - highest) * lean;
+      weights[token]! += (count / averaged.length) * Math.exp(level - highest) * lean;
     }
   }
   const total = weights.reduce((a, b) => a + b);

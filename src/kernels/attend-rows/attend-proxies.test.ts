@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { attendTokens } from '../hash-reference/attend-tokens.ref.ts';
+import type { TokenBudget } from '../hash-reference/token-set.ref.ts';
 import { Arena } from '../runtime/arena.ts';
 import { submitDispatches } from '../runtime/dispatch.ts';
 import { readF32 } from '../runtime/readback.ts';
@@ -10,13 +11,16 @@ import { withGpu } from '../testing/with-gpu.ts';
 import { attendProxies, scoresOf } from './attend-proxies.ref.ts';
 import { prepareAttendProxies, proxyKinds, type TailProxy } from './attend-proxies.ts';
 
+const plain = { kind: 'mean', over: 'rest', estimated: false } as const;
+const budget: TokenBudget = { sink: 3, window: 9, count: 8, share: 0 };
+
 test('one block by its mean is the tail that decoding has', () => {
   const random = new Random(runSeed);
   const [query, keys, values] = [6, 90, 90].map((size) => Float64Array.from(random.normals(size, 1)));
   const input = { query: query!, keys: keys!, values: values!, tokens: [0, 4, 5, 14] };
   const expected = attendTokens({ ...input, tail: true });
-  expectClose(attendProxies(input, { kind: 'mean', block: null }), expected, () => 1e-12, `${runSeed}`);
-  const one = attendProxies(input, { kind: 'mean', block: 1 });
+  expectClose(attendProxies(input, { ...plain, block: null }, budget), expected, () => 1e-12, `${runSeed}`);
+  const one = attendProxies(input, { ...plain, block: 1 }, budget);
   const all = Array.from({ length: 15 }, (_, token) => token);
   expectClose(one, attendTokens({ ...input, tokens: all, tail: false }), () => 1e-12, 'blocks of one token');
   expect([...one]).not.toEqual([...expected]);
@@ -37,17 +41,24 @@ describe(`attend-proxies (seed ${runSeed})`, () => {
     const given = randomRows(arena, random, { ...size, qHeads, lists });
     const { room, capacity, largestValue } = given;
     const attend = await prepareAttendProxies(gpu(), headDim, { lanes: 16 });
-    const cases = proxyKinds
-      .flatMap((kind) => [32, null].map((block): TailProxy => ({ kind, block })))
-      .map((proxy) => ({
-        proxy,
-        out: arena.tensor(`${proxy.kind} ${proxy.block}`, 'f32', [room, qHeads, headDim]),
-      }));
+    const proxies: TailProxy[] = [
+      ...proxyKinds.flatMap((kind) => [32, null].map((block) => ({ ...plain, kind, block }))),
+      { kind: 'mean', block: 32, over: 'candidates', estimated: false },
+      { kind: 'spread', block: 48, over: 'candidates', estimated: true },
+      { kind: 'linear', block: 16, over: 'block', estimated: false },
+      { kind: 'mean', block: 32, over: 'block', estimated: true },
+    ];
+    const cases = proxies.map((proxy) => ({
+      proxy,
+      out: arena.tensor(`${JSON.stringify(proxy)}`, 'f32', [room, qHeads, headDim]),
+    }));
+    const words = Uint32Array.of(budget.sink, budget.window, budget.count, budget.share);
     submitDispatches(
       gpu(),
       cases.map(({ proxy, out }) =>
         attend(arena, {
-          ...{ label: `${proxy.kind} ${proxy.block}`, ...given.bindings, out, proxy },
+          ...{ label: `${JSON.stringify(proxy)}`, ...given.bindings, out, proxy },
+          budget: { buffer: arena.uniform('budget', words.buffer) },
           ...{ room, count: rows, lists, qHeads, kvHeads, capacity },
         }),
       ),
@@ -57,7 +68,7 @@ describe(`attend-proxies (seed ${runSeed})`, () => {
       for (let row = 0; row < rows; row++) {
         for (let head = 0; head < qHeads; head++) {
           const input = given.rowOf(row, head);
-          const expected = attendProxies(input, proxy);
+          const expected = attendProxies(input, proxy, budget);
           const { kind } = proxy;
           const at = (row * qHeads + head) * headDim;
           // Scores err as in attend-prefill.test, means of n of them by as much again; a variance by twice its root, at

@@ -6,6 +6,8 @@ import { defineKernel, prepareKernel } from '../runtime/define-kernel.ts';
 import type { Dispatch } from '../runtime/dispatch.ts';
 import { expectBytes } from '../runtime/expect-bytes.ts';
 import type { Gpu } from '../runtime/gpu.ts';
+import type { BufferSlice } from '../runtime/tensor.ts';
+import budgetSource from '../shared/budget.wgsl?raw';
 import stepSource from '../shared/step.wgsl?raw';
 import source from './attend-proxies.wgsl?raw';
 import { type AttendRowsArgs, headsTogether, lanesFor } from './attend-rows.ts';
@@ -15,21 +17,36 @@ import words from './score-words.wgsl?raw';
 
 /** What a block's tokens that are not attended to weigh, as in the WGSL. */
 export const proxyKinds = ['mean', 'spread', 'linear', 'mass'] as const;
+/** What is averaged over: the rest, the candidates, or all tokens of the block. */
+export const proxyRanges = ['rest', 'candidates', 'block'] as const;
 
 export interface TailProxy {
   readonly kind: (typeof proxyKinds)[number];
   /** Tokens of a block, a multiple of 128; null: one block of all. */
   readonly block: number | null;
+  readonly over: (typeof proxyRanges)[number];
+  /** How many a block's rest are is estimated from how many are selected of all; else they are counted. */
+  readonly estimated: boolean;
 }
 
 export interface AttendProxiesArgs extends Omit<AttendRowsArgs, 'sums' | 'tail'> {
+  /** Uniform `Budget` */
+  readonly budget: BufferSlice;
   readonly proxy: TailProxy;
 }
 
 export type AttendProxies = (arena: Arena, args: AttendProxiesArgs) => Dispatch;
 
 const shared = {
-  bindings: { step: 'uniform', query: 'read', keys: 'read', values: 'read', mask: 'read', out: 'write' },
+  bindings: {
+    step: 'uniform',
+    query: 'read',
+    keys: 'read',
+    values: 'read',
+    mask: 'read',
+    out: 'write',
+    budget: 'uniform',
+  },
   uniforms: {
     qHeads: 'u32',
     group: 'u32',
@@ -40,6 +57,8 @@ const shared = {
     maskWords: 'u32',
     kind: 'u32',
     block: 'u32',
+    over: 'u32',
+    estimated: 'u32',
     scale: 'f32',
   },
   constants: ['lanes'],
@@ -48,12 +67,12 @@ const shared = {
 export const attendProxiesKernels = {
   octets: defineKernel({
     name: 'attend-proxies-octets',
-    sources: [stepSource, octets, tiles, source],
+    sources: [stepSource, budgetSource, octets, tiles, source],
     ...shared,
   }),
   words: defineKernel({
     name: 'attend-proxies-words',
-    sources: [stepSource, words, tiles, source],
+    sources: [stepSource, budgetSource, words, tiles, source],
     ...shared,
   }),
 };
@@ -87,6 +106,8 @@ export async function prepareAttendProxies(
       uniforms: {
         ...{ qHeads, group: qHeads / kvHeads, listHeads, headDim, capacity, room, maskWords, block },
         kind: proxyKinds.indexOf(proxy.kind),
+        over: proxyRanges.indexOf(proxy.over),
+        estimated: proxy.estimated ? 1 : 0,
         scale: Math.LOG2E / Math.sqrt(headDim),
       },
       workgroups: [count, lists, Math.ceil(listHeads / headsTogether)],
