@@ -1,11 +1,10 @@
 /** Seeded random data, a different seed every run, printed so that a failure can be repeated. */
+import { environmentVariable } from './environment.ts';
 
 /** Seed of this run; set TEST_SEED to repeat one. */
-const fromEnvironment = (import.meta as unknown as { env?: Record<string, string | undefined> }).env
-  ?.TEST_SEED;
-export const runSeed: number = fromEnvironment
-  ? Number(fromEnvironment)
-  : Math.floor(Math.random() * 0x7fffffff);
+export const runSeed: number = Number(
+  environmentVariable('TEST_SEED') || Math.floor(Math.random() * 0x7fffffff),
+);
 
 export class Random {
   #state: number;
