@@ -1,5 +1,6 @@
 /** Signature maps for a model that comes without: random projections, centred on the first keys seen. */
 import type { Gpu } from '../../kernels/runtime/gpu.ts';
+import { concatenate } from '../../kernels/shared/concatenate.ts';
 import { packSignatureMap } from '../../kernels/shared/signature-map.ts';
 import type { ModelConfig } from '../../model/config.ts';
 import { centringBias, randomProjection } from '../../model/random-projection.ts';
@@ -34,7 +35,7 @@ export async function createUntrainedHashMaps(
       const matrices = Array.from({ length: map.heads }, (_, head) =>
         projection(layer, Math.floor((head * kvHeads) / map.heads)),
       );
-      const weight = concatenate(matrices);
+      const weight = concatenate(Float32Array, matrices);
       const bias = new Float32Array(map.heads * bits);
       const packed = packSignatureMap(map.heads, [{ inputs: headDim, outputs: bits, weight, bias }]);
       queue.writeBuffer(map.weights.buffer, 0, packed.weights);
@@ -47,17 +48,7 @@ export async function createUntrainedHashMaps(
       const biases = Array.from({ length: kvHeads }, (_, kvHead) =>
         centringBias(projection(layer, kvHead), meanKeys.subarray(kvHead * headDim, (kvHead + 1) * headDim)),
       );
-      queue.writeBuffer(maps.layers[layer]!.key.biases.buffer, 0, concatenate(biases));
+      queue.writeBuffer(maps.layers[layer]!.key.biases.buffer, 0, concatenate(Float32Array, biases));
     },
   };
-}
-
-function concatenate(parts: readonly Float32Array[]): Float32Array<ArrayBuffer> {
-  const out = new Float32Array(parts.reduce((sum, { length }) => sum + length, 0));
-  let at = 0;
-  for (const part of parts) {
-    out.set(part, at);
-    at += part.length;
-  }
-  return out;
 }

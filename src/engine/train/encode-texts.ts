@@ -1,5 +1,6 @@
 /** Long texts as token ids, piece by piece: a tokenizer takes many times a text's size while it works. */
 import { AppError, throwIfAborted } from '../../errors.ts';
+import { concatenate } from '../../kernels/shared/concatenate.ts';
 
 /** Characters of all texts together: more than the longest training reads. */
 const mostCharacters = 16e6;
@@ -33,13 +34,7 @@ export async function encodeTexts(
       await new Promise((resolve) => setTimeout(resolve, 0)); // lets a stop come through
     }
   }
-  const tokens = new Uint32Array(pieces.reduce((sum, { length }) => sum + length, 0));
-  let at = 0;
-  for (const piece of pieces) {
-    tokens.set(piece, at);
-    at += piece.length;
-  }
-  return tokens;
+  return concatenate(Uint32Array, pieces);
 }
 
 function pieceEnd(text: string, begin: number): number {

@@ -1,4 +1,5 @@
 /** Query planes: the bits that the distance of a token is counted against, and what each plane weighs. */
+import { concatenate } from '../shared/concatenate.ts';
 import { signatureOf } from './signature-map.ref.ts';
 
 /** distance(token) = Σ_p 2^{exponents[p]} · popcount(plane p XOR signature), smaller is better. */
@@ -26,12 +27,12 @@ export function asymmetricPlanes(weights: ArrayLike<number>, queryBits: number):
   const exponents = Array.from({ length: queryBits }, (_, bit) => bit);
   const levels = Array.from(weights, (weight) => (weight + 2 ** queryBits - 1) / 2);
   const planes = exponents.map((bit) => signatureOf(levels.map((level) => (level >> bit) & 1)));
-  return { exponents, words: concatenate(planes) };
+  return { exponents, words: concatenate(Uint32Array, planes) };
 }
 
 /** One plane of weight 1 for each of the group's map values: the signs of each. */
 export function hammingPlanes(mapped: readonly ArrayLike<number>[]): QueryPlanes {
-  return { exponents: mapped.map(() => 0), words: concatenate(mapped.map(signatureOf)) };
+  return { exponents: mapped.map(() => 0), words: concatenate(Uint32Array, mapped.map(signatureOf)) };
 }
 
 /** @param signatureAt the words [words] that plane p is compared with. */
@@ -51,8 +52,4 @@ function popcount(word: number): number {
   let count = 0;
   for (let rest = word >>> 0; rest !== 0; rest >>>= 1) count += rest & 1;
   return count;
-}
-
-function concatenate(parts: readonly Uint32Array[]): Uint32Array<ArrayBuffer> {
-  return Uint32Array.from(parts.flatMap((part) => [...part]));
 }
