@@ -14,8 +14,8 @@ export const usage = `npm run train-signatures -- --model DIR|REPO --text FILE �
   --tokens FILE       token ids in place of text: little-endian u16 where the name ends in .u16, else u32
   --out FILE          where the signature maps go
   --steps N           500
-  --lengths N,N,…     tokens of the sequences, in turn; 8192,8192,4096,6144, at most the model's trained context
-  --positions N       queries a step; 256
+  --lengths N,N,…     tokens of the sequences, in turn; 8192,4096,512,6144,4096,1024, at most the model's trained context
+  --positions N       queries a step; 384
   --bits 16|32|64     32
   --hidden N,N,…      widths between head size and bits; 64; "none" for linear maps
   --loss mass|bce     mass
@@ -28,7 +28,8 @@ export const usage = `npm run train-signatures -- --model DIR|REPO --text FILE �
   --beta A,B          tanh(β·x) stands for the sign, β from A to B; 1,16
   --first-scale X     of the scores, t, before it is learnt; 0.1
   --repeat-every N    tokens of text per span that is repeated later; 800; 0 for none
-  --sink N, --window N   128, 128
+  --facts-every N     tokens of text per made-up fact that is stated and asked for later; 400; 0 for none
+  --sink N, --window N   128, 128; each at most a sixteenth of a sequence
   --seed N            1
   --recipe published  loss, score, sharing, widths and rate of arXiv:2412.14468; other options go on top
   --weights KIND      how unquantised weights are kept: stored (as they are), f16, q8, q4; stored
@@ -77,6 +78,7 @@ export function parseArguments(argv: readonly string[]): TrainArguments | 'help'
     ...number('warmUp', values['warm-up']),
     ...number('firstScale', values['first-scale']),
     ...number('repeatEvery', values['repeat-every']),
+    ...number('factsEvery', values['facts-every']),
     ...number('sink', values.sink),
     ...number('window', values.window),
     ...number('seed', values.seed),
@@ -118,7 +120,7 @@ function readArguments(argv: readonly string[]) {
         ...{ model: one, out: one, from: one, checkpoint: one, weights: one, recipe: one },
         ...{ steps: one, lengths: one, positions: one, bits: one, hidden: one, loss: one, score: one },
         ...{ sharing: one, 'query-bits': one, rate: one, 'last-rate': one, 'warm-up': one, beta: one },
-        ...{ 'first-scale': one, 'repeat-every': one, sink: one, window: one, seed: one },
+        ...{ 'first-scale': one, 'repeat-every': one, 'facts-every': one, sink: one, window: one, seed: one },
         ...{ 'checkpoint-every': one, 'measure-every': one, 'stop-after': one },
         text: { type: 'string', multiple: true },
         tokens: { type: 'string', multiple: true },

@@ -11,9 +11,11 @@ import { filesSource } from '../../src/engine/source/files.ts';
 import type { ModelSource } from '../../src/engine/source/model-source.ts';
 import { openSource } from '../../src/engine/source/open-source.ts';
 import { TrainCorpus } from '../../src/engine/train/corpus.ts';
+import { type DrawFact, factDrawer } from '../../src/engine/train/facts.ts';
 import { type TrainProgress, trainSignatures } from '../../src/engine/train/train-signatures.ts';
 import { AppError } from '../../src/errors.ts';
 import { openGpu } from '../../src/kernels/runtime/gpu.ts';
+import { parseChatTemplate } from '../../src/model/chat-template.ts';
 import { createTokenizer } from '../../src/model/tokenizer.ts';
 import { parseArguments, type TrainArguments, usage } from './arguments.ts';
 
@@ -56,7 +58,7 @@ async function train(parsed: TrainArguments): Promise<void> {
   process.once('SIGINT', () => stop.abort());
   if (parsed.stopAfter !== null) setTimeout(() => stop.abort(), parsed.stopAfter * 1000).unref();
   const file = await trainSignatures(
-    { gpu, network, rope: config.rope, model: source.name, tokens, options },
+    { gpu, network, rope: config.rope, model: source.name, tokens, drawFact: openFacts(model), options },
     {
       checkpoint: parsed.resume ? await readCheckpointFile(parsed.checkpoint) : undefined,
       from: parsed.resume || parsed.from === null ? undefined : await readMapsFile(parsed.from),
@@ -119,6 +121,18 @@ async function openModelSource(name: string): Promise<ModelSource> {
   const files = names.map(async (file) => new File([await openAsBlob(join(name, file))], file));
   const source = filesSource(await Promise.all(files));
   return Object.assign(source, { name: name.replace(/\/+$/, '').split('/').at(-1) });
+}
+
+/** Null without a tokenizer. */
+function openFacts({ tokenizer: files }: OpenedModel): DrawFact | null {
+  if (!files) return null;
+  const { tokenizerJson, tokenizerConfig, chatTemplate: jinja } = files;
+  const tokenizer = createTokenizer(tokenizerJson, tokenizerConfig ?? {});
+  const template = parseChatTemplate({ tokenizerConfig: tokenizerConfig ?? {}, jinja });
+  return factDrawer({
+    encode: (text, options) => tokenizer.encode(text, options),
+    renderChat: template && ((messages) => template.render(messages)),
+  });
 }
 
 async function readTokens({ text, tokens }: TrainArguments, model: OpenedModel): Promise<Uint32Array> {

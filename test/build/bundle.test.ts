@@ -53,7 +53,7 @@ describe('the built worker', () => {
     expect(chunks.get('local-engine')).not.toContain('Jinja');
   });
 
-  test('engine and kernels stay within 60 kB, with the model layer within 72 kB, sparse attention within 29.5 kB more, a look into a step within 3 kB, conversion of weights within 2 kB, learning of signatures within 17 kB (gzip)', () => {
+  test('engine and kernels stay within 60 kB, with the model layer within 72 kB, sparse attention within 29.5 kB more, a look into a step within 3 kB, conversion of weights within 2 kB, learning of signatures within 18.5 kB (gzip)', () => {
     const others = new Set([...later, ...notOurs]);
     const engine = gzipped(...[...chunks.keys()].filter((name) => !others.has(name)));
     console.log(
@@ -67,7 +67,7 @@ describe('the built worker', () => {
     expect(gzipped(...onDemand)).toBeLessThan(29_500);
     expect(gzipped(...toLook)).toBeLessThan(3_000);
     expect(gzipped(...toConvert)).toBeLessThan(2_000);
-    expect(gzipped(...toLearn)).toBeLessThan(17_000);
+    expect(gzipped(...toLearn)).toBeLessThan(18_500);
   });
 });
 

@@ -15,7 +15,7 @@ describe('arguments', () => {
   test('defaults are those of the engine, lengths at most the trained context', () => {
     const { options, checkpoint, stopAfter, from } = parse();
     expect(options(8192)).toEqual(defaultTrainOptions);
-    expect(options(5000).lengths).toEqual([5000, 5000, 4096, 5000]);
+    expect(options(5000).lengths).toEqual([5000, 4096, 512, 5000, 4096, 1024]);
     expect([checkpoint, stopAfter, from]).toEqual(['o.safetensors.checkpoint', null, null]);
   });
 
@@ -35,13 +35,14 @@ describe('arguments', () => {
         '.5',
       ],
       ...['--last-rate', '.25', '--warm-up', '3', '--beta', '2,3', '--repeat-every', '50', '--sink', '4'],
+      ...['--facts-every', '70'],
       ...['--window', '5', '--seed', '6', '--first-scale', '.125'],
     ];
     expect(parse('--from', 'b.safetensors').from).toBe('b.safetensors');
     expect(parse(...given).options(8192)).toEqual({
       ...{ steps: 7, lengths: [1000, 2000], positions: 9, bits: 64, hidden: [8, 16], loss: 'bce' },
       ...{ score: 'hamming', sharing: 'query-head', queryBits: 2, rate: 0.5, lastRate: 0.25, warmUp: 3 },
-      ...{ beta: [2, 3], repeatEvery: 50, sink: 4, window: 5, seed: 6, firstScale: 0.125 },
+      ...{ beta: [2, 3], repeatEvery: 50, factsEvery: 70, sink: 4, window: 5, seed: 6, firstScale: 0.125 },
       ...{ heldOut: defaultTrainOptions.heldOut, recallShare: defaultTrainOptions.recallShare },
     });
   });

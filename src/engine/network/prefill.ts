@@ -32,6 +32,9 @@ const mostRows = 4096;
 const cpuRows = 128;
 const scratchBudget = 512 * 2 ** 20;
 
+/** Dispatch lists kept, by rows: chunks of a few sizes come back, and making a list takes as long as running a short one. */
+const mostLists = 6;
+
 export class Prefill {
   readonly #parts: PrefillParts;
   readonly #mostRows: number;
@@ -136,7 +139,7 @@ export class Prefill {
   #listFor(rows: number, act: PrefillActivations): { arena: Arena; layers: Dispatch[][] } {
     const known = this.#lists.get(rows);
     if (known) return known;
-    if (this.#lists.size >= 2) this.forgetLists();
+    if (this.#lists.size >= mostLists) this.forgetLists();
     const { gpu, weights, kernels, cache, observeQuery } = this.#parts;
     const arena = new Arena(gpu);
     const embedding = kernels.embed(arena, 'embedding', weights.embedding, {

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { runSeed } from '../../kernels/testing/random.ts';
 import { TrainCorpus } from './corpus.ts';
+import { edgesOf, leastLength } from './edges.ts';
 import { scheduleAt } from './schedule.ts';
 import { completeTrainOptions } from './train-options.ts';
 
@@ -36,6 +37,26 @@ describe(`training text (seed ${runSeed})`, () => {
     expect(repeated.length).toBeLessThanOrEqual(3 * 160);
   });
 
+  test('facts are stated and asked for later in place of text, as many as asked for', () => {
+    const fact = { statement: [20001, 20002], exchange: [30001, 30002, 30003] };
+    const one = { ...options, repeatEvery: 0, factsEvery: 500 };
+    const planted = new TrainCorpus(text, one, () => fact);
+    const plain = new TrainCorpus(text, one);
+    for (let step = 1; step <= 20; step++) {
+      const { tokens } = planted.sequence(step);
+      const around = plain.sequence(step).tokens;
+      const [stated, asked] = [tokens.indexOf(20001), tokens.indexOf(30001)];
+      expect(tokens.slice(stated, stated + 2)).toEqual(fact.statement);
+      expect(tokens.slice(asked, asked + 3)).toEqual(fact.exchange);
+      expect(asked).toBeGreaterThanOrEqual(stated + 2);
+      expect(tokens.map((id, i) => (id > 20000 ? around[i] : id))).toEqual(around);
+    }
+    const none = new TrainCorpus(text, { ...one, factsEvery: 0 }, () => fact);
+    expect(none.sequence(1)).toEqual(plain.sequence(1));
+    const longer = new TrainCorpus(text, one, () => ({ ...fact, exchange: Array(700).fill(1) }));
+    expect(longer.sequence(1), 'a fact that is too long for the sequence').toEqual(plain.sequence(1));
+  });
+
   test('positions have candidates, ascend and differ', () => {
     const positions = [...corpus.sequence(4).positions];
     expect(positions).toEqual([...new Set(positions)].sort((a, b) => a - b));
@@ -62,12 +83,29 @@ describe(`training text (seed ${runSeed})`, () => {
 describe('options', () => {
   test.each([
     [{ bits: 24 as 32 }, 'bits: expected 16 or 32 or 64; got 24'],
-    [{ lengths: [500] }, 'lengths: expected an integer from 512'],
+    [{ lengths: [437] }, 'lengths: expected an integer from 438'],
+    [{ factsEvery: -1 }, 'factsEvery: expected an integer from 0'],
     [{ rate: Number.NaN }, 'rate: expected a number from 0 to 1; got NaN'],
     [{ hidden: [300] }, 'hidden: expected an integer from 1 to 256; got 300'],
     [{ beta: [1] as unknown as [number, number] }, 'beta: expected two numbers'],
   ])('%o is refused', (wrong, message) => {
     expect(() => completeTrainOptions(wrong)).toThrow(message);
+  });
+
+  test('edges are a sixteenth of a short sequence, and the shortest length has room for all positions', () => {
+    const edges = { sink: 128, window: 40 };
+    expect(edgesOf(edges, 8192)).toEqual(edges);
+    expect(edgesOf(edges, 1024)).toEqual({ sink: 64, window: 40 });
+    expect(edgesOf(edges, 5)).toEqual({ sink: 1, window: 1 });
+    for (const positions of [1, 40, 384, 3000]) {
+      const least = leastLength({ ...edges, positions });
+      const room = (tokens: number): number => {
+        const { sink, window } = edgesOf(edges, tokens);
+        return tokens - sink - window;
+      };
+      expect(room(least), `${positions} positions`).toBeGreaterThanOrEqual(positions);
+      expect(room(least - 1), `${positions} positions`).toBeLessThan(positions);
+    }
   });
 
   test('the rate warms up and falls along a cosine, β rises in a line', () => {

@@ -1,5 +1,7 @@
 /** The text signatures are trained on, as token ids, and the part of it kept aside. */
 import { AppError } from '../../errors.ts';
+import { edgesOf } from './edges.ts';
+import type { DrawFact } from './facts.ts';
 import { SeededRandom } from './seeded-random.ts';
 import type { TrainOptions } from './train-options.ts';
 
@@ -18,15 +20,18 @@ const purpose = { sequence: 1, heldOut: 2 } as const;
 export class TrainCorpus {
   readonly #tokens: Uint32Array;
   readonly #options: TrainOptions;
+  readonly #drawFact: DrawFact | null;
   /** Beginnings of the sequences kept aside. */
   readonly #heldOut: readonly number[];
   /** What lies between them, [begin, end). */
   readonly #segments: readonly (readonly [number, number])[];
 
-  /** @throws AppError "invalid-request" when the text is too short for the lengths asked for. */
-  constructor(tokens: Uint32Array, options: TrainOptions) {
+  /** @param drawFact null: text without made-up facts
+   *  @throws AppError "invalid-request" when the text is too short for the lengths asked for. */
+  constructor(tokens: Uint32Array, options: TrainOptions, drawFact: DrawFact | null = null) {
     this.#tokens = tokens;
     this.#options = options;
+    this.#drawFact = drawFact;
     const { heldOut } = options;
     const longest = Math.max(...options.lengths);
     const free = tokens.length - heldOut * longest;
@@ -60,6 +65,7 @@ export class TrainCorpus {
     const begin = this.#segments[segment]![0] + at;
     const tokens = Array.from(this.#tokens.subarray(begin, begin + length));
     this.#repeatSpans(tokens, random);
+    this.#plantFacts(tokens, random);
     return { tokens, positions: this.#positions(length, random) };
   }
 
@@ -85,9 +91,25 @@ export class TrainCorpus {
     }
   }
 
+  /** States facts and asks for them later, in place of the text there. */
+  #plantFacts(tokens: number[], random: SeededRandom): void {
+    const { factsEvery } = this.#options;
+    if (!this.#drawFact || factsEvery === 0) return;
+    for (let i = 0; i < Math.floor(tokens.length / factsEvery); i++) {
+      const { statement, exchange } = this.#drawFact(random);
+      const room = tokens.length - statement.length - exchange.length;
+      if (room < 0) continue;
+      const from = random.below(0, room + 1);
+      const to = random.below(from, room + 1) + statement.length;
+      tokens.splice(from, statement.length, ...statement);
+      tokens.splice(to, exchange.length, ...exchange);
+    }
+  }
+
   /** Positions with candidates, none twice. */
   #positions(length: number, random: SeededRandom): Uint32Array<ArrayBuffer> {
-    const { sink, window, positions } = this.#options;
+    const { positions } = this.#options;
+    const { sink, window } = edgesOf(this.#options, length);
     const first = sink + window;
     const free = Array.from({ length: length - first }, (_, i) => first + i);
     for (let i = 0; i < positions; i++) {

@@ -4,6 +4,7 @@
 import type { Arena } from '../../kernels/runtime/arena.ts';
 import type { Dispatch } from '../../kernels/runtime/dispatch.ts';
 import type { BufferSlice, Tensor } from '../../kernels/runtime/tensor.ts';
+import { edgesOf } from './edges.ts';
 import { lossShare } from './loss-share.ts';
 import type { LayerDimensions, LayerLayout } from './map-layout.ts';
 import { type MapPassParts, mapBackward, mapForward } from './map-pass.ts';
@@ -108,7 +109,8 @@ export function trainLayer(parts: LayerPassParts): Dispatch[] {
 export function measureLayer(parts: LayerPassParts, results: Tensor): Dispatch[] {
   const { arena, kernels, index, options, layout, scratch, train, tokens } = parts;
   const { lists } = layout;
-  const { positions: rows, bits, queryBits, sink, window, recallShare } = options;
+  const { positions: rows, bits, queryBits, recallShare } = options;
+  const { sink, window } = edgesOf(options, tokens);
   const label = (name: string): string => `measure[${index}].${name}`;
   const isAsymmetric = options.score === 'asymmetric';
   const queryValues = isAsymmetric ? scratch.query.before.at(-1)! : scratch.queryValues;
@@ -216,7 +218,8 @@ function targetsAndScores(
   const { arena, kernels, index, options, dimensions, layout, scratch, state, tokens } = parts;
   const { qHeads, kvHeads, headDim } = dimensions;
   const { headsPerList } = layout;
-  const { positions: rows, bits, sink, window } = options;
+  const { positions: rows, bits } = options;
+  const { sink, window } = edgesOf(options, tokens);
   const { firstKvHead, firstList, lists } = chunk;
   const group = qHeads / kvHeads;
   const matrix = { rows, columns: tokens };
@@ -252,7 +255,8 @@ function targetsAndScores(
 
 function lossOf(parts: LayerPassParts, { firstList, lists }: Chunk): Dispatch {
   const { arena, kernels, index, options, layout, scratch, state, tokens } = parts;
-  const { positions: rows, sink, window, loss } = options;
+  const { positions: rows, loss } = options;
+  const { sink, window } = edgesOf(options, tokens);
   return kernels.loss(arena, {
     ...{ label: `train[${index}].rowLosses`, positions: parts.positions, targets: scratch.targets },
     ...{ parameters: state.parameters, scaleIndex: layout.scaleIndex, scores: scratch.scores },

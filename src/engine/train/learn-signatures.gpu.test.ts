@@ -59,7 +59,7 @@ describe(`learning signatures (seed ${runSeed})`, () => {
     const { maps } = last(events, 'finished');
 
     const training = {
-      ...{ gpu: gpu(), network, rope: network.rope, model: engine.model.name },
+      ...{ gpu: gpu(), network, rope: network.rope, model: engine.model.name, drawFact: null },
       tokens: Uint32Array.from(bytesOf(text[0]!)),
       options: trainOptions({ steps: 4, longest: context, seed: 7 }, context),
     };

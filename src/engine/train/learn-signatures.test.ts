@@ -27,7 +27,7 @@ describe('learning signatures', () => {
       { text: enough, longest: 1025 },
       'planned context of 1024 tokens; got 1025',
     ],
-    ['sequences all sink and window', { text: enough, longest: 300 }, 'training option lengths'],
+    ['sequences too short for a query', { text: enough, longest: 3 }, 'training option positions'],
   ])('refuses %s', async (_, request, message) => {
     const { engine } = learner();
     const error = await errorOf(collect(engine.trainSignatures(request)));
@@ -42,7 +42,7 @@ describe('learning signatures', () => {
     const few = trainOptions({ ...learningDefaults({ ...on, contextLength: half }), steps: 10 }, half);
     expect(few).toEqual({
       ...defaultTrainOptions,
-      lengths: lengths.map((length) => length / 2),
+      lengths: lengths.map((length) => Math.min(length, half)),
       steps: 10,
       warmUp: 1,
     });

@@ -4,6 +4,7 @@ import type { TextSide } from '../text-engine.ts';
 import { TrainCorpus } from './corpus.ts';
 import { encodeTexts } from './encode-texts.ts';
 import { EventQueue } from './event-queue.ts';
+import { factDrawer } from './facts.ts';
 import { type LearningSize, learningDefaults } from './learning-defaults.ts';
 import { completeTrainOptions, defaultTrainOptions, type TrainOptions } from './train-options.ts';
 import { trainSignatures } from './train-signatures.ts';
@@ -13,7 +14,7 @@ import type { TrainEvent, TrainRequest } from './train-types.ts';
  *  @throws AppError "invalid-request" for text or options; "aborted"; whatever training throws. */
 export async function* learnSignatures(side: TextSide, request: TrainRequest): AsyncGenerator<TrainEvent> {
   const { parts, generator, disposal } = side;
-  const { tokens, model, plan, encode } = parts;
+  const { tokens, model, plan, encode, renderChat } = parts;
   const left = new AbortController();
   const signals = [left.signal, disposal, ...(request.signal ? [request.signal] : [])];
   const signal = AbortSignal.any(signals);
@@ -21,8 +22,8 @@ export async function* learnSignatures(side: TextSide, request: TrainRequest): A
     { ...learningDefaults(plan), ...withoutUndefined(request) },
     plan.contextLength,
   );
-  const text = await encodeTexts(request.text, encode, signal);
-  new TrainCorpus(text, options); // refuses text that is too short before it waits
+  const trainText = await encodeTexts(request.text, encode, signal);
+  new TrainCorpus(trainText, options); // refuses text that is too short before it waits
   const events = new EventQueue<TrainEvent>();
   const onProgress = (event: TrainEvent): void => events.push(event);
   const run = {
@@ -36,7 +37,8 @@ export async function* learnSignatures(side: TextSide, request: TrainRequest): A
       () =>
         tokens.withNetwork(async ({ gpu, network }) => {
           const { rope } = network;
-          const training = { gpu, network, rope, model: model.name, tokens: text, options };
+          const text = { tokens: trainText, drawFact: factDrawer({ encode, renderChat }) };
+          const training = { gpu, network, rope, model: model.name, ...text, options };
           onProgress({
             kind: 'finished',
             maps: await trainSignatures(training, { ...run, onProgress, signal }),
@@ -72,9 +74,7 @@ export function trainOptions(
   const isLong = longest >= 1024;
   return completeTrainOptions({
     steps,
-    lengths: isLong
-      ? lengths.map((length) => Math.floor((length / Math.max(...lengths)) * longest))
-      : [longest],
+    lengths: isLong ? lengths.map((length) => Math.min(length, longest)) : [longest],
     positions: Math.min(positions, Math.floor(longest / 4)),
     warmUp: Math.min(warmUp, Math.floor(steps / 10)),
     ...(seed === undefined ? {} : { seed }),

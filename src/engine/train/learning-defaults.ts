@@ -18,5 +18,5 @@ export function learningDefaults(plan: Pick<MemoryPlan, 'contextLength' | 'devic
     : { steps: standard.steps, longest: Math.min(standard.longest, contextLength) };
 }
 
-/** Shorter sequences leave too few tokens between sink and window. */
+/** Shorter sequences teach little about contexts that are worth signatures. */
 export const shortestSequence = 384;

@@ -1,5 +1,6 @@
 /** What is trained and how: options with good defaults, checked. */
 import { AppError } from '../../errors.ts';
+import { leastLength } from './edges.ts';
 
 export interface TrainOptions {
   /** 'mass': cross-entropy against the attention mass of a list's query heads, weighted by it. 'bce': the published
@@ -20,7 +21,8 @@ export interface TrainOptions {
   readonly lengths: readonly number[];
   /** Queries a step, drawn from its sequence; the same in every layer. */
   readonly positions: number;
-  /** First tokens and last ones that are attended anyway, which signatures need not find. */
+  /** First tokens and last ones that are attended anyway, which signatures need not find; each at most a sixteenth of a
+   *  sequence. */
   readonly sink: number;
   readonly window: number;
   /** Adam's highest rate, reached after `warmUp` steps and lowered along a cosine to `lastRate` times it. */
@@ -33,6 +35,8 @@ export interface TrainOptions {
   readonly firstScale: number;
   /** Tokens of text per span that is copied to a later place; 0: text as it is. */
   readonly repeatEvery: number;
+  /** Tokens of text per made-up fact that is stated and asked for later; 0: none. */
+  readonly factsEvery: number;
   readonly seed: number;
   /** Sequences of the longest length kept aside, on which recall is measured. */
   readonly heldOut: number;
@@ -49,8 +53,8 @@ export const defaultTrainOptions: TrainOptions = {
   bits: 32,
   hidden: [64],
   steps: 500,
-  lengths: [8192, 8192, 4096, 6144],
-  positions: 256,
+  lengths: [8192, 4096, 512, 6144, 4096, 1024],
+  positions: 384,
   sink: 128,
   window: 128,
   rate: 1e-2,
@@ -59,6 +63,7 @@ export const defaultTrainOptions: TrainOptions = {
   beta: [1, 16],
   firstScale: 0.1,
   repeatEvery: 800,
+  factsEvery: 400,
   seed: 1,
   heldOut: 2,
   recallShare: 1 / 16,
@@ -76,6 +81,7 @@ export const publishedTrainOptions = {
   beta: [1, 1],
   firstScale: 1,
   repeatEvery: 0,
+  factsEvery: 0,
 } as const satisfies Partial<TrainOptions>;
 
 /** Fills in defaults.
@@ -94,7 +100,7 @@ export function completeTrainOptions(options: Partial<TrainOptions>): TrainOptio
   integer('sink', complete.sink, 0);
   integer('window', complete.window, 1);
   if (complete.lengths.length === 0) throw invalid('lengths', 'none', 'at least one');
-  const least = complete.sink + complete.window + complete.positions;
+  const least = leastLength(complete);
   for (const length of complete.lengths) integer('lengths', length, least);
   number('rate', complete.rate, 0, 1);
   integer('warmUp', complete.warmUp, 0);
@@ -103,6 +109,7 @@ export function completeTrainOptions(options: Partial<TrainOptions>): TrainOptio
   for (const beta of complete.beta) number('beta', beta, 0.01, 100);
   number('firstScale', complete.firstScale, 1e-4, 100);
   integer('repeatEvery', complete.repeatEvery, 0);
+  integer('factsEvery', complete.factsEvery, 0);
   integer('seed', complete.seed, 0, 2 ** 32 - 1);
   integer('heldOut', complete.heldOut, 1, 64);
   number('recallShare', complete.recallShare, 0, 1);

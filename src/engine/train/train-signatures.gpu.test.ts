@@ -32,7 +32,15 @@ describe(`training signatures of ${model} (seed ${runSeed})`, () => {
       ...{ rate: 0.02, warmUp: 2, heldOut: 2, seed: runSeed, ...options },
     });
     const told: TrainProgress[] = [];
-    const parts = { gpu: gpu(), network, rope: config.rope, model, tokens, options: complete };
+    const parts = {
+      gpu: gpu(),
+      network,
+      rope: config.rope,
+      model,
+      tokens,
+      drawFact: null,
+      options: complete,
+    };
     const onProgress = (progress: TrainProgress): void => void told.push(progress);
     const file = await trainSignatures(parts, { ...run, onProgress }).finally(() => network.dispose());
     const recalls = told.flatMap((one) => (one.kind === 'recall' ? [one.recall] : []));

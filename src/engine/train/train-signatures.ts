@@ -4,6 +4,7 @@ import type { Gpu } from '../../kernels/runtime/gpu.ts';
 import type { RopeConfig } from '../../model/rope-config.ts';
 import type { Network } from '../network/network.ts';
 import { TrainCorpus } from './corpus.ts';
+import type { DrawFact } from './facts.ts';
 import { type Recall, summariseRecall } from './recall.ts';
 import { SequenceCapture } from './sequence-capture.ts';
 import { SignatureTrainer, type TrainStart } from './signature-trainer.ts';
@@ -19,6 +20,8 @@ export interface TrainParts {
   readonly model: string;
   /** The text. */
   readonly tokens: Uint32Array;
+  /** Null where the model has no tokenizer: text then is as it is. */
+  readonly drawFact: DrawFact | null;
   readonly options: TrainOptions;
 }
 
@@ -54,7 +57,7 @@ export async function trainSignatures(
   run: TrainRun = {},
 ): Promise<Uint8Array<ArrayBuffer>> {
   const { gpu, network, rope, model, options } = parts;
-  const corpus = new TrainCorpus(parts.tokens, options);
+  const corpus = new TrainCorpus(parts.tokens, options, parts.drawFact);
   const tokens = Math.max(...options.lengths);
   const capture = await SequenceCapture.create({ gpu, network, tokens, positions: options.positions });
   try {
