@@ -33,7 +33,7 @@ export async function benchHashQuery(
   const words = widths.at(-1)! / 32;
   const width = Math.max(...widths);
   const variant = spec.variant ? { variant: spec.variant } : {};
-  const hashQuery = await prepareHashQuery(gpu, { qHeads, width, stages: widths.length - 1, ...variant });
+  const hashQuery = await prepareHashQuery(gpu, { qHeads, width, ...variant });
   const hashKeys = await prepareHashKeys(gpu, { width, ...variant });
   const mapOf = (heads: number, seed: number): SignatureMap => {
     const weights = arena.buffer('map weights', mapWeightBytes(heads, widths));

@@ -54,7 +54,7 @@ export async function benchHashStep(gpu: Gpu, spec: HashStepCase): Promise<HashS
   const width = Math.max(...widths);
   const score = { kind: 'asymmetric', queryBits: 4 } as const;
   const [hashQuery, select] = await Promise.all([
-    prepareHashQuery(gpu, { qHeads, width, stages: widths.length - 1 }),
+    prepareHashQuery(gpu, { qHeads, width }),
     prepareSelectTokens(gpu, { score, summed: group, words, signatures: 'shared' }),
   ]);
   const attend = await prepareAttendSelected(gpu, {

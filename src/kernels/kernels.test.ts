@@ -158,7 +158,7 @@ describe('WebGPU without extras', () => {
       const lists = { group: 8, lists: 'kv-head', tail: true, bins: 1024 } as const;
       await prepareAttendSelected(gpu(), { headDim, ...lists, variant });
     }
-    await prepareHashQuery(gpu(), { qHeads: 8, width: 256, stages: 15, variant });
+    await prepareHashQuery(gpu(), { qHeads: 8, width: 256, variant });
     await prepareHashKeys(gpu(), { width: 256, variant });
     await prepareMatMul(gpu(), { kind: 'f32' }, { variant });
     await prepareMatVec(gpu(), shape, { variant, rowsPerTeam: 4, lanes: 64 });

@@ -86,7 +86,7 @@ describe.each([5, 17])('hashing in layer %i', (layer) => {
     const query = arena.tensorFrom('query', 'f32', [qHeads, headDim], Float32Array.from(values('query')));
     const queryMap = signatureMapOf(arena, qHeads, queryStages);
     const mapped = arena.tensor('mapped', 'f32', [qHeads, bits]);
-    const hashQuery = await prepareHashQuery(gpu(), { qHeads, width: 64, stages: 2 });
+    const hashQuery = await prepareHashQuery(gpu(), { qHeads, width: 64 });
     const step = stepOf(length - 1, 1);
     submitDispatches(gpu(), [
       hashQuery(arena, { ...common, label: 'query', step, query, queryMap, mapped, signatures: decoded }),

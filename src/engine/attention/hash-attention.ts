@@ -119,7 +119,7 @@ async function prepareKernels(parts: HashAttentionParts) {
   const score = choices.score === 'asymmetric' ? { kind: choices.score, queryBits } : { kind: choices.score };
   const words = maps.bits === 64 ? 2 : 1;
   const [hashQuery, signatures, blockSums, select] = await Promise.all([
-    prepareHashQuery(gpu, { qHeads, width: maps.width, stages: maps.stages }),
+    prepareHashQuery(gpu, { qHeads, width: maps.width }),
     derivedSignatures(gpu, config, maps),
     tail ? derivedBlockSums(gpu, config) : null,
     prepareSelectTokens(gpu, { score, summed, words, signatures: owners }),

@@ -24,8 +24,6 @@ export interface GpuHashMaps {
   readonly layers: readonly HashMapPair[];
   /** Widest input or output of any stage: what the hashing kernels are prepared for. */
   readonly width: number;
-  /** Most stages of any map. */
-  readonly stages: number;
   /** Bytes of GPU memory held. */
   readonly byteLength: number;
   dispose(): void;
@@ -66,7 +64,6 @@ export async function allocateHashMaps(
       ...facts,
       layers,
       width: Math.max(...flat.flatMap(({ widths }) => widths)),
-      stages: Math.max(...flat.map(({ widths }) => widths.length - 1)),
       byteLength: arena.byteLength,
       dispose: () => arena.dispose(),
     };

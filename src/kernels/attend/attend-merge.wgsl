@@ -8,6 +8,7 @@
 override headDim: u32;
 
 const threads = 256u;
+override slices = threads / (headDim / 4u);
 const noScore = -3.0e38;
 
 @group(0) @binding(0) var<uniform> dims: Dims;
@@ -22,7 +23,6 @@ var<workgroup> sliceSum: array<vec4f, threads>;
 fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index) thread: u32) {
   let head = workgroup.x;
   let rowVectors = headDim / 4u;
-  let slices = threads / rowVectors;
   let vector = thread % rowVectors;
 
   let start = startOf(head, vector, thread);
@@ -58,13 +58,14 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index
     return;
   }
   var highest = top;
-  for (var other = thread + rowVectors; other < slices * rowVectors; other += rowVectors) {
-    highest = max(highest, sliceTop[other]);
+  for (var slice = 1u; slice < slices; slice++) {
+    highest = max(highest, sliceTop[slice * rowVectors + thread]);
   }
   let keep = exp2(top - highest);
   sum *= keep;
   weight *= keep;
-  for (var other = thread + rowVectors; other < slices * rowVectors; other += rowVectors) {
+  for (var slice = 1u; slice < slices; slice++) {
+    let other = slice * rowVectors + thread;
     let gain = exp2(sliceTop[other] - highest);
     sum += sliceSum[other] * gain;
     weight += sliceWeight[other] * gain;

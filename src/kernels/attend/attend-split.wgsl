@@ -26,6 +26,7 @@ override octets: u32;  // of each row per lane: one, or two that are `lanes` oct
 override sets: u32;    // of four query heads in a workgroup: 1 or 2
 override together: u32; // teams of a set whose sums meet by shuffles, before all do in memory: 1 or 2
 override threads: u32; // a multiple of lanes · sets · together
+override teamsPerSet = threads / lanes / sets;
 
 const batch = 4u; // tokens of a team per iteration
 const noScore = -3.0e38;
@@ -78,13 +79,6 @@ fn valueRow(row: u32, place: vec2u) -> Row {
   return share;
 }
 
-fn writeScale(isHead: bool, at: u32, top: f32, weight: f32) {
-  if (isHead) {
-    partials[at] = top;
-    partials[at + 1u] = weight;
-  }
-}
-
 fn attendSplit(split: u32, headBlock: u32, thread: u32) {
   let blocks = (group + 4u * sets - 1u) / (4u * sets);
   let list = headBlock / blocks;
@@ -93,8 +87,7 @@ fn attendSplit(split: u32, headBlock: u32, thread: u32) {
   let lane = thread % lanes;
   let team = thread / lanes;
   let headSet = team % sets;
-  let teams = threads / lanes;
-  let tile = teams / sets * batch;
+  let tile = teamsPerSet * batch;
   let rowOctets = headDim / 8u;
 
   let share = shareOf(split, tile);
@@ -126,7 +119,7 @@ fn attendSplit(split: u32, headBlock: u32, thread: u32) {
     if (first == roundEnd) {
       roundEnd = findTokens(list, first, share.end, first == share.start, thread);
     }
-    let i = first + team / sets + teams / sets * vec4u(0u, 1u, 2u, 3u);
+    let i = first + team / sets + teamsPerSet * vec4u(0u, 1u, 2u, 3u);
     let isToken = i < vec4u(roundEnd);
     let read = min(i, vec4u(roundEnd - 1u));
     let token = vec4u(tokenAt(list, read.x), tokenAt(list, read.y), tokenAt(list, read.z), tokenAt(list, read.w));
@@ -168,8 +161,8 @@ fn attendSplit(split: u32, headBlock: u32, thread: u32) {
   }
   workgroupBarrier();
   var highest = vec4f(noScore);
-  for (var t = headSet; t < teams; t += sets) {
-    highest = max(highest, teamTop[t]);
+  for (var t = 0u; t < teamsPerSet; t++) {
+    highest = max(highest, teamTop[headSet + t * sets]);
   }
   let keep = exp2(top - highest);
   if (lane == 0u) {
@@ -183,8 +176,12 @@ fn attendSplit(split: u32, headBlock: u32, thread: u32) {
   // lets more workgroups run at once.
   let rowFloats = headDim + 4u;
   let stride = dims.splits * rowFloats;
-  for (var first = 0u; first < min(4u, endHead - firstHead); first += 2u * together) {
-    if (first > 0u) {
+  for (var part = 0u; part < 2u / together; part++) {
+    let first = 2u * part;
+    if (firstHead + first >= endHead) {
+      break;
+    }
+    if (part > 0u) {
       workgroupBarrier();
     }
     let isSecond = select(first == 2u, team / sets % 2u == 1u, together == 2u);
@@ -207,17 +204,15 @@ fn attendSplit(split: u32, headBlock: u32, thread: u32) {
       }
     }
   }
-  if (lane == 0u && team < sets) {
+  let head = firstHead + 4u * headSet + lane;
+  if (lane < 4u && team < sets && head < endHead) {
     var sum = vec4f(0.0);
-    for (var t = headSet; t < teams; t += sets) {
-      sum += teamWeight[t];
+    for (var t = 0u; t < teamsPerSet; t++) {
+      sum += teamWeight[headSet + t * sets];
     }
-    let heads = endHead - min(firstHead + 4u * headSet, endHead);
-    let at = ((firstHead + 4u * headSet) * dims.splits + split) * rowFloats + headDim;
-    writeScale(heads > 0u, at, highest.x, sum.x);
-    writeScale(heads > 1u, at + stride, highest.y, sum.y);
-    writeScale(heads > 2u, at + 2u * stride, highest.z, sum.z);
-    writeScale(heads > 3u, at + 3u * stride, highest.w, sum.w);
+    let at = (head * dims.splits + split) * rowFloats + headDim;
+    partials[at] = componentFor(highest, lane);
+    partials[at + 1u] = componentFor(sum, lane);
   }
   if (headBlock % blocks == 0u) {
     finishRows(split, list, thread);

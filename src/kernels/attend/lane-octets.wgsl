@@ -19,6 +19,12 @@ struct Row {
   far: vec4u,
 }
 
+// Component i, chosen, not indexed: see Octets.
+fn componentFor(values: vec4f, i: u32) -> f32 {
+  let pair = select(values.xy, values.zw, i >= 2u);
+  return select(pair.x, pair.y, i % 2u == 1u);
+}
+
 fn lowHalf(words: vec4u) -> vec4f {
   return vec4f(unpack2x16float(words.x), unpack2x16float(words.y));
 }
@@ -35,18 +41,23 @@ fn dots(queries: Octets, key: Row) -> vec4f {
   return sum;
 }
 
-fn outer(weights: vec4f, value: vec4f) -> mat4x4f {
-  return mat4x4f(weights * value.x, weights * value.y, weights * value.z, weights * value.w);
+// sums + weights · value, dimension by dimension.
+fn withHalf(sums: mat4x4f, weights: vec4f, value: vec4f) -> mat4x4f {
+  return mat4x4f(
+    fma(weights, vec4f(value.x), sums[0]),
+    fma(weights, vec4f(value.y), sums[1]),
+    fma(weights, vec4f(value.z), sums[2]),
+    fma(weights, vec4f(value.w), sums[3]),
+  );
+}
+
+fn withToken(sums: Octet, weights: vec4f, value: vec4u) -> Octet {
+  return Octet(withHalf(sums.low, weights, lowHalf(value)), withHalf(sums.high, weights, highHalf(value)));
 }
 
 // sums + Σ weights · value over four tokens.
 fn accumulated(sums: Octet, w: mat4x4f, value0: vec4u, value1: vec4u, value2: vec4u, value3: vec4u) -> Octet {
-  return Octet(
-    sums.low + (outer(w[0], lowHalf(value0)) + outer(w[1], lowHalf(value1))
-      + outer(w[2], lowHalf(value2)) + outer(w[3], lowHalf(value3))),
-    sums.high + (outer(w[0], highHalf(value0)) + outer(w[1], highHalf(value1))
-      + outer(w[2], highHalf(value2)) + outer(w[3], highHalf(value3))),
-  );
+  return withToken(withToken(withToken(withToken(sums, w[0], value0), w[1], value1), w[2], value2), w[3], value3);
 }
 
 fn scaled(sums: Octet, factors: vec4f) -> Octet {

@@ -31,7 +31,6 @@ fn startOf(head: u32, vector: u32, thread: u32) -> Merged {
     return nothing;
   }
   let rowVectors = headDim / 4u;
-  let slices = threads / rowVectors;
   let list = head / dims.group;
   var key = vec4f(0.0);
   var value = vec4f(0.0);

@@ -24,8 +24,8 @@ fn sumOfTeams(d: u32, first: u32) -> vec2f {
     at += octet / lanes * threads;
   }
   var sum = vec2f(0.0);
-  for (var t = first; t < threads / lanes; t += sets * together) {
-    sum += teamSum[at + t * lanes][d % 8u];
+  for (var t = 0u; t < teamsPerSet / together; t++) {
+    sum += teamSum[at + (first + t * sets * together) * lanes][d % 8u];
   }
   return sum;
 }

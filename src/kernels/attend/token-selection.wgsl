@@ -71,7 +71,8 @@ fn findTokens(list: u32, first: u32, end: u32, isFirst: bool, thread: u32) -> u3
 fn findListed(attended: AttendedSet, list: u32, first: u32, places: vec2u, thread: u32) {
   let goal = attended.selected;
   let chosen = selection;
-  for (var chunk = thread; chunk < dims.chunks; chunk += threads) {
+  if (thread < dims.chunks) {
+    let chunk = thread;
     let begin = placeOf(chunk, goal, chosen.skippedTies);
     let after = placeOf(chunk + 1u, goal, chosen.skippedTies);
     if (begin <= places.x && places.x < after) {
@@ -84,34 +85,40 @@ fn findListed(attended: AttendedSet, list: u32, first: u32, places: vec2u, threa
   let chunks = workgroupUniformLoad(&roundChunks);
   let begin = chunkAt(attended, dims.chunks, chunks.first).begin * (groupTokens / unitTokens);
   let end = chunkAt(attended, dims.chunks, chunks.last).end * (groupTokens / unitTokens);
-  // One, two or four units to an invocation, to look at all at once: a tile more waits for its distances.
+  // One, two or four units to an invocation, read before any is looked at: a tile more waits for its distances.
   let each = select(select(1u, 2u, end - begin > threads), 4u, end - begin > 2u * threads);
   let fromFound = attended.sinkEnd - first;
   var seen = chunkStarts[chunks.first];
   for (var tile = begin; tile < end; tile += each * threads) {
     let unit = tile + each * thread;
-    let near = marksBefore(list, unit, end, min(each, 2u), chosen.threshold);
-    let far = marksBefore(list, unit + 2u, end, max(each, 2u) - 2u, chosen.threshold);
-    let nearCount = countOneBits(near);
-    let own = nearCount + countOneBits(far);
+    let read = min(unit + min(vec4u(0u, 1u, 2u, 3u), vec4u(each - 1u)), vec4u(end - 1u));
+    var units = FourUnits(unitAt(list, read.x), unitAt(list, read.y), unitAt(list, read.z), unitAt(list, read.w));
+    // Marks of two units to a word. The units move up by name: the code is there once, and nothing is indexed.
+    var near = vec2u(0u);
+    var far = vec2u(0u);
+    for (var i = 0u; i < each && unit + i < end; i++) {
+      let marks = marksOf(units.a, chosen.threshold) << vec2u(unitTokens * (i % 2u));
+      near |= select(vec2u(0u), marks, i < 2u);
+      far |= select(marks, vec2u(0u), i < 2u);
+      units = FourUnits(units.b, units.c, units.d, units.d);
+    }
+    let own = countOneBits(near) + countOneBits(far);
     let sums = sumThrough(thread, packed(own));
-    let before = seen + unpacked(sums.through) - own;
+    var before = seen + unpacked(sums.through) - own;
     seen += unpacked(sums.all);
-    keep(near, before, unit, places, fromFound);
-    keep(far, before + nearCount, unit + 2u, places, fromFound);
+    for (var i = 0u; i < each; i += 2u) {
+      keep(near, before, unit + i, places, fromFound);
+      before += countOneBits(near);
+      near = far;
+    }
   }
 }
 
-// Marks of one or two units, those before `end`; of none where `units` is 0.
-fn marksBefore(list: u32, unit: u32, end: u32, units: u32, threshold: u32) -> vec2u {
-  var marks = vec2u(0u);
-  if (units > 0u && unit < end) {
-    marks = marksOf(list, unit, threshold);
-  }
-  if (units > 1u && unit + 1u < end) {
-    marks |= marksOf(list, unit + 1u, threshold) << vec2u(unitTokens);
-  }
-  return marks;
+struct FourUnits {
+  a: Unit,
+  b: Unit,
+  c: Unit,
+  d: Unit,
 }
 
 // Takes down the selected tokens among `marks`, which begin at `unit`, whose places are in the round. `before`: candidates
@@ -125,7 +132,7 @@ fn keep(marks: vec2u, before: vec2u, unit: u32, places: vec2u, fromFound: u32) {
   var taken = takenOf(marks, before, skippedTies);
   while (taken != 0u) {
     if (place >= places.x && place < places.y) {
-      found[place + fromFound] = unitTokens * unit + firstTrailingBit(taken);
+      found[place + fromFound] = unitTokens * unit + lowestBit(taken);
     }
     taken &= taken - 1u;
     place++;

@@ -9,8 +9,14 @@ fn weigh(score: mat4x4f, isToken: vec4<bool>, top: vec4f, thread: u32) -> Weighe
   let lower = select(score[0], score[1], isOdd) + quadSwapX(select(score[1], score[0], isOdd));
   let upper = select(score[2], score[3], isOdd) + quadSwapX(select(score[3], score[2], isOdd));
   var own = select(lower, upper, isUpper) + quadSwapY(select(upper, lower, isUpper));
-  for (var mask = 4u; mask < lanes; mask *= 2u) {
-    own += subgroupShuffleXor(own, mask);
+  if (lanes > 4u) {
+    own += subgroupShuffleXor(own, 4u);
+  }
+  if (lanes > 8u) {
+    own += subgroupShuffleXor(own, 8u);
+  }
+  if (lanes > 16u) {
+    own += subgroupShuffleXor(own, 16u);
   }
   own *= 1.4426950408889634 / sqrt(f32(headDim));
 

@@ -138,12 +138,7 @@ describe(`hash-keys (seed ${runSeed})`, () => {
       const tokens = Array.from({ length: 4 }, () => random.integer(0, capacity - 1));
       const first = ['workgroup', 'subgroup', 'serial'] as const;
       for (const variant of index === 0 ? first : (['serial'] as const)) {
-        const hashQuery = await prepareHashQuery(gpu(), {
-          qHeads: heads,
-          width,
-          stages: widths.length - 1,
-          variant,
-        });
+        const hashQuery = await prepareHashQuery(gpu(), { qHeads: heads, width, variant });
         const decoded = await signaturesOf((signatures) => {
           const query = arena.tensor('query', 'f32', [heads, headDim]);
           const mapped = arena.tensor('mapped', 'f32', [heads, 32 * words]);
@@ -203,7 +198,7 @@ describe(`hash-keys (seed ${runSeed})`, () => {
     for (const variant of ['workgroup', 'subgroup', 'serial'] as const) {
       const bulk = variant === 'serial' ? 'serial' : 'workgroup';
       const hashKeys = await prepareHashKeys(gpu(), { width: 64, variant: bulk });
-      const hashQuery = await prepareHashQuery(gpu(), { qHeads: kvHeads, width: 64, stages: 2, variant });
+      const hashQuery = await prepareHashQuery(gpu(), { qHeads: kvHeads, width: 64, variant });
       const signatures = arena.tensor('bulk', 'u32', [kvHeads, capacity]);
       const decoded = arena.tensor('decoded', 'u32', [kvHeads, capacity]);
       const mapped = arena.tensor('mapped', 'f32', [kvHeads, 32]);

@@ -27,9 +27,7 @@ export interface HashQueryShape {
   readonly qHeads: number;
   /** Widest input or output among the maps to be run. */
   readonly width: number;
-  /** Most stages among them. */
-  readonly stages: number;
-  /** The fastest this device runs, unless told; `subgroup` takes maps of up to three stages, up to 128 wide. */
+  /** The fastest this device runs, unless told; `subgroup` takes maps up to 128 wide. */
   readonly variant?: KernelVariant;
 }
 
@@ -79,11 +77,11 @@ export const hashQueryKernels = {
 
 export async function prepareHashQuery(gpu: Gpu, shape: HashQueryShape): Promise<HashQuery> {
   const { qHeads } = shape;
-  const fits = shape.stages <= 3 && shape.width <= 128;
+  const fits = shape.width <= 128;
   const variant = shape.variant ?? gpu.chooseVariant(fits ? ['serial', 'subgroup'] : ['serial']);
   const width = Math.ceil(shape.width / 8) * 8;
   invariant(width <= 256, `hash-query: maps are at most 256 wide, got ${shape.width}`);
-  invariant(variant !== 'subgroup' || fits, `hash-query: too large for subgroups: ${JSON.stringify(shape)}`);
+  invariant(variant !== 'subgroup' || fits, `hash-query: too wide for subgroups: ${shape.width}`);
   const constants = {
     workgroup: { width },
     subgroup: { octets: 2 ** Math.max(0, Math.ceil(Math.log2(width / 32))) },
@@ -93,8 +91,6 @@ export async function prepareHashQuery(gpu: Gpu, shape: HashQueryShape): Promise
   return (arena, args) => {
     const { label, queryMap, keyMap, kvHeads, headDim, capacity } = args;
     const { bits, signaturesPerKey } = checkHashedCache(args, width, [queryMap]);
-    const stages = Math.max(queryMap.widths.length, keyMap.widths.length) - 1;
-    invariant(stages <= shape.stages, `${label}: prepared for ${shape.stages} stages, got ${stages}`);
     invariant(
       queryMap.heads === qHeads,
       `${label}: prepared for ${qHeads} query heads, got ${queryMap.heads}`,

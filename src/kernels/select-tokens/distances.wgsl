@@ -22,18 +22,14 @@ fn quadAt(head: u32, quad: u32) -> Quad {
   return Quad(vec4u(first.xz, second.xz), vec4u(first.yw, second.yw));
 }
 
-fn headOf(list: u32) -> u32 {
-  return list * headsPerList / dims.listsPerHead;
-}
-
-// Of the tokens of a quad whose signatures of the list's first head are `first`; noDistance for those that are no
+// Of the tokens of a quad whose signatures of a list's first head are `first`; noDistance for those that are no
 // candidates.
-fn distancesOf(attended: AttendedSet, list: u32, quad: u32, first: Quad) -> vec4u {
+fn distancesOf(attended: AttendedSet, head: u32, quad: u32, first: Quad) -> vec4u {
   var signature = first;
   var distance = vec4u(0u);
   for (var plane = 0u; plane < planes; plane++) {
     if (headsPerList > 1u && plane > 0u) {
-      signature = quadAt(headOf(list) + plane, min(quad, dims.capacity / 4u - 1u));
+      signature = quadAt(head + plane, min(quad, dims.capacity / 4u - 1u));
     }
     var differing = countOneBits(signature.low ^ vec4u(queryPlanes[plane * words]));
     if (words == 2u) {

@@ -30,7 +30,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index
     let unit = first + thread;
     var marks = vec2u(0u);
     if (unit < end) {
-      marks = marksOf(listIndex, unit, selection.threshold);
+      marks = marksOf(unitAt(listIndex, unit), selection.threshold);
     }
     let own = countOneBits(marks);
     let sums = sumThrough(thread, packed(own));
@@ -39,7 +39,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index
     var taken = takenOf(marks, before, selection.skippedTies);
     var at = listIndex * dims.listCapacity + placeAfter(before, selection.skippedTies);
     while (taken != 0u) {
-      list[at] = unitTokens * unit + firstTrailingBit(taken);
+      list[at] = unitTokens * unit + lowestBit(taken);
       taken &= taken - 1u;
       at++;
     }

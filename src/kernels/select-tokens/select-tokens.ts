@@ -208,7 +208,7 @@ export async function prepareSelectTokens(gpu: Gpu, shape: SelectTokensShape): P
         label,
         bindings: { ...args, counted: counted.buffer },
         uniforms: { capacity, chunks, countsAt: countsAt(lists, capacity), listsPerHead, summed },
-        workgroups: [chunks, lists],
+        workgroups: [chunks, listsPerHead, lists / listsPerHead],
         bytes: mappedBytes + signatureBytes + checked(args),
       });
     },

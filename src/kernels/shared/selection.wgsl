@@ -31,12 +31,22 @@ fn placeOf(chunk: u32, goal: u32, skippedTies: u32) -> u32 {
   return placeAfter(chunkStarts[chunk], skippedTies);
 }
 
+// Distances of sixteen tokens, two to a word.
+struct Unit {
+  a: vec4u,
+  b: vec4u,
+}
+
+fn unitAt(list: u32, unit: u32) -> Unit {
+  let at = (list * groupsOf(dims.capacity) * (groupTokens / unitTokens) + unit) * 2u;
+  return Unit(counted[at], counted[at + 1u]);
+}
+
 // Tokens of a unit below the threshold and at it, the first in the lowest bit. Two distances to a word are compared at
 // once: what is subtracted never borrows from the upper one, because distances have 15 bits.
-fn marksOf(list: u32, unit: u32, threshold: u32) -> vec2u {
-  let at = (list * groupsOf(dims.capacity) * (groupTokens / unitTokens) + unit) * 2u;
-  let a = counted[at];
-  let b = counted[at + 1u];
+fn marksOf(unit: Unit, threshold: u32) -> vec2u {
+  let a = unit.a;
+  let b = unit.b;
   let top = vec4u(0x80008000u);
   let limit = vec4u(threshold * 0x10001u);
   let belowA = ~((a | top) - limit) & top;
@@ -61,6 +71,11 @@ fn takenOf(marks: vec2u, before: vec2u, skippedTies: u32) -> u32 {
     ties &= ties - 1u;
   }
   return marks.x | ties;
+}
+
+// Place of the lowest bit that is set, of which there is one.
+fn lowestBit(bits: u32) -> u32 {
+  return countOneBits(~bits & (bits - 1u));
 }
 
 // Sums of candidates below and at the threshold, 16 bits each, so that they are added together.

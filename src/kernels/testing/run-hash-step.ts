@@ -65,7 +65,7 @@ export async function prepareHashStep(
       variant,
     }),
     ...Array.from({ length: mostKvHeads }, (_, i) =>
-      prepareHashQuery(gpu, { qHeads: (i + 1) * group, width, stages: 2, variant: mapVariant }),
+      prepareHashQuery(gpu, { qHeads: (i + 1) * group, width, variant: mapVariant }),
     ),
   ]);
   const attendShape = { headDim, group, lists, variant, bins: select.bins };

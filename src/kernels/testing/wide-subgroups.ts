@@ -25,20 +25,16 @@ fn exchangedWords(value: vec4u, mask: u32) -> vec4u {
   leave(value);
   return left((ownLane % SIZEu) ^ mask);
 }
-fn leftBy(value: vec2u, lane: u32) -> vec2u {
-  leave(value.xyxy);
-  return left(lane).xy;
+fn exchangedPair(value: vec2u, mask: u32) -> vec2u {
+  return exchangedWords(value.xyxy, mask).xy;
 }
-fn sumBelow(value: u32, end: u32) -> u32 {
+fn exchangedWord(value: u32, mask: u32) -> u32 {
+  return exchangedWords(vec4u(value), mask).x;
+}
+fn largestOf(value: u32) -> u32 {
   leave(vec4u(value));
-  var sum = 0u;
-  for (var lane = 0u; lane < end; lane++) { sum += left(lane).x; }
-  return sum;
-}
-fn largestOf(value: f32) -> f32 {
-  leave(vec4u(bitcast<u32>(value)));
-  var largest = bitcast<f32>(left(0u).x);
-  for (var lane = 1u; lane < SIZEu; lane++) { largest = max(largest, bitcast<f32>(left(lane).x)); }
+  var largest = 0u;
+  for (var lane = 0u; lane < SIZEu; lane++) { largest = max(largest, left(lane).x); }
   return largest;
 }
 fn ballotOf(isSet: bool) -> vec4u {
@@ -50,15 +46,12 @@ fn ballotOf(isSet: bool) -> vec4u {
 
 /** What takes the place of an operation, wherever a kernel's text has it. */
 const replacements: readonly (readonly [string, string])[] = [
-  ['subgroupShuffleXor(own, mask)', 'exchanged4(own, mask)'],
+  ['subgroupShuffleXor(own, 1u << exchange)', 'exchangedPair(own, 1u << exchange)'],
+  ['subgroupShuffleXor(ofTeam, 1u << i)', 'exchangedWord(ofTeam, 1u << i)'],
+  ['subgroupShuffleXor(own, ', 'exchanged4(own, '],
   ['subgroupShuffleXor(select(values', 'exchanged2(select(values'],
   ['subgroupShuffleXor(within, mask)', 'exchangedWords(within, mask)'],
-  ['subgroupShuffle(through, ', 'leftBy(through, '],
   ['subgroupAdd(1u)', 'SIZEu'],
-  ['subgroupExclusiveAdd(1u)', 'ownLane % SIZEu'],
-  ['subgroupInclusiveAdd(own)', 'sumBelow(own, ownLane % SIZEu + 1u)'],
-  ['subgroupInclusiveAdd(own.x)', 'sumBelow(own.x, ownLane % SIZEu + 1u)'],
-  ['subgroupInclusiveAdd(own.y)', 'sumBelow(own.y, ownLane % SIZEu + 1u)'],
   ['subgroupMax(', 'largestOf('],
   ['subgroupBallot(', 'ballotOf('],
 ];
