@@ -12,7 +12,7 @@ export const usage = `npm run eval -- [options]
   --policies LIST       of ${selectors.join(',')}; all unless told
   --needle-policies LIST  those tried on needles; hash,oracle,streaming unless told
   --fractions LIST      e.g. 1/16,1/32; 1/4 to 1/64 unless told
-  --proxies LIST        accounts of the tokens left out, tried with the maps at all fractions: mean-64, mass-all, mean-1024-block-estimated …
+  --proxies LIST        accounts of the tokens left out, tried with hash and oracle at all fractions, and on needles: mean-64, mass-all, mean-1024-block-estimated …
   --layer-budgets FILE  budgets by layer, tried likewise, once or more: JSON [weight of layer 0, …], of mean 1 over sparse layers
   --contexts LIST       e.g. 8192; 8192,4096,2048 unless told
   --text FILE,START,N   N windows of the largest context from token START on, once or more

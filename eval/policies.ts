@@ -58,11 +58,12 @@ export function streaming(chosen: readonly Selector[], tail: boolean): NamedPoli
 
 /** With the tail and layer 0 dense, and other accounts of the tokens left out. */
 export function proxyPolicies(
+  selectors: readonly Selector[],
   proxies: readonly TailProxy[],
   maps: ReadonlyMap<string, ModelHashMaps>,
   fractions: readonly number[],
 ): NamedPolicy[] {
-  return policyGrid(['hash'], maps, fractions, true).flatMap((policy) =>
+  return policyGrid(selectors, maps, fractions, true).flatMap((policy) =>
     proxies.map((proxy) => ({ ...policy, name: { ...policy.name, proxy: proxyLabel(proxy) }, proxy })),
   );
 }

@@ -28,6 +28,7 @@ export function planStages({ options, maps, windows, prompts }: StageInput): Sta
   const [context, ...shorter] = options.contexts;
   if (context === undefined) return [];
   const main = fractions.filter((fraction) => mainFractions.includes(fraction));
+  const mainOnes = policies.filter((selector) => mainSelectors.includes(selector));
   const small = fractions.filter((fraction) => fraction <= mostNeedleFraction);
   const grid = (chosen: readonly Selector[], at: readonly number[], tail: boolean, by = maps) =>
     policyGrid(chosen, by, at, tail);
@@ -42,18 +43,24 @@ export function planStages({ options, maps, windows, prompts }: StageInput): Sta
       policies: [
         dense,
         ...streaming(policies, true),
-        ...grid(
-          policies.filter((selector) => mainSelectors.includes(selector)),
-          main,
-          true,
-        ),
-        ...proxyPolicies(options.proxies, maps, fractions),
+        ...grid(mainOnes, main, true),
+        ...proxyPolicies(mainOnes, options.proxies, maps, fractions),
         ...budgetPolicies(options.layerBudgets, maps, fractions),
       ],
     },
     {
       ...{ kind: 'retrieval', prompts },
-      policies: [dense, ...streaming(needlePolicies, true), ...grid(needlePolicies, small, true)],
+      policies: [
+        dense,
+        ...streaming(needlePolicies, true),
+        ...grid(needlePolicies, small, true),
+        ...proxyPolicies(
+          needlePolicies.filter((selector) => mainSelectors.includes(selector)),
+          options.proxies,
+          maps,
+          small,
+        ),
+      ],
     },
     {
       ...{ kind: 'quality', context, rows: Math.min(512, context / 4), windows: windows.slice(0, 2) },

@@ -1,6 +1,7 @@
 /** Attention of a chunk of rows as one policy would do it step by step: which dispatches lead from rotated queries to
  *  attended values in each layer. */
 import type { TailProxy } from '../../kernels/attend-rows/attend-proxies.ts';
+import type { RowTail } from '../../kernels/attend-rows/attend-rows.ts';
 import { rowBlocksShape } from '../../kernels/row-sums/row-sums.ts';
 import type { Arena } from '../../kernels/runtime/arena.ts';
 import type { Dispatch } from '../../kernels/runtime/dispatch.ts';
@@ -52,8 +53,8 @@ export interface RowScratch {
   /** f32 [lists, rows, capacity]; only where exact attention is wanted, as it is large. */
   readonly mass: Tensor | null;
   readonly planes: Tensor;
-  /** Of row-sums: keys and values over blocks of tokens, then over all tokens up to each row's. */
-  readonly blockSums: Tensor;
+  /** Of row-sums: keys and values over all tokens before each block, and up to each row's. */
+  readonly blocksBefore: Tensor;
   readonly sums: Tensor;
 }
 
@@ -77,7 +78,7 @@ export function createRowScratch(
     mass: size.hasMass ? arena.tensor('rows.mass', 'f32', [lists, rows, capacity]) : null,
     // at most 4 planes or one for each of the list's heads, of two words
     planes: arena.tensor('rows.planes', 'u32', [rows, Math.max(4 * lists, qHeads), 2]),
-    blockSums: arena.tensor('rows.blockSums', 'f32', rowBlocksShape(kvHeads, capacity, headDim)),
+    blocksBefore: arena.tensor('rows.blocksBefore', 'f32', rowBlocksShape(kvHeads, capacity, headDim)),
     sums: arena.tensor('rows.sums', 'f32', [kvHeads, rows, 2, headDim]),
   };
 }
@@ -113,18 +114,28 @@ export function attendRowsSparsely(arena: Arena, parts: RowAttentionParts, layer
   ];
 }
 
-/** Attention to what the mask has, with the tail or not. */
+/** Attention to what the mask has, and some account of the rest or none. */
 function attendMask(arena: Arena, parts: RowAttentionParts, layer: RowLayer): Dispatch[] {
-  const { kernels, scratch, tail, proxy, budget, config } = parts;
-  const { rows: room, mask, blockSums, sums } = scratch;
-  const shared = { ...sharedArgs(parts, layer), mask, out: layer.attended };
+  const { kernels, scratch, budget, config } = parts;
+  const { rows: room, mask, blocksBefore, sums } = scratch;
+  const shared = { ...sharedArgs(parts, layer), mask, out: layer.attended, budget };
   const label = `layer[${layer.index}].rows.attention`;
-  const args = { ...shared, sums, room, count: layer.rows, headDim: config.headDim };
-  if (proxy) return [kernels.attendProxies(arena, { label, ...args, budget, proxy })];
-  const sumAll = tail
-    ? kernels.sum(arena, { label: `layer[${layer.index}].rows.sums`, ...args, blockSums })
-    : [];
-  return [...sumAll, kernels.attend(arena, { label, ...args, tail })];
+  const args = { ...shared, sums, blocksBefore, room, count: layer.rows, headDim: config.headDim };
+  const tail = tailOf(parts);
+  if (tail === null) return [kernels.attendProxies(arena, { label, ...args, proxy: parts.proxy! })];
+  const needsSums = tail.kind !== 'none';
+  return [
+    ...(needsSums ? kernels.sum(arena, { label: `layer[${layer.index}].rows.sums`, ...args }) : []),
+    kernels.attend(arena, { label, ...args, tail }),
+  ];
+}
+
+/** What the fast kernel does; null where the proxy is none of its own. */
+function tailOf({ tail, proxy }: RowAttentionParts): RowTail | null {
+  if (!proxy) return { kind: tail ? 'one' : 'none' };
+  const { kind, block, over, estimated } = proxy;
+  const isOwn = kind === 'mean' && block !== null && over === 'block' && estimated;
+  return isOwn ? { kind: 'blocks', tokens: block } : null;
 }
 
 function sharedArgs(

@@ -121,6 +121,18 @@ describe(`rows in bulk (seed ${runSeed})`, () => {
       );
     });
 
+    test('blocks of the tail by sums are those read token by token', async () => {
+      const options = { ...few, mode: 'hash', tail: true } as const;
+      const proxy = { kind: 'mean', over: 'block', estimated: true } as const;
+      // A block longer than the context is one of all, which only the general kernel takes.
+      const { losses } = await scoresOf({ options, maps, proxy: { ...proxy, block: 256 } });
+      const byTokens = await scoresOf({ options, maps, proxy: { ...proxy, block: null } });
+      const differences = [...losses].map((loss, i) => Math.abs(loss - byTokens.losses[i]!));
+      expect(differences.sort((a, b) => a - b)[Math.floor(0.9 * scored)]).toBeLessThan(2e-3);
+      const { losses: shorter } = await scoresOf({ options, maps, proxy: { ...proxy, block: 64 } });
+      expect(Math.max(...losses.map((loss, i) => Math.abs(loss - shorter[i]!)))).toBeGreaterThan(1e-3);
+    });
+
     test('every layer has the budget that it is given', async () => {
       const options = { ...few, mode: 'hash', tail: true } as const;
       const layers = network.config.layers;

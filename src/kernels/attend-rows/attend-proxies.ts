@@ -6,7 +6,6 @@ import { defineKernel, prepareKernel } from '../runtime/define-kernel.ts';
 import type { Dispatch } from '../runtime/dispatch.ts';
 import { expectBytes } from '../runtime/expect-bytes.ts';
 import type { Gpu } from '../runtime/gpu.ts';
-import type { BufferSlice } from '../runtime/tensor.ts';
 import budgetSource from '../shared/budget.wgsl?raw';
 import stepSource from '../shared/step.wgsl?raw';
 import source from './attend-proxies.wgsl?raw';
@@ -29,9 +28,7 @@ export interface TailProxy {
   readonly estimated: boolean;
 }
 
-export interface AttendProxiesArgs extends Omit<AttendRowsArgs, 'sums' | 'tail'> {
-  /** Uniform `Budget` */
-  readonly budget: BufferSlice;
+export interface AttendProxiesArgs extends Omit<AttendRowsArgs, 'sums' | 'blocksBefore' | 'tail'> {
   readonly proxy: TailProxy;
 }
 

@@ -1,5 +1,6 @@
 import { describe, test } from 'vitest';
-import { attendTokens } from '../hash-reference/attend-tokens.ref.ts';
+import { type AttendTokensInput, attendTokens } from '../hash-reference/attend-tokens.ref.ts';
+import type { TokenBudget } from '../hash-reference/token-set.ref.ts';
 import { prepareRowSums, rowBlocksShape } from '../row-sums/row-sums.ts';
 import { Arena } from '../runtime/arena.ts';
 import { submitDispatches } from '../runtime/dispatch.ts';
@@ -8,7 +9,17 @@ import { expectClose, unitF32 } from '../testing/expect-close.ts';
 import { Random, runSeed } from '../testing/random.ts';
 import { randomRows } from '../testing/random-rows.ts';
 import { withGpu } from '../testing/with-gpu.ts';
-import { prepareAttendRows } from './attend-rows.ts';
+import { attendProxies } from './attend-proxies.ref.ts';
+import { prepareAttendRows, type RowTail } from './attend-rows.ts';
+
+const budget: TokenBudget = { sink: 5, window: 7, count: 9, share: 0 };
+const tails: readonly RowTail[] = [{ kind: 'none' }, { kind: 'one' }, { kind: 'blocks', tokens: 128 }];
+
+function expectedOf(input: Omit<AttendTokensInput, 'tail'>, tail: RowTail): Float64Array {
+  if (tail.kind !== 'blocks') return attendTokens({ ...input, tail: tail.kind === 'one' });
+  const proxy = { kind: 'mean', block: tail.tokens, over: 'block', estimated: true } as const;
+  return attendProxies(input, proxy, budget);
+}
 
 describe(`attend-rows (seed ${runSeed})`, () => {
   const gpu = withGpu();
@@ -29,9 +40,11 @@ describe(`attend-rows (seed ${runSeed})`, () => {
       const lists = size.lists === 'kv-head' ? kvHeads : qHeads;
       const given = randomRows(arena, random, { ...size, qHeads, lists });
       const { room, capacity } = given;
+      const words = Uint32Array.of(budget.sink, budget.window, budget.count, budget.share);
       const shared = {
         ...given.bindings,
-        blockSums: arena.tensor('blocks', 'f32', rowBlocksShape(kvHeads, capacity, headDim)),
+        blocksBefore: arena.tensor('blocks', 'f32', rowBlocksShape(kvHeads, capacity, headDim)),
+        budget: { buffer: arena.uniform('budget', words.buffer) },
         sums: arena.tensor('sums', 'f32', [kvHeads, room, 2, headDim]),
         ...{ lists, qHeads, kvHeads, headDim, capacity, room, count: rows },
       };
@@ -39,13 +52,13 @@ describe(`attend-rows (seed ${runSeed})`, () => {
         prepareAttendRows(gpu(), headDim, { lanes }),
         prepareRowSums(gpu()),
       ]);
-      const outs = [false, true].map((tail) => ({
+      const outs = tails.map((tail) => ({
         tail,
-        out: arena.tensor(`attended, tail ${tail}`, 'f32', [room, qHeads, headDim]),
+        out: arena.tensor(`attended, tail ${tail.kind}`, 'f32', [room, qHeads, headDim]),
       }));
       submitDispatches(gpu(), [
         ...sum(arena, { label: 'sums', ...shared }),
-        ...outs.map(({ tail, out }) => attend(arena, { label: `tail ${tail}`, ...shared, out, tail })),
+        ...outs.map(({ tail, out }) => attend(arena, { label: `tail ${tail.kind}`, ...shared, out, tail })),
       ]);
       const { scoreMagnitude, largestValue } = given;
       const n = position + rows;
@@ -58,10 +71,10 @@ describe(`attend-rows (seed ${runSeed})`, () => {
         const expected = new Float64Array(room * qHeads * headDim);
         for (let row = 0; row < rows; row++) {
           for (let head = 0; head < qHeads; head++) {
-            expected.set(attendTokens({ ...given.rowOf(row, head), tail }), (row * qHeads + head) * headDim);
+            expected.set(expectedOf(given.rowOf(row, head), tail), (row * qHeads + head) * headDim);
           }
         }
-        const what = `tail ${tail}, ${JSON.stringify(size)}`;
+        const what = `tail ${JSON.stringify(tail)}, ${JSON.stringify(size)}`;
         expectClose(await readF32(gpu(), out), expected, () => bound, what);
       }
       arena.dispose();

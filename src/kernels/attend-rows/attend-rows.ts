@@ -7,6 +7,7 @@ import type { Dispatch } from '../runtime/dispatch.ts';
 import { expectBytes } from '../runtime/expect-bytes.ts';
 import type { Gpu } from '../runtime/gpu.ts';
 import type { BufferSlice } from '../runtime/tensor.ts';
+import budgetSource from '../shared/budget.wgsl?raw';
 import stepSource from '../shared/step.wgsl?raw';
 import source from './attend-rows.wgsl?raw';
 import tiles from './row-tiles.wgsl?raw';
@@ -24,8 +25,11 @@ export interface AttendRowsArgs {
   readonly values: BufferSlice;
   /** u32 [lists, room, ⌈capacity / 32⌉]: a bit per token, none after the row's own, one at least. */
   readonly mask: BufferSlice;
-  /** f32 [kvHeads, room, 2, headDim], of row-sums; read only with the tail. */
+  /** f32 [kvHeads, room, 2, headDim] and [kvHeads, ⌊capacity / 64⌋ + 1, 2, headDim], of row-sums; read only with a tail. */
   readonly sums: BufferSlice;
+  readonly blocksBefore: BufferSlice;
+  /** Uniform `Budget`; read only with a tail of blocks. */
+  readonly budget: BufferSlice;
   /** f32 [rows, qHeads, headDim] */
   readonly out: BufferSlice;
   /** Rows that mask and sums have room for, and most that step.rows will say. */
@@ -36,9 +40,17 @@ export interface AttendRowsArgs {
   readonly qHeads: number;
   readonly kvHeads: number;
   readonly capacity: number;
-  /** The tokens left out enter the softmax as one: their mean key and value, weight log(count). */
-  readonly tail: boolean;
+  readonly tail: RowTail;
 }
+
+/** How the tokens left out enter the softmax. */
+export type RowTail =
+  | { readonly kind: 'none' }
+  /** As one: their mean key and value, weight log(count). */
+  | { readonly kind: 'one' }
+  /** Each block of `tokens`, a multiple of 64, as one: the mean key and value of all its tokens, weight log(candidates in
+   *  it · share of all candidates that is not selected). */
+  | { readonly kind: 'blocks'; readonly tokens: number };
 
 export type AttendRows = (arena: Arena, args: AttendRowsArgs) => Dispatch;
 
@@ -51,6 +63,8 @@ const shared = {
     mask: 'read',
     out: 'write',
     sums: 'read',
+    blocksBefore: 'read',
+    budget: 'uniform',
   },
   uniforms: {
     qHeads: 'u32',
@@ -61,6 +75,8 @@ const shared = {
     room: 'u32',
     maskWords: 'u32',
     tail: 'u32',
+    block: 'u32',
+    blocks: 'u32',
     scale: 'f32',
   },
   constants: ['lanes'],
@@ -69,11 +85,18 @@ const shared = {
 export const attendRowsKernels = {
   octets: defineKernel({
     name: 'attend-rows-octets',
-    sources: [stepSource, octets, tiles, source],
+    sources: [stepSource, budgetSource, octets, tiles, source],
     ...shared,
   }),
-  words: defineKernel({ name: 'attend-rows-words', sources: [stepSource, words, tiles, source], ...shared }),
+  words: defineKernel({
+    name: 'attend-rows-words',
+    sources: [stepSource, budgetSource, words, tiles, source],
+    ...shared,
+  }),
 };
+
+/** As in the WGSL. */
+const tailKinds: readonly RowTail['kind'][] = ['none', 'one', 'blocks'];
 
 /** Query heads that a workgroup takes together. */
 export const headsTogether = 4;
@@ -95,13 +118,19 @@ export async function prepareAttendRows(
     const maskWords = Math.ceil(capacity / 32);
     const listHeads = qHeads / lists;
     expectBytes(`${label}: mask`, args.mask, lists * room * maskWords * 4);
-    if (tail) expectBytes(`${label}: sums`, args.sums, kvHeads * room * 2 * headDim * 4);
+    const blocks = Math.floor(capacity / 64) + 1;
+    const block = tail.kind === 'blocks' ? tail.tokens : 64;
+    invariant(block > 0 && block % 64 === 0, `${label}: blocks of ${block} tokens are no multiple of 64`);
+    if (tail.kind !== 'none') {
+      expectBytes(`${label}: sums`, args.sums, kvHeads * room * 2 * headDim * 4);
+      expectBytes(`${label}: blocksBefore`, args.blocksBefore, kvHeads * blocks * 2 * headDim * 4);
+    }
     return kernel.dispatch(arena, {
       label,
       bindings: args,
       uniforms: {
         ...{ qHeads, group: qHeads / kvHeads, listHeads, headDim, capacity, room, maskWords },
-        tail: tail ? 1 : 0,
+        ...{ tail: tailKinds.indexOf(tail.kind), block, blocks },
         scale: Math.LOG2E / Math.sqrt(headDim),
       },
       workgroups: [count, lists, Math.ceil(listHeads / headsTogether)],

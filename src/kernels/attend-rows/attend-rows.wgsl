@@ -1,7 +1,10 @@
 // Attention of many rows, each to its own few tokens: a workgroup takes one row of row-tiles.wgsl and attends to the
-// tokens whose bits are set. With the tail, the tokens left out enter as one more: all tokens' sums less those of the
-// attended, weight log(count); the attended keys' share of the sum is known from their scores.
-// sums: f32 [kvHeads, room, 2, headDim], of keys and values over all tokens up to the row's.
+// tokens whose bits are set. With a tail of one, the tokens left out enter as one more: all tokens' sums less those of the
+// attended, weight log(count); the attended keys' share of the sum is known from their scores. With a tail of blocks,
+// every block enters as one more with the mean key and value of all its tokens, weight log(candidates in it · share of
+// all candidates that is not selected).
+// sums: f32 [kvHeads, room, 2, headDim], of keys and values over all tokens up to the row's; blocksBefore: f32 [kvHeads,
+// blocks, 2, headDim], over all tokens before each block of 64.
 struct Dims {
   qHeads: u32,
   group: u32,     // query heads to a KV head
@@ -10,10 +13,17 @@ struct Dims {
   capacity: u32,
   room: u32,
   maskWords: u32,
-  tail: u32,
+  tail: u32,  // none, one, blocks
+  block: u32, // tokens, a multiple of 64
+  blocks: u32,
   scale: f32, // includes log2(e): powers of two are taken instead of e
 }
 @group(0) @binding(7) var<storage, read> sums: array<f32>;
+@group(0) @binding(8) var<storage, read> blocksBefore: array<f32>;
+@group(0) @binding(9) var<uniform> budget: Budget;
+
+const tailOfOne = 1u;
+const tailOfBlocks = 2u;
 
 var<workgroup> words: array<u32, lanes / 4u>;
 var<workgroup> found: u32;
@@ -46,6 +56,57 @@ fn listTokens(row: u32, list: u32, first: u32, held: u32, lane: u32) -> u32 {
   }
   if (lane == 0u) { found = all; }
   return workgroupUniformLoad(&found);
+}
+
+// Sum over a block's tokens up to the row's, of one dimension of the key or, after headDim, the value.
+fn blockSum(row: u32, n: u32, kvHead: u32, block: u32, dimension: u32) -> f32 {
+  let width = 2u * dims.headDim;
+  let next = (block + 1u) * dims.block;
+  let before = (kvHead * dims.blocks + block * dims.block / 64u) * width + dimension;
+  var through = 0.0;
+  if (next >= n) {
+    through = sums[(kvHead * dims.room + row) * width + dimension];
+  } else {
+    through = blocksBefore[(kvHead * dims.blocks + next / 64u) * width + dimension];
+  }
+  return through - blocksBefore[before];
+}
+
+// Adds the blocks, one an invocation.
+fn addBlocks(row: u32, n: u32, kvHead: u32, lane: u32, state: ptr<function, Attended>) {
+  let chosen = attendedSetOf(budget, n);
+  let candidates = chosen.windowStart - chosen.sinkEnd;
+  if (candidates == chosen.selected) { return; }
+  let left = 1.0 - f32(chosen.selected) / f32(candidates);
+  let blocks = (n + dims.block - 1u) / dims.block;
+  let pairs = dims.headDim / 2u;
+  for (var first = 0u; first < blocks; first += lanes) {
+    let begin = (first + lane) * dims.block;
+    let end = min(begin + dims.block, n);
+    let firstCandidate = max(begin, chosen.sinkEnd);
+    let endCandidate = min(end, chosen.windowStart);
+    var scores = vec4f(lowest);
+    if (firstCandidate < endCandidate) {
+      var products = vec4f();
+      for (var d = 0u; d < dims.headDim; d++) {
+        products += queries[d] * blockSum(row, n, kvHead, first + lane, d);
+      }
+      scores = products / f32(end - begin) + log2(f32(endCandidate - firstCandidate) * left);
+    }
+    let shrink = weigh(scores, vec4f(1.0), lane, state);
+    (*state).even *= shrink;
+    (*state).odd *= shrink;
+    if (lane < pairs) {
+      for (var block = first; block < min(first + lanes, blocks); block++) {
+        let size = f32(min(dims.block, n - block * dims.block));
+        let weight = weights[block - first] / size;
+        let dimension = dims.headDim + 2u * lane;
+        (*state).even += weight * blockSum(row, n, kvHead, block, dimension);
+        (*state).odd += weight * blockSum(row, n, kvHead, block, dimension + 1u);
+      }
+    }
+    workgroupBarrier();
+  }
 }
 
 @compute @workgroup_size(lanes)
@@ -83,11 +144,12 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index
     tokens[lane] = kept;
   }
 
+  if (dims.tail == tailOfBlocks) { addBlocks(row, n, heads.kv, lane, &state); }
   var total = sumOfLanes(state.total, lane);
   var even = sumOfTeams(state.even, lane);
   var odd = sumOfTeams(state.odd, lane);
   let others = n - count;
-  if (dims.tail == 1u && others > 0u) {
+  if (dims.tail == tailOfOne && others > 0u) {
     let pairs = dims.headDim / 2u;
     let ofRow = (heads.kv * dims.room + row) * 2u * dims.headDim;
     var products = vec4f();

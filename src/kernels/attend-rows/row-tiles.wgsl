@@ -52,8 +52,8 @@ fn nothingYet() -> Attended {
   return Attended(vec4f(lowest), vec4f(), vec4f(), vec4f(), vec2f());
 }
 
-// Adds tokens[begin … begin + count), one an invocation: factor · 2^score is what its own weighs.
-fn addTile(begin: u32, count: u32, cacheStart: u32, scores: vec4f, factor: vec4f, lane: u32, state: ptr<function, Attended>) {
+// An invocation's own token weighs factor · 2^score. Returns what older sums have to be multiplied by.
+fn weigh(scores: vec4f, factor: vec4f, lane: u32, state: ptr<function, Attended>) -> vec4f {
   partial[lane] = scores;
   workgroupBarrier();
   if (lane < 16u) {
@@ -74,7 +74,12 @@ fn addTile(begin: u32, count: u32, cacheStart: u32, scores: vec4f, factor: vec4f
   (*state).total = (*state).total * shrink + weight;
   weights[lane] = weight;
   workgroupBarrier();
+  return shrink;
+}
 
+// Adds tokens[begin … begin + count), one an invocation.
+fn addTile(begin: u32, count: u32, cacheStart: u32, scores: vec4f, factor: vec4f, lane: u32, state: ptr<function, Attended>) {
+  let shrink = weigh(scores, factor, lane, state);
   let pairs = dims.headDim / 2u;
   let teams = lanes / pairs;
   let team = lane / pairs;

@@ -27,7 +27,7 @@ describe(`row-sums (seed ${runSeed})`, () => {
       gpu(),
       sum(arena, {
         ...{ label: 'sums', ...given.bindings, sums, room, count: rows, kvHeads, headDim, capacity },
-        blockSums: arena.tensor('blocks', 'f32', rowBlocksShape(kvHeads, capacity, headDim)),
+        blocksBefore: arena.tensor('blocks', 'f32', rowBlocksShape(kvHeads, capacity, headDim)),
       }),
     );
     const expected = new Float64Array(kvHeads * room * 2 * headDim);

@@ -9,6 +9,7 @@ import type { Gpu } from '../runtime/gpu.ts';
 import type { BufferSlice } from '../runtime/tensor.ts';
 import stepSource from '../shared/step.wgsl?raw';
 import rowSource from './row-sums.wgsl?raw';
+import scanSource from './scan-blocks.wgsl?raw';
 import blockSource from './sum-blocks.wgsl?raw';
 
 export interface RowSumsArgs {
@@ -18,8 +19,8 @@ export interface RowSumsArgs {
   /** Packed f16 [kvHeads, capacity, headDim] */
   readonly keys: BufferSlice;
   readonly values: BufferSlice;
-  /** f32 of `rowBlocksShape`: passes from one dispatch to the other. */
-  readonly blockSums: BufferSlice;
+  /** f32 of `rowBlocksShape`: the sums of all blocks before each, up to the block after the last row's. */
+  readonly blocksBefore: BufferSlice;
   /** f32 [kvHeads, room, 2, headDim]: key then value. */
   readonly sums: BufferSlice;
   /** Rows that sums has room for, and most that step.rows will say. */
@@ -34,10 +35,10 @@ export interface RowSumsArgs {
 export type RowSums = (arena: Arena, args: RowSumsArgs) => Dispatch[];
 
 /** Tokens of a block, and rows of a workgroup: as in the WGSL. */
-const blockTokens = 64;
+export const rowBlockTokens = 64;
 
 export function rowBlocksShape(kvHeads: number, capacity: number, headDim: number): readonly number[] {
-  return [kvHeads, Math.ceil(capacity / blockTokens), 2, headDim];
+  return [kvHeads, Math.floor(capacity / rowBlockTokens) + 1, 2, headDim];
 }
 
 const caches = { step: 'uniform', keys: 'read', values: 'read' } as const;
@@ -50,17 +51,24 @@ export const rowSumsKernels = {
     bindings: { ...caches, blockSums: 'write' },
     uniforms: sizes,
   }),
+  scan: defineKernel({
+    name: 'row-sums-scan',
+    sources: [stepSource, scanSource],
+    bindings: { step: 'uniform', blockSums: 'write' },
+    uniforms: { blocks: 'u32', headDim: 'u32' },
+  }),
   rows: defineKernel({
     name: 'row-sums',
     sources: [stepSource, rowSource],
-    bindings: { ...caches, blockSums: 'read', sums: 'write' },
+    bindings: { ...caches, blocksBefore: 'read', sums: 'write' },
     uniforms: { ...sizes, room: 'u32' },
   }),
 };
 
 export async function prepareRowSums(gpu: Gpu): Promise<RowSums> {
-  const [blockKernel, rowKernel] = await Promise.all([
+  const [blockKernel, scanKernel, rowKernel] = await Promise.all([
     prepareKernel(gpu, rowSumsKernels.blocks),
+    prepareKernel(gpu, rowSumsKernels.scan),
     prepareKernel(gpu, rowSumsKernels.rows),
   ]);
   return (arena, args) => {
@@ -68,19 +76,25 @@ export async function prepareRowSums(gpu: Gpu): Promise<RowSums> {
     const [, blocks] = rowBlocksShape(kvHeads, capacity, headDim);
     const sumBytes = kvHeads * room * 2 * headDim * 4;
     invariant(headDim % 2 === 0 && count <= room, `${label}: ${count} rows, room for ${room}`);
-    expectBytes(`${label}: blockSums`, args.blockSums, kvHeads * blocks! * 2 * headDim * 4);
+    expectBytes(`${label}: blocksBefore`, args.blocksBefore, kvHeads * blocks! * 2 * headDim * 4);
     expectBytes(`${label}: sums`, args.sums, sumBytes);
     const slices = Math.ceil(headDim / 64);
     const uniforms = { capacity, blocks: blocks!, headDim };
+    const { step, keys, values, blocksBefore: blockSums } = args;
     return [
       blockKernel.dispatch(arena, {
-        ...{ label: `${label}.blocks`, bindings: args, uniforms },
+        ...{ label: `${label}.blocks`, bindings: { step, keys, values, blockSums }, uniforms },
         workgroups: [blocks!, kvHeads, slices],
         bytes: kvHeads * capacity * headDim * 4,
       }),
+      scanKernel.dispatch(arena, {
+        ...{ label: `${label}.scan`, bindings: { step, blockSums }, uniforms: { blocks: blocks!, headDim } },
+        workgroups: [kvHeads, slices],
+        bytes: kvHeads * blocks! * headDim * 16,
+      }),
       rowKernel.dispatch(arena, {
         ...{ label, bindings: args, uniforms: { ...uniforms, room } },
-        workgroups: [Math.ceil(count / blockTokens), kvHeads, slices],
+        workgroups: [Math.ceil(count / rowBlockTokens), kvHeads, slices],
         bytes: sumBytes,
       }),
     ];

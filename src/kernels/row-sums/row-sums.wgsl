@@ -1,6 +1,6 @@
 // Keys and values added up over all tokens up to each row's own. An invocation takes one word (two dimensions) of the
 // key or the value for 64 rows of one KV head, one after another, from the sum of the whole blocks before them.
-// keys, values: packed f16 [kvHeads, capacity, headDim]; blockSums: f32 [kvHeads, blocks, 2, headDim], of 64 tokens;
+// keys, values: packed f16 [kvHeads, capacity, headDim]; blocksBefore: f32 [kvHeads, blocks, 2, headDim], of 64 tokens each;
 // sums: f32 [kvHeads, room, 2, headDim], key then value; row r ends with token step.position + r.
 struct Dims {
   capacity: u32,
@@ -12,7 +12,7 @@ struct Dims {
 @group(0) @binding(1) var<uniform> step: Step;
 @group(0) @binding(2) var<storage, read> keys: array<u32>;
 @group(0) @binding(3) var<storage, read> values: array<u32>;
-@group(0) @binding(4) var<storage, read> blockSums: array<vec2f>;
+@group(0) @binding(4) var<storage, read> blocksBefore: array<vec2f>;
 @group(0) @binding(5) var<storage, read_write> sums: array<vec2f>;
 
 @compute @workgroup_size(64)
@@ -25,22 +25,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index
   let begin = workgroup.y * dims.capacity * pairs + at % pairs;
   let firstToken = step.position + firstRow;
   let block = firstToken / 64u;
-
-  // Four blocks are read before any is used.
-  let ofBlocks = workgroup.y * dims.blocks * 2u * pairs + at;
-  var sum = vec2f();
-  var done = 0u;
-  for (; done + 4u <= block; done += 4u) {
-    let start = ofBlocks + done * 2u * pairs;
-    let a = blockSums[start];
-    let b = blockSums[start + 2u * pairs];
-    let c = blockSums[start + 4u * pairs];
-    let d = blockSums[start + 6u * pairs];
-    sum += (a + b) + (c + d);
-  }
-  for (; done < block; done++) {
-    sum += blockSums[ofBlocks + done * 2u * pairs];
-  }
+  var sum = blocksBefore[(workgroup.y * dims.blocks + block) * 2u * pairs + at];
   for (var token = 64u * block; token < firstToken; token++) {
     sum += wordOf(isValue, begin + token * pairs);
   }
