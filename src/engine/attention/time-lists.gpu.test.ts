@@ -41,14 +41,20 @@ describe('time of lists', () => {
       kernel.dispatch(arena, { label: 'work', bindings: { out }, uniforms: { steps }, workgroups: [1] }),
     ];
     const [short, long] = [list(2_000_000), list(40_000_000)];
-    const rounds: number[][] = [];
-    for (let round = 0; round < 3; round++) rounds.push(await timeLists(timed, [short, long, short]));
+    // 20 times the work. A machine that does other things meanwhile may slow a list down, but not speed one up: rounds go on
+    // until the fastest of each list show it.
+    let fastest = [Infinity, Infinity, Infinity];
+    let rounds = 0;
+    const isShown = ([before, between, after]: readonly number[]): boolean =>
+      between! > 4 * before! && between! > 4 * after!;
+    while (rounds < 3 || (!isShown(fastest) && rounds < 30)) {
+      const times = await timeLists(timed, [short, long, short]);
+      fastest = fastest.map((time, i) => Math.min(time, times[i]!));
+      rounds++;
+    }
+    expect(isShown(fastest), `${fastest} ms after ${rounds} rounds`).toBe(true);
     // every round runs the first list once more
-    expect((await readU32(gpu(), out))[1]).toBe(3 * 4);
-    const fastest = [0, 1, 2].map((i) => Math.min(...rounds.map((times) => times[i]!)));
-    // 20 times the work, on a machine that may do other things meanwhile
-    expect(fastest[1]! / fastest[0]!, `${rounds}`).toBeGreaterThan(4);
-    expect(fastest[1]! / fastest[2]!, `${rounds}`).toBeGreaterThan(4);
+    expect((await readU32(gpu(), out))[1]).toBe(rounds * 4);
     arena.dispose();
   });
 });

@@ -108,17 +108,17 @@ describe(`rows in bulk (seed ${runSeed})`, () => {
     });
 
     test('the mean of the rest, read token by token, is the tail', async () => {
-      const options = { ...few, mode: 'hash', tail: true } as const;
+      // In the last layer alone: keys, queries and lists are then the same bits.
+      const options = { ...few, mode: 'hash', tail: true, denseLayers: [0, 1] } as const;
       const mean = { kind: 'mean', over: 'rest', estimated: false } as const;
       const { losses } = await inBulk(options);
-      const byProxy = await scoresOf({ options, maps, proxy: { ...mean, block: null } });
-      const differences = [...losses].map((loss, i) => Math.abs(loss - byProxy.losses[i]!));
-      // As between bulk and steps: other orders of additions, and seldom another token.
-      expect(differences.sort((a, b) => a - b)[Math.floor(0.9 * scored)]).toBeLessThan(2e-3);
-      const inBlocks = await scoresOf({ options, maps, proxy: { ...mean, block: 128 } });
-      expect(Math.max(...[...losses].map((loss, i) => Math.abs(loss - inBlocks.losses[i]!)))).toBeGreaterThan(
-        1e-3,
-      );
+      const largestFrom = async (block: number | null): Promise<number> => {
+        const byProxy = await scoresOf({ options, maps, proxy: { ...mean, block } });
+        return Math.max(...losses.map((loss, i) => Math.abs(loss - byProxy.losses[i]!)));
+      };
+      const inOne = await largestFrom(null);
+      expect(inOne, 'another order of additions').toBeLessThan(1e-4);
+      expect(await largestFrom(128)).toBeGreaterThan(1e-3);
     });
 
     test('blocks of the tail by sums are those read token by token', async () => {
