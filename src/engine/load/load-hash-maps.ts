@@ -1,7 +1,7 @@
 /** Signature maps from `hash_attention.safetensors` to the GPU: read front to back once, one tensor in memory. */
 import { AppError, throwIfAborted } from '../../errors.ts';
 import type { Gpu } from '../../kernels/runtime/gpu.ts';
-import { floatFromHalf, halfFromFloat } from '../../kernels/shared/half.ts';
+import { floatFromHalf, halvesFromFloats } from '../../kernels/shared/half.ts';
 import { mapRowStride } from '../../kernels/shared/signature-map.ts';
 import type { ModelConfig } from '../../model/config.ts';
 import { type HashMapStage, type HashMaps, hashMapsFile, parseHashMaps } from '../../model/hash-maps.ts';
@@ -168,9 +168,9 @@ function weightsIn(
   return rows;
 }
 
-function halvesOf(values: Float32Array, entry: TensorEntry): Uint16Array<ArrayBuffer> {
+function halvesOf(values: Float32Array<ArrayBuffer>, entry: TensorEntry): Uint16Array<ArrayBuffer> {
   if (!values.every(Number.isFinite)) throw notFinite(entry.file, entry.name);
-  const halves = Uint16Array.from(values, halfFromFloat);
+  const halves = halvesFromFloats(values);
   if (!halves.some(isNotFinite)) return halves;
   throw new AppError(
     'model-unsupported',

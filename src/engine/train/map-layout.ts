@@ -96,13 +96,12 @@ export function stageValues(
 ): { readonly weight: Float32Array<ArrayBuffer>; readonly bias: Float32Array<ArrayBuffer> } {
   const { inputs, outputs, offset } = stage;
   const row = inputs + 1;
-  const weight = Float32Array.from(
-    { length: heads * outputs * inputs },
-    (_, i) => parameters[offset + Math.floor(i / inputs) * row + (i % inputs)]!,
-  );
-  const bias = Float32Array.from(
-    { length: heads * outputs },
-    (_, i) => parameters[offset + i * row + inputs]!,
-  );
+  const weight = new Float32Array(heads * outputs * inputs);
+  const bias = new Float32Array(heads * outputs);
+  for (let i = 0; i < bias.length; i++) {
+    const begin = offset + i * row;
+    weight.set(parameters.subarray(begin, begin + inputs), i * inputs);
+    bias[i] = parameters[begin + inputs]!;
+  }
   return { weight, bias };
 }

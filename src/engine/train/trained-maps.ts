@@ -1,6 +1,6 @@
 /** Trained parameters as the file the engine loads: hash_attention.safetensors. */
 import { AppError } from '../../errors.ts';
-import { halfFromFloat } from '../../kernels/shared/half.ts';
+import { halvesFromFloats } from '../../kernels/shared/half.ts';
 import { canonicalRope } from '../../model/canonical-rope.ts';
 import type { RopeConfig } from '../../model/rope-config.ts';
 import { type TensorData, writeSafetensors } from '../../model/write-safetensors.ts';
@@ -75,19 +75,25 @@ export function writeTrainedMaps({
 }
 
 /** Each of `count` blocks of `from` numbers followed by fillers up to `to`. */
-function filled(values: Float32Array, count: number, from: number, to: number, filler: number): Float32Array {
+function filled(
+  values: Float32Array<ArrayBuffer>,
+  count: number,
+  from: number,
+  to: number,
+  filler: number,
+): Float32Array<ArrayBuffer> {
   if (from === to) return values;
   const out = new Float32Array(count * to).fill(filler);
   for (let i = 0; i < count; i++) out.set(values.subarray(i * from, (i + 1) * from), i * to);
   return out;
 }
 
-function halves(values: Float32Array, name: string): Uint8Array {
+function halves(values: Float32Array<ArrayBuffer>, name: string): Uint8Array {
   if (!values.every((value) => Math.abs(value) < 65504)) {
     throw new AppError(
       'invalid-request',
       `${name} holds values that are no halves: training has diverged. Train again with a lower rate.`,
     );
   }
-  return new Uint8Array(Uint16Array.from(values, halfFromFloat).buffer);
+  return new Uint8Array(halvesFromFloats(values).buffer);
 }

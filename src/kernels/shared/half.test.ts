@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { Random, runSeed } from '../testing/random.ts';
-import { floatFromBfloat, floatFromHalf, halfFromFloat } from './half.ts';
+import { floatFromBfloat, floatFromHalf, halfFromFloat, halvesFromFloats } from './half.ts';
 
 describe(`half precision (seed ${runSeed})`, () => {
   test('every half survives the way through f32 and back', () => {
@@ -31,6 +31,11 @@ describe(`half precision (seed ${runSeed})`, () => {
     expect(halfFromFloat(65519.996)).toBe(0x7bff);
     expect(halfFromFloat(65520)).toBe(0x7c00);
     expect(halfFromFloat(-3e38)).toBe(0xfc00);
+  });
+
+  test('many at once are what they are one by one, from any place in a buffer', () => {
+    const values = Float32Array.from([0, ...new Random(runSeed).normals(999, 1e3)]).subarray(1);
+    expect([...halvesFromFloats(values)]).toEqual(Array.from(values, halfFromFloat));
   });
 
   test('a bfloat16 is the upper half of an f32', () => {

@@ -10,7 +10,18 @@ function floatOf(bits: number): number {
 
 /** IEEE half nearest to an f32 value, ties to even; overflow gives infinity (0x7c00), NaN a quiet NaN. */
 export function halfFromFloat(value: number): number {
-  const bits = bitsOf(value);
+  return halfFromBits(bitsOf(value));
+}
+
+/** The halves nearest to many values. */
+export function halvesFromFloats(values: Float32Array<ArrayBuffer>): Uint16Array<ArrayBuffer> {
+  const bits = new Uint32Array(values.buffer, values.byteOffset, values.length);
+  const halves = new Uint16Array(values.length);
+  for (let i = 0; i < halves.length; i++) halves[i] = halfFromBits(bits[i]!);
+  return halves;
+}
+
+function halfFromBits(bits: number): number {
   const sign = (bits >>> 16) & 0x8000;
   const magnitude = bits & 0x7fffffff;
   if (magnitude > 0x7f800000) return sign | 0x7e00;
