@@ -12,13 +12,10 @@ const plain = { format: q4, norm: false } as const;
 
 /** The products of the 8B shape, then those of the default model. */
 const matVecCases: readonly MatVecCase[] = [
-  { ...plain, rows: 4096, columns: 14336, finish: 'add', matrices: 32, hasPackedInputs: true },
-  {
-    ...{ ...plain, rows: 28672, columns: 4096, finish: 'gated', norm: true, matrices: 16 },
-    ...{ hasPackedInputs: true, packsOutputs: 'plain' },
-  },
+  { ...plain, rows: 4096, columns: 14336, finish: 'add', matrices: 32, packs: 'scaled' },
+  { ...plain, rows: 28672, columns: 4096, finish: 'gated', norm: true, matrices: 16, packs: 'plain' },
   { ...plain, rows: 6144, columns: 4096, finish: 'store', norm: true, matrices: 64 },
-  { ...plain, rows: 4096, columns: 4096, finish: 'add', matrices: 64, packsOutputs: 'scaled' },
+  { ...plain, rows: 4096, columns: 4096, finish: 'add', matrices: 64, packs: 'scaled' },
   { rows: 128256, columns: 4096, format: q8, finish: 'store', norm: true, matrices: 3 },
   { ...plain, rows: 960, columns: 576, finish: 'store', norm: true, matrices: 120 },
   { ...plain, rows: 3072, columns: 576, finish: 'gated', norm: true, matrices: 120 },

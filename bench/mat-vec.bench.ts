@@ -1,10 +1,10 @@
 /** Matrix-vector products over many different matrices, so that nothing sits in a cache. */
 import { type Finish, prepareMatVec, roundsInputs } from '../src/kernels/mat-vec/mat-vec.ts';
-import { packInputsReference } from '../src/kernels/mat-vec/packed-inputs.ref.ts';
-import { packedInputBytes } from '../src/kernels/mat-vec/packed-inputs.ts';
 import { Arena } from '../src/kernels/runtime/arena.ts';
 import type { Gpu, KernelVariant } from '../src/kernels/runtime/gpu.ts';
 import { type Matrix, type MatrixFormat, rowBytes, rowScaleBytes } from '../src/kernels/runtime/matrix.ts';
+import { packVectorReference } from '../src/kernels/shared/packed-vector.ref.ts';
+import { packedBytes } from '../src/kernels/shared/packed-vector.ts';
 import { prepareFill } from './ceiling.ts';
 import { timeBySlope } from './timing.ts';
 
@@ -18,9 +18,8 @@ export interface MatVecCase {
   readonly variant?: KernelVariant;
   readonly rowsPerTeam?: number;
   readonly lanes?: number;
-  /** As in the network, where products round their inputs: who packs what. */
-  readonly hasPackedInputs?: boolean;
-  readonly packsOutputs?: 'plain' | 'scaled';
+  /** As in the network, where products round their inputs: outputs are left packed, as they are or times a gain. */
+  readonly packs?: 'plain' | 'scaled';
   /** Every product writes a vector of its own, so that the device may overlap them; otherwise each waits for the last. */
   readonly isIndependent?: boolean;
 }
@@ -49,47 +48,40 @@ export async function benchMatVec(gpu: Gpu, spec: MatVecCase): Promise<{ ms: num
   const arena = new Arena(gpu);
   const fill = await prepareFill(gpu);
   const rounds = roundsInputs(gpu, spec);
-  const hasPackedInputs = rounds && spec.hasPackedInputs === true;
-  const packsOutputs = rounds ? spec.packsOutputs : undefined;
+  const packs = rounds ? spec.packs : undefined;
+  const { format, finish, rows, columns } = spec;
   const product = await prepareMatVec(
     gpu,
-    {
-      format: spec.format,
-      finish: spec.finish,
-      hasNorm: spec.norm,
-      hasBias: false,
-      rows: spec.rows,
-      columns: spec.columns,
-      hasPackedInputs,
-      ...(packsOutputs ? { packsOutputs } : {}),
-    },
+    { format, finish, hasNorm: spec.norm, rows, columns },
     {
       ...(spec.variant ? { variant: spec.variant } : {}),
       ...(spec.rowsPerTeam ? { rowsPerTeam: spec.rowsPerTeam } : {}),
       ...(spec.lanes ? { lanes: spec.lanes } : {}),
     },
   );
-  const halves = new Float32Array(spec.columns).fill(0.5);
-  const ones = new Float32Array(spec.columns).fill(1);
-  const gain = arena.tensorFrom('gain', 'f32', [spec.columns], ones);
-  const planes = packInputsReference(halves, ones);
-  const x = hasPackedInputs
-    ? arena.tensorFrom('x', 'u32', [planes.length], planes)
-    : arena.tensorFrom('x', 'f32', [spec.columns], halves);
-  const out = arena.tensor('out', 'f32', [spec.rows]);
-  const nextGain = arena.tensorFrom('next gain', 'f32', [spec.rows], new Float32Array(spec.rows).fill(1));
-  const packedOut = { buffer: arena.buffer('packed out', packedInputBytes(Math.ceil(spec.rows / 32) * 32)) };
-  const packed = packsOutputs && {
-    packed: { out: packedOut, gain: packsOutputs === 'scaled' ? nextGain : null },
+  const halves = new Float32Array(columns).fill(0.5);
+  const ones = new Float32Array(columns).fill(1);
+  const gain = arena.tensorFrom('gain', 'f32', [columns], ones);
+  const planes = packVectorReference(halves, ones);
+  const x = {
+    ...arena.tensorFrom('x', 'f32', [columns], halves),
+    ...(rounds ? { packed: arena.tensorFrom('packed x', 'u32', [planes.length], planes) } : {}),
   };
+  const outputs = finish === 'gated' ? rows / 2 : rows;
+  const nextGain = arena.tensorFrom('next gain', 'f32', [outputs], new Float32Array(outputs).fill(1));
+  const outTensor = (label: string) => ({
+    ...arena.tensor(label, 'f32', [outputs]),
+    ...(packs ? { packed: { buffer: arena.buffer(`packed ${label}`, packedBytes(outputs)) } } : {}),
+  });
+  const out = outTensor('out');
   const dispatches = Array.from({ length: spec.matrices }, (_, index) =>
     product(arena, {
       label: `matrix ${index}`,
       matrix: makeMatrix(arena, fill, `matrix ${index}`, spec, index + 1),
       x,
       ...(spec.norm ? { norm: { gain, eps: 1e-5 } } : {}),
-      ...packed,
-      out: spec.isIndependent ? arena.tensor(`out ${index}`, 'f32', [spec.rows]) : out,
+      ...(packs === 'scaled' ? { nextGain } : {}),
+      out: spec.isIndependent ? outTensor(`out ${index}`) : out,
     }),
   ).flat();
   const ms = await timeBySlope(gpu, dispatches);

@@ -18,10 +18,7 @@ const toLook = ['look-into-step'];
 const toConvert = ['convert-kernels'];
 const ofDisk = ['local-files'];
 const toLearn = ['learn-signatures'];
-const ofLongRows = [
-  ...['mat-vec-integer', 'packed-octet'],
-  ...['integer-inputs-plain', 'integer-inputs-packed', 'integer-outputs-packed'],
-];
+const ofLongRows = [...['mat-vec-integer', 'packed-octet', 'packed-inputs', 'pack-inputs', 'leave-packed']];
 const onCpu = ['mat-mul-serial', 'attend-prefill-serial', 'attend-split-serial', 'attend-merge-serial'];
 const later = [...onDemand, ...toLook, ...toConvert, ...ofDisk, ...toLearn, ...ofLongRows, ...onCpu];
 const notOurs = ['libraries', 'model'];

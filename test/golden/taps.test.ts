@@ -151,8 +151,7 @@ describe('taps of the default model', () => {
         }),
       );
       for (let index = 0; index < config.layers; index++) {
-        const layer = weights.layers[index]!;
-        submitDispatches(gpu(), decodeLayer({ arena, index, kernels, layer, act, cache, policy }));
+        submitDispatches(gpu(), decodeLayer({ arena, index, kernels, weights, act, cache, policy }));
         const row = (await readF32(gpu(), act.residual)).subarray(0, config.hidden);
         const name = `layers.${index}.output`;
         got.set(name, [...(got.get(name) ?? []), ...row]);

@@ -4,6 +4,7 @@ import type { Arena } from '../../kernels/runtime/arena.ts';
 import type { Dispatch } from '../../kernels/runtime/dispatch.ts';
 import type { Tensor } from '../../kernels/runtime/tensor.ts';
 import type { AttentionOptions } from '../api.ts';
+import type { Activation } from '../network/activations.ts';
 import type { LayerCache } from '../network/kv-cache.ts';
 
 /** What a policy may read and must write for one layer's decode step. */
@@ -16,7 +17,7 @@ export interface AttentionLayer {
   readonly cache: LayerCache;
   readonly capacity: number;
   /** f32 [qHeads · headDim]: the result. */
-  readonly attended: Tensor;
+  readonly attended: Activation;
 }
 
 /** The tokens attended to out of `contextTokens`: [0, sinkEnd), [windowStart, contextTokens) and `selected` of those

@@ -1,18 +1,16 @@
 /** Every buffer a step writes between reading the token and choosing the next, allocated once.
  *  f32 throughout; widths in the names of docs/architecture.md. */
 
-import { packedInputBytes } from '../../kernels/mat-vec/packed-inputs.ts';
 import type { Arena } from '../../kernels/runtime/arena.ts';
 import { rowStride } from '../../kernels/runtime/matrix.ts';
 import type { Tensor } from '../../kernels/runtime/tensor.ts';
+import { type Packable, packedBytes } from '../../kernels/shared/packed-vector.ts';
 import type { ModelConfig } from '../../model/config.ts';
 import { createStepBuffer } from './step.ts';
 
 /** A vector and, in a network whose products round their inputs, the same as its one reader takes it: as integers, times the
- *  gain of the reader's norm (kernels/mat-vec/packed-inputs.ts). The product that makes the vector makes both. */
-export interface Activation extends Tensor {
-  readonly packed?: Tensor;
-}
+ *  gain of the reader's norm (kernels/shared/packed-vector.ts). Whoever makes the vector makes both. */
+export type Activation = Tensor & Packable;
 
 /** One row each, allocated and zero up to the row stride of the matrix that reads it. */
 export interface DecodeActivations {
@@ -22,9 +20,11 @@ export interface DecodeActivations {
   readonly residual: Tensor;
   readonly qkv: Tensor;
   readonly query: Tensor;
-  readonly attended: Tensor;
+  readonly attended: Activation;
   /** The residual again, as the MLP reads it. */
   readonly mlpInput: Activation;
+  /** And once more, as it leaves a layer: for the next one, or the head. */
+  readonly layerOutput: Activation;
   /** Gate and up; used only where their formats differ and they cannot be fused. */
   readonly gateUp: Tensor;
   readonly activated: Activation;
@@ -56,16 +56,21 @@ function widthsOf(config: ModelConfig): Widths {
   return { query, qkv: query + 2 * config.kvHeads * config.headDim };
 }
 
-/** @param packs the products of the MLP read packed vectors */
+/** Which vectors are left packed: what products make, and what attention makes. */
+export interface PackedActivations {
+  readonly products: boolean;
+  readonly attention: boolean;
+}
+
 export function createDecodeActivations(
   arena: Arena,
   config: ModelConfig,
-  packs: boolean,
+  packs: PackedActivations,
 ): DecodeActivations {
   const widths = widthsOf(config);
   const row = (name: string, width: number): Tensor => arena.tensor(name, 'f32', [1, rowStride(width)]);
-  const packed = (name: string, width: number): Pick<Activation, 'packed'> =>
-    packs ? { packed: arena.tensor(`${name}.packed`, 'u32', [packedInputBytes(width) / 4]) } : {};
+  const packed = (name: string, width: number, isPacked: boolean): Pick<Activation, 'packed'> =>
+    isPacked ? { packed: arena.tensor(`${name}.packed`, 'u32', [packedBytes(width) / 4]) } : {};
   const residual = row('residual', config.hidden);
   return {
     step: createStepBuffer(arena, 'step'),
@@ -73,10 +78,11 @@ export function createDecodeActivations(
     residual,
     qkv: row('qkv', widths.qkv),
     query: row('query', widths.query),
-    attended: row('attended', widths.query),
-    mlpInput: { ...residual, ...packed('mlpInput', config.hidden) },
+    attended: { ...row('attended', widths.query), ...packed('attended', widths.query, packs.attention) },
+    mlpInput: { ...residual, ...packed('mlpInput', config.hidden, packs.products) },
+    layerOutput: { ...residual, ...packed('layerOutput', config.hidden, packs.products) },
     gateUp: row('gateUp', 2 * config.ffn),
-    activated: { ...row('activated', config.ffn), ...packed('activated', config.ffn) },
+    activated: { ...row('activated', config.ffn), ...packed('activated', config.ffn, packs.products) },
     logits: row('logits', config.vocab),
   };
 }

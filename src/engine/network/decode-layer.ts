@@ -2,7 +2,7 @@
 import type { Arena } from '../../kernels/runtime/arena.ts';
 import type { Dispatch } from '../../kernels/runtime/dispatch.ts';
 import type { AttentionPolicy } from '../attention/attention-policy.ts';
-import type { LayerWeights } from '../load/gpu-weights.ts';
+import type { GpuWeights } from '../load/gpu-weights.ts';
 import type { DecodeActivations } from './activations.ts';
 import type { KvCache } from './kv-cache.ts';
 import type { NetworkKernels } from './network-kernels.ts';
@@ -11,7 +11,7 @@ export interface DecodeLayerInput {
   readonly arena: Arena;
   readonly index: number;
   readonly kernels: NetworkKernels;
-  readonly layer: LayerWeights;
+  readonly weights: GpuWeights;
   readonly act: DecodeActivations;
   readonly cache: KvCache;
   readonly policy: AttentionPolicy;
@@ -23,17 +23,18 @@ export function decodeLayer({
   arena,
   index,
   kernels,
-  layer,
+  weights,
   act,
   cache,
   policy,
 }: DecodeLayerInput): Dispatch[] {
   const label = (name: string): string => `layer[${index}].${name}`;
-  const { residual, qkv, query, attended, mlpInput, activated, step } = act;
+  const { residual, qkv, query, attended, mlpInput, activated, layerOutput, step } = act;
+  const layer = weights.layers[index]!;
   const { key, value } = cache.layer(index);
   const attention: readonly Dispatch[] = [
     ...kernels.project(arena, label('qkv'), layer.qkv, {
-      x: residual,
+      x: index === 0 ? residual : layerOutput,
       gain: layer.attentionNorm,
       bias: layer.qkvBias,
       out: qkv,
@@ -74,7 +75,8 @@ export function decodeLayer({
     ...kernels.addProduct(arena, label('mlpOutput'), layer.down, {
       x: activated,
       bias: layer.downBias,
-      out: residual,
+      out: layerOutput,
+      nextGain: weights.layers[index + 1]?.attentionNorm ?? weights.finalNorm,
     }),
   ];
   return [...attention, ...mlp];

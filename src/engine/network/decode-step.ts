@@ -3,7 +3,7 @@ import type { Arena } from '../../kernels/runtime/arena.ts';
 import type { Dispatch } from '../../kernels/runtime/dispatch.ts';
 import type { AttentionPolicy } from '../attention/attention-policy.ts';
 import type { GpuWeights } from '../load/gpu-weights.ts';
-import type { DecodeActivations } from './activations.ts';
+import type { Activation, DecodeActivations } from './activations.ts';
 import { decodeLayer } from './decode-layer.ts';
 import type { KvCache } from './kv-cache.ts';
 import type { NetworkKernels } from './network-kernels.ts';
@@ -27,17 +27,21 @@ export function decodeStep(input: DecodeStepInput): Dispatch[] {
       out: act.residual,
       rows: 1,
     }),
-    ...weights.layers.flatMap((layer, index) =>
-      decodeLayer({ arena, index, kernels, layer, act, cache, policy: policies[index]! }),
+    ...policies.flatMap((policy, index) =>
+      decodeLayer({ arena, index, kernels, weights, act, cache, policy }),
     ),
-    ...logitsOf(input),
+    ...logitsOf(input, act.layerOutput),
   ];
 }
 
-/** From the last residual to the logits: also what follows a prefill. */
-export function logitsOf({ arena, kernels, weights, act }: DecodeStepInput): Dispatch[] {
+/** From the last residual to the logits: also what follows a prefill.
+ *  @param residual packed, where the last layer has just made it */
+export function logitsOf(
+  { arena, kernels, weights, act }: DecodeStepInput,
+  residual: Activation,
+): Dispatch[] {
   return kernels.project(arena, 'logits', [weights.head], {
-    x: act.residual,
+    x: residual,
     gain: weights.finalNorm,
     bias: null,
     out: act.logits,

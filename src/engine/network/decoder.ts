@@ -39,7 +39,7 @@ export class Decoder {
       greedy: sampler.greedyList(this.#arena, bindings, sampling),
       sampled: sampler.sampledList(this.#arena, bindings, sampling),
     };
-    this.#head = logitsOf({ ...parts, arena: this.#arena });
+    this.#head = logitsOf({ ...parts, arena: this.#arena }, act.residual);
   }
 
   /** From a token to the next. */

@@ -75,13 +75,16 @@ describe(`network (seed ${runSeed})`, () => {
 
   test('products by whole numbers, which pass vectors to each other packed, give the logits of products by floats', async () => {
     expect(gpu().traits.subgroups, 'the test device offers subgroups').not.toBeNull();
-    const graphics = new Gpu(gpu().device, { ...gpu().traits, integerProductsFrom: 32 });
+    // not as on a CPU, so that attention, too, leaves its result packed
+    const graphics = new Gpu(gpu().device, { ...gpu().traits, isCpu: false, integerProductsFrom: 32 });
     const source = new MemorySource(await readTinyModel('llama-mlx4-g32'));
     const network = await openNetwork(graphics, source, { context: 64 });
     opened.push(network);
     const { network: floats } = await open(64);
-    expect(network.act.mlpInput.packed).toBeDefined();
-    expect(floats.act.mlpInput.packed).toBeUndefined();
+    for (const name of ['attended', 'mlpInput', 'activated', 'layerOutput'] as const) {
+      expect(network.act[name].packed, name).toBeDefined();
+      expect(floats.act[name].packed, name).toBeUndefined();
+    }
     for (const [position, token] of prompt(6).entries()) {
       for (const each of [network, floats]) await each.prepareSteps(position, 1);
       const got = await network.decoder.logitsAfter(token, position);

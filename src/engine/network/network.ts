@@ -19,7 +19,7 @@ import type { GpuWeights } from '../load/gpu-weights.ts';
 import { allocating } from '../memory/allocating.ts';
 import type { TokenSampling } from '../token-engine.ts';
 import { createDecodeActivations, type DecodeActivations } from './activations.ts';
-import { packsMlp } from './decode-products.ts';
+import { packsVectors } from './decode-products.ts';
 import { Decoder, type SamplingKind } from './decoder.ts';
 import { KvCache } from './kv-cache.ts';
 import { type NetworkKernels, prepareNetworkKernels } from './network-kernels.ts';
@@ -268,7 +268,7 @@ async function prepareParts(
         cos: arena.tensorFrom('rope.cos', 'f32', shape, table.cos),
         sin: arena.tensorFrom('rope.sin', 'f32', shape, table.sin),
       },
-      createDecodeActivations(arena, config, packsMlp(gpu, weights)),
+      createDecodeActivations(arena, config, packsVectors(gpu, config, weights)),
     ],
   );
   const [kernels, attention, sampler] = await Promise.all([

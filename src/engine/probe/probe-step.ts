@@ -117,8 +117,7 @@ async function createLayerProbe(gpu: Gpu, network: Network, arena: Arena): Promi
     const selected = policy.selectedTokens?.(arena, layer);
     const label = `layer[${index}].attention.weights`;
     const whole = decodeLayer({
-      ...{ arena, index, kernels, act, cache, policy },
-      layer: weights.layers[index]!,
+      ...{ arena, index, kernels, weights, act, cache, policy },
     });
     const beside = [
       ...(selected?.dispatches ?? []),

@@ -1,43 +1,78 @@
 /** The second half of decode attention, the same for every set of tokens. See attend-merge.wgsl. */
+import { invariant } from '../../errors.ts';
 import type { Arena } from '../runtime/arena.ts';
 import { defineKernel, prepareKernel } from '../runtime/define-kernel.ts';
 import type { Dispatch } from '../runtime/dispatch.ts';
 import { expectBytes } from '../runtime/expect-bytes.ts';
 import type { Gpu, KernelVariant } from '../runtime/gpu.ts';
 import type { BufferSlice } from '../runtime/tensor.ts';
+import { type Packable, packedBytes } from '../shared/packed-vector.ts';
 import mergeSource from './attend-merge.wgsl?raw';
+import leavePlain from './leave-plain.wgsl?raw';
 import mergeStart from './merge-start.wgsl?raw';
-import { partialBytes } from './split-plan.ts';
+import { partialBytes, variantFor } from './split-plan.ts';
 
 const mergeSerialSource = () => import('./attend-merge-serial.wgsl?raw');
+/** How a merge leaves its result packed, too. */
+export const packedSources = [
+  () => import('../shared/packed-octet.wgsl?raw'),
+  () => import('./leave-packed.wgsl?raw'),
+];
 
 export interface AttendMergeArgs {
   readonly label: string;
   /** f32 of `partialsShape` */
   readonly partials: BufferSlice;
-  /** f32 [kvHeads · group, headDim] */
-  readonly out: BufferSlice;
+  /** f32 [kvHeads · group, headDim]; left packed, too, where it can be and `mergePacks`. */
+  readonly out: Packable;
   readonly kvHeads: number;
   readonly splits: number;
 }
 
 export type AttendMerge = (arena: Arena, args: AttendMergeArgs) => Dispatch;
 
-const declared = {
-  bindings: { partials: 'read', out: 'write' },
-  uniforms: { splits: 'u32' },
-  constants: ['headDim'],
-} as const;
+const bindings = { partials: 'read', out: 'write' } as const;
+const declared = { uniforms: { splits: 'u32' }, constants: ['headDim'] } as const;
 export const mergeKernel = defineKernel({
   name: 'attend-merge',
-  sources: [mergeStart, mergeSource],
+  sources: [mergeStart, leavePlain, mergeSource],
+  bindings,
+  ...declared,
+});
+export const mergePackingKernel = defineKernel({
+  name: 'attend-merge-packing',
+  sources: [
+    '@group(0) @binding(3) var<storage, read_write> packedOut: array<u32>;',
+    ...[...packedSources, mergeStart, mergeSource],
+  ],
+  bindings: { ...bindings, packedOut: 'write' },
   ...declared,
 });
 export const mergeSerialKernel = defineKernel({
   name: 'attend-merge-serial',
   sources: [mergeStart, mergeSerialSource],
+  bindings,
   ...declared,
 });
+
+/** Whether merges can leave what is attended packed: where products read vectors packed, and an octet lies in one head. */
+export function mergePacks(gpu: Gpu, headDim: number, wanted?: KernelVariant): boolean {
+  return gpu.traits.integerProductsFrom !== null && variantFor(gpu, headDim, wanted) !== 'serial';
+}
+
+/** Refuses a result too small for `qHeads` heads. Returns where it is also left packed. */
+export function checkMerged(
+  label: string,
+  out: Packable,
+  values: number,
+  canPack: boolean,
+): BufferSlice | undefined {
+  expectBytes(`${label}: out`, out, values * 4);
+  if (!out.packed) return undefined;
+  invariant(canPack, `${label}: this merge leaves nothing packed`);
+  expectBytes(`${label}: packed out`, out.packed, packedBytes(values));
+  return out.packed;
+}
 
 /** @param group query heads per KV head */
 export async function prepareMerge(
@@ -45,20 +80,23 @@ export async function prepareMerge(
   variant: KernelVariant,
   { headDim, group }: { readonly headDim: number; readonly group: number },
 ): Promise<AttendMerge> {
-  const merger = await prepareKernel(gpu, variant === 'serial' ? mergeSerialKernel : mergeKernel, {
-    headDim,
-  });
+  const [plain, packing] = await Promise.all([
+    prepareKernel(gpu, variant === 'serial' ? mergeSerialKernel : mergeKernel, { headDim }),
+    mergePacks(gpu, headDim, variant) ? prepareKernel(gpu, mergePackingKernel, { headDim }) : null,
+  ]);
   return (arena, { label, partials, out, kvHeads, splits }) => {
     const qHeads = kvHeads * group;
     const bytes = partialBytes(qHeads, splits, headDim);
     expectBytes(`${label}: partials`, partials, bytes);
-    expectBytes(`${label}: out`, out, qHeads * headDim * 4);
-    return merger.dispatch(arena, {
+    const packedOut = checkMerged(label, out, qHeads * headDim, packing !== null);
+    const args = {
       label,
-      bindings: { partials, out },
       uniforms: { splits },
       workgroups: [qHeads],
       bytes: bytes + qHeads * headDim * 4,
-    });
+    } as const;
+    return packing && packedOut
+      ? packing.dispatch(arena, { ...args, bindings: { partials, out, packedOut } })
+      : plain.dispatch(arena, { ...args, bindings: { partials, out } });
   };
 }

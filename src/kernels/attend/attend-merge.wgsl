@@ -4,7 +4,8 @@
 // before it uses any, so that most of a head is in flight at once; slices meet once in workgroup memory.
 // partials: f32 [qHeads, splits, rowVectors + 1, 4] as attend-split.wgsl leaves them;
 // out: f32 [qHeads, headDim], headDim a multiple of 4.
-// Dims and startOf come from merge-start.wgsl, or from merge-tail.wgsl where one more token has been made.
+// Dims and startOf come from merge-start.wgsl, or from merge-tail.wgsl where one more token has been made; leave from
+// leave-plain.wgsl or leave-packed.wgsl.
 override headDim: u32;
 
 const threads = 256u;
@@ -20,7 +21,11 @@ var<workgroup> sliceWeight: array<f32, threads>;
 var<workgroup> sliceSum: array<vec4f, threads>;
 
 @compute @workgroup_size(threads)
-fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index) thread: u32) {
+fn main(
+  @builtin(workgroup_id) workgroup: vec3u,
+  @builtin(num_workgroups) heads: vec3u,
+  @builtin(local_invocation_index) thread: u32,
+) {
   let head = workgroup.x;
   let rowVectors = headDim / 4u;
   let vector = thread % rowVectors;
@@ -54,21 +59,23 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index
   sliceSum[thread] = sum;
   workgroupBarrier();
 
-  if (thread >= rowVectors) {
-    return;
+  if (thread < rowVectors) {
+    var highest = top;
+    for (var slice = 1u; slice < slices; slice++) {
+      highest = max(highest, sliceTop[slice * rowVectors + thread]);
+    }
+    let keep = exp2(top - highest);
+    sum *= keep;
+    weight *= keep;
+    for (var slice = 1u; slice < slices; slice++) {
+      let other = slice * rowVectors + thread;
+      let gain = exp2(sliceTop[other] - highest);
+      sum += sliceSum[other] * gain;
+      weight += sliceWeight[other] * gain;
+    }
+    sum /= weight;
+    out[head * rowVectors + vector] = sum;
+    sliceSum[thread] = sum;
   }
-  var highest = top;
-  for (var slice = 1u; slice < slices; slice++) {
-    highest = max(highest, sliceTop[slice * rowVectors + thread]);
-  }
-  let keep = exp2(top - highest);
-  sum *= keep;
-  weight *= keep;
-  for (var slice = 1u; slice < slices; slice++) {
-    let other = slice * rowVectors + thread;
-    let gain = exp2(sliceTop[other] - highest);
-    sum += sliceSum[other] * gain;
-    weight += sliceWeight[other] * gain;
-  }
-  out[head * rowVectors + vector] = sum / weight;
+  leave(head, heads.x, thread);
 }

@@ -6,6 +6,7 @@ import { prepareKernel } from '../runtime/define-kernel.ts';
 import type { Dispatch } from '../runtime/dispatch.ts';
 import type { Gpu, KernelVariant } from '../runtime/gpu.ts';
 import type { BufferSlice, Tensor } from '../runtime/tensor.ts';
+import type { Packable } from '../shared/packed-vector.ts';
 import { subgroupConstants } from '../shared/prefix-sum.ts';
 import { type CountedTokens, checkCounted, countsAt, fineBinsOf } from '../shared/token-chunks.ts';
 import { prepareMerge } from './attend-merge.ts';
@@ -40,7 +41,7 @@ export interface AttendSelectedArgs extends Omit<SparseSplitArgs, 'partials' | '
   readonly blockSums?: BufferSlice;
   readonly scratch: SelectedScratch;
   /** f32 [kvHeads · group, headDim] */
-  readonly out: BufferSlice;
+  readonly out: Packable;
 }
 
 export interface AttendSelected {

@@ -7,8 +7,11 @@ import { expectBytes } from '../runtime/expect-bytes.ts';
 import type { Gpu, KernelVariant } from '../runtime/gpu.ts';
 import { type BufferSlice, byteLengthOf } from '../runtime/tensor.ts';
 import budgetSource from '../shared/budget.wgsl?raw';
+import type { Packable } from '../shared/packed-vector.ts';
 import stepSource from '../shared/step.wgsl?raw';
+import { checkMerged, mergePacks, packedSources } from './attend-merge.ts';
 import mergeSource from './attend-merge.wgsl?raw';
+import leavePlain from './leave-plain.wgsl?raw';
 import mergeTail from './merge-tail.wgsl?raw';
 import mergeTailSerial from './merge-tail-serial.wgsl?raw';
 import type { ListsLayout } from './sparse-split.ts';
@@ -26,8 +29,8 @@ export interface MergeTailArgs {
   readonly tailSums: BufferSlice;
   /** f32 of `partialsShape` */
   readonly partials: BufferSlice;
-  /** f32 [kvHeads · group, headDim] */
-  readonly out: BufferSlice;
+  /** f32 [kvHeads · group, headDim]; left packed, too, where it can be and `mergePacks`. */
+  readonly out: Packable;
   readonly kvHeads: number;
   readonly splits: number;
   readonly slots: number;
@@ -35,26 +38,37 @@ export interface MergeTailArgs {
 
 export type MergeTail = (arena: Arena, args: MergeTailArgs) => Dispatch;
 
+const bindings = {
+  partials: 'read',
+  out: 'write',
+  step: 'uniform',
+  budget: 'uniform',
+  query: 'read',
+  tailSums: 'read',
+} as const;
 const declared = {
-  bindings: {
-    partials: 'read',
-    out: 'write',
-    step: 'uniform',
-    budget: 'uniform',
-    query: 'read',
-    tailSums: 'read',
-  },
   uniforms: { splits: 'u32', slots: 'u32', group: 'u32' },
   constants: ['headDim'],
 } as const;
 export const mergeTailKernel = defineKernel({
   name: 'attend-merge-tail',
-  sources: [stepSource, budgetSource, mergeTail, mergeSource],
+  sources: [stepSource, budgetSource, mergeTail, leavePlain, mergeSource],
+  bindings,
+  ...declared,
+});
+export const mergeTailPackingKernel = defineKernel({
+  name: 'attend-merge-tail-packing',
+  sources: [
+    '@group(0) @binding(7) var<storage, read_write> packedOut: array<u32>;',
+    ...[...packedSources, stepSource, budgetSource, mergeTail, mergeSource],
+  ],
+  bindings: { ...bindings, packedOut: 'write' },
   ...declared,
 });
 export const mergeTailSerialKernel = defineKernel({
   name: 'attend-merge-tail-serial',
   sources: [stepSource, budgetSource, mergeTailSerial, mergeSerialSource],
+  bindings,
   ...declared,
 });
 
@@ -64,8 +78,10 @@ export async function prepareMergeTail(
   { headDim, group }: { readonly headDim: number; readonly group: number },
   layout: ListsLayout,
 ): Promise<MergeTail> {
-  const kernel = variant === 'serial' ? mergeTailSerialKernel : mergeTailKernel;
-  const merger = await prepareKernel(gpu, kernel, { headDim });
+  const [plain, packing] = await Promise.all([
+    prepareKernel(gpu, variant === 'serial' ? mergeTailSerialKernel : mergeTailKernel, { headDim }),
+    mergePacks(gpu, headDim, variant) ? prepareKernel(gpu, mergeTailPackingKernel, { headDim }) : null,
+  ]);
   return (arena, args) => {
     const { label, kvHeads, splits, slots } = args;
     const qHeads = kvHeads * group;
@@ -75,13 +91,15 @@ export async function prepareMergeTail(
     expectBytes(`${label}: query`, args.query, headBytes);
     expectBytes(`${label}: tailSums`, args.tailSums, tailBytes);
     expectBytes(`${label}: partials`, args.partials, bytes);
-    expectBytes(`${label}: out`, args.out, headBytes);
-    return merger.dispatch(arena, {
+    const packedOut = checkMerged(label, args.out, qHeads * headDim, packing !== null);
+    const shared = {
       label,
-      bindings: args,
       uniforms: { splits, slots, group: group / layout.listsPerKvHead },
       workgroups: [qHeads],
       bytes: bytes + tailBytes + 2 * headBytes,
-    });
+    } as const;
+    return packing && packedOut
+      ? packing.dispatch(arena, { ...shared, bindings: { ...args, packedOut } })
+      : plain.dispatch(arena, { ...shared, bindings: args });
   };
 }

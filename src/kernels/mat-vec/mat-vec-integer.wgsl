@@ -4,24 +4,18 @@
 // Σ q · v over an octet is exact (8 · 15 · 32767 < 2²⁴): the only error is the rounding of an input, at most step / 2.
 //
 // A workgroup takes a tile of `lanes` blocks at a time, lane l the inputs of block l in registers, and walks with them over
-// `teams` teams of four rows. What each lane finds is kept in workgroup memory and summed at the end, a team by a subgroup.
+// `teams` teams of four rows. What a subgroup finds of a row is one number in workgroup memory; at the end an invocation
+// makes an output of them, and one of eight packs an octet of outputs.
 override teams: u32;
 // Invocations that exchange values by shuffles: at most the smallest subgroup, a power of two from 4, divides lanes.
 override together: u32;
 
-var<workgroup> partial: array<vec4f, teams * lanes>;
-var<workgroup> squareSums: array<f32, lanes / together>;
+@group(0) @binding(6) var<storage, read> nextGain: array<vec4f>;
+@group(0) @binding(7) var<storage, read_write> packedOut: array<u32>;
 
-// What a lane holds of a block of 32 inputs.
-struct BlockInputs {
-  word0: vec4u, // bytes of the octet that meets the first word of weights
-  word1: vec4u,
-  word2: vec4u,
-  word3: vec4u,
-  steps: vec4f,
-  sum: f32,
-  squares: f32, // before the gain; of all blocks, each is counted by one lane
-}
+var<workgroup> partial: array<f32, 4u * teams * (lanes / together)>;
+var<workgroup> squareSums: array<f32, lanes / together>;
+var<workgroup> made: array<f32, 4u * teams>;
 
 // Σ q · v over a word of weights.
 fn dotOctet(word: u32, v: vec4u) -> i32 {
@@ -39,7 +33,7 @@ fn dotInputs(weight: PackedBlock, inputs: BlockInputs) -> f32 {
   return weight.scale * dot(inputs.steps, vec4f(sums)) + weight.bias * inputs.sum;
 }
 
-// Of a team's four rows, the one whose sum a lane ends with. When gated, a gate row's neighbour has its up row.
+// Of a team's four rows, the one whose sum a lane ends with.
 fn rowOfLane(lane: u32) -> u32 {
   return 2u * (lane & 1u) + ((lane >> 1u) & 1u);
 }
@@ -56,6 +50,15 @@ fn sumOfRow(sums: vec4f, lane: u32) -> f32 {
   return sum;
 }
 
+// Of a row of the workgroup, from all subgroups.
+fn wholeSum(row: u32) -> f32 {
+  var sum = 0.0;
+  for (var part = 0u; part < lanes / together; part++) {
+    sum += partial[row * (lanes / together) + part];
+  }
+  return sum;
+}
+
 @compute @workgroup_size(lanes)
 fn main(
   @builtin(workgroup_id) group: vec3u,
@@ -63,60 +66,64 @@ fn main(
   @builtin(local_invocation_index) local: u32,
 ) {
   let firstTeam = (group.y * groups.x + group.x) * teams;
+  let subgroup = local / together;
+  let lane = local % together;
   var squares = 0.0;
   for (var firstBlock = 0u; firstBlock < dims.blocks; firstBlock += lanes) {
-    let inputs = loadInputs(firstBlock, local);
-    squares += inputs.squares;
-    let block = min(firstBlock + local, dims.blocks - 1u);
     let isInside = firstBlock + local < dims.blocks;
+    let block = min(firstBlock + local, dims.blocks - 1u);
+    let inputs = loadInputs(block);
+    squares += select(0.0, inputs.squares, isInside);
     for (var team = 0u; team < teams; team++) {
       let rows = loadRows(rowsOf(firstTeam + team), block);
       let sums = vec4f(
         dotInputs(rows.w0, inputs), dotInputs(rows.w1, inputs), dotInputs(rows.w2, inputs), dotInputs(rows.w3, inputs),
       );
-      let at = team * lanes + local;
-      if (firstBlock == 0u) {
-        partial[at] = select(vec4f(0.0), sums, isInside);
-      } else if (isInside) {
-        partial[at] += sums;
+      let sum = sumOfRow(select(vec4f(0.0), sums, isInside), lane);
+      if (lane < 4u) {
+        let at = (4u * team + rowOfLane(lane)) * (lanes / together) + subgroup;
+        partial[at] = select(partial[at] + sum, sum, firstBlock == 0u);
       }
     }
   }
-  let subgroup = local / together;
-  let lane = local % together;
-  if (hasNorm) {
-    for (var mask = 1u; mask < together; mask *= 2u) {
-      squares += subgroupShuffleXor(squares, mask);
-    }
-    if (lane == 0u) {
-      squareSums[subgroup] = squares;
-    }
+  for (var mask = 1u; mask < together; mask *= 2u) {
+    squares += subgroupShuffleXor(squares, mask);
+  }
+  if (lane == 0u) {
+    squareSums[subgroup] = squares;
   }
   workgroupBarrier();
   squares = 0.0;
-  if (hasNorm) {
-    for (var i = 0u; i < lanes / together; i++) {
-      squares += squareSums[i];
-    }
+  for (var part = 0u; part < lanes / together; part++) {
+    squares += squareSums[part];
   }
   let factor = factorOf(squares);
-  for (var first = 0u; first < teams; first += lanes / together) {
-    let team = first + subgroup;
-    var sums = vec4f(0.0);
-    for (var i = lane; i < lanes; i += together) {
-      sums += partial[min(team, teams - 1u) * lanes + i];
-    }
-    let sum = factor * sumOfRow(sums, lane);
-    let partner = subgroupShuffleXor(sum, 1u);
-    if (team < teams && lane < 4u) {
-      if (finishKind != isGated) {
-        let row = rowOfLane(lane);
-        keepOutput(4u * team + row, writeRow(4u * (firstTeam + team) + row, sum));
-      } else if ((lane & 1u) == 0u) {
-        let output = lane / 2u;
-        keepOutput(2u * team + output, writeGated(2u * (firstTeam + team) + output, sum, partner));
-      }
+  let perTeam = select(4u, 2u, dims.finish == isGated);
+  let first = firstTeam * perTeam;
+  if (local < teams * perTeam) {
+    if (dims.finish == isGated) {
+      let gate = 4u * (local / 2u) + local % 2u;
+      made[local] = writeGated(first + local, factor * wholeSum(gate), factor * wholeSum(gate + 2u));
+    } else {
+      made[local] = writeRow(first + local, factor * wholeSum(local));
     }
   }
-  packOutputs(firstTeam, local);
+  if (dims.packs == 0u) {
+    return;
+  }
+  workgroupBarrier();
+  let at = 8u * local;
+  if (at >= teams * perTeam || first + at >= dims.rows * perTeam / 4u) {
+    return;
+  }
+  let octet = (dims.firstOut + first) / 8u + local;
+  var gainA = vec4f(1.0);
+  var gainB = vec4f(1.0);
+  if (dims.packs == 2u) {
+    gainA = nextGain[2u * octet];
+    gainB = nextGain[2u * octet + 1u];
+  }
+  let a = vec4f(made[at], made[at + 1u], made[at + 2u], made[at + 3u]);
+  let b = vec4f(made[at + 4u], made[at + 5u], made[at + 6u], made[at + 7u]);
+  leaveOctet(octet, dims.outBlocks, a, b, gainA, gainB);
 }

@@ -1,5 +1,5 @@
 /** The specification of mat-vec in double precision. */
-import { roundingSteps } from './packed-inputs.ref.ts';
+import { roundingSteps } from '../shared/packed-vector.ref.ts';
 
 export interface MatVecInput {
   /** Dequantised weights, [rows, columns]. */

@@ -4,14 +4,15 @@ import { submitDispatches } from '../runtime/dispatch.ts';
 import { type MatrixFormat, rowStride } from '../runtime/matrix.ts';
 import { readBytes, readF32 } from '../runtime/readback.ts';
 import type { Tensor } from '../runtime/tensor.ts';
-import { dotBound, expectClose, unitF32 } from '../testing/expect-close.ts';
+import { packVectorReference } from '../shared/packed-vector.ref.ts';
+import { packedBytes } from '../shared/packed-vector.ts';
+import { dotBound, expectClose } from '../testing/expect-close.ts';
+import { expectPacked } from '../testing/expect-packed.ts';
 import { Random, runSeed } from '../testing/random.ts';
 import { randomMatrix } from '../testing/random-matrix.ts';
 import { withGpu } from '../testing/with-gpu.ts';
 import { matVecReference } from './mat-vec.ref.ts';
 import { type Finish, type MatVecVariant, prepareMatVec } from './mat-vec.ts';
-import { packInputsReference, readPackedInputs, roundingSteps } from './packed-inputs.ref.ts';
-import { packedInputBytes } from './packed-inputs.ts';
 
 const formats: readonly MatrixFormat[] = [
   { kind: 'q4', groupSize: 32, scales: 'f16' },
@@ -35,7 +36,7 @@ interface Case {
   readonly inputs?: 'normal' | 'extreme';
   /** Rows per part, when split. */
   readonly partRows?: number;
-  /** x comes packed. */
+  /** x comes packed; otherwise the product has it packed first. */
   readonly packed?: boolean;
   /** Outputs are packed, too. */
   readonly packs?: 'plain' | 'scaled';
@@ -148,9 +149,7 @@ describe(`mat-vec (seed ${runSeed})`, () => {
     const product = await prepareMatVec(
       gpu(),
       {
-        ...{ format, finish, hasNorm: spec.norm, hasBias: spec.bias, rows, columns },
-        ...(spec.packed ? { hasPackedInputs: true } : {}),
-        ...(spec.packs ? { packsOutputs: spec.packs } : {}),
+        ...{ format, finish, hasNorm: spec.norm, rows, columns },
       },
       {
         variant,
@@ -170,21 +169,18 @@ describe(`mat-vec (seed ${runSeed})`, () => {
         label: 'out',
         matrix,
         x: spec.packed
-          ? packedTensor(arena, packInputsReference(x, spec.norm ? gain : ones))
+          ? {
+              // nobody may read these
+              ...arena.tensorFrom('x', 'f32', [rowStride(columns)], padded(random.normals(columns))),
+              packed: packedTensor(arena, packVectorReference(x, spec.norm ? gain : ones)),
+            }
           : arena.tensorFrom('x', 'f32', [rowStride(columns)], padded(x)),
         ...(spec.norm
           ? { norm: { gain: arena.tensorFrom('gain', 'f32', [rowStride(columns)], padded(gain)), eps } }
           : {}),
         ...(spec.bias ? { bias: arena.tensorFrom('bias', 'f32', [rows], bias) } : {}),
-        out,
-        ...(spec.packs
-          ? {
-              packed: {
-                out: packedOut,
-                gain: nextGain && arena.tensorFrom('next gain', 'f32', [outputs], nextGain),
-              },
-            }
-          : {}),
+        out: spec.packs ? { ...out, packed: packedOut } : out,
+        ...(nextGain ? { nextGain: arena.tensorFrom('next gain', 'f32', [outputs], nextGain) } : {}),
       }),
     );
     // a gated part's rows are [gate | up] of its own outputs: bring the matrix into the reference's order
@@ -212,9 +208,8 @@ describe(`mat-vec (seed ${runSeed})`, () => {
       `mat-vec ${JSON.stringify({ format, variant, ...spec })}`,
     );
     if (spec.packs) {
-      const planes = new Uint32Array(await readBytes(gpu(), packedOut, packedInputBytes(outputs)));
-      const factors = nextGain ?? new Float32Array(outputs).fill(1);
-      expectPacked(planes, got, factors, `packed ${JSON.stringify(spec)}`);
+      const planes = new Uint32Array(await readBytes(gpu(), packedOut, packedBytes(outputs)));
+      expectPacked(planes, got, nextGain, `packed ${JSON.stringify(spec)}`);
     }
     arena.dispose();
   }
@@ -249,32 +244,4 @@ function gateFirst<T extends Float32Array | Float64Array>(
     out.set(dense.subarray(row * columns, (row + 1) * columns), index * columns);
   });
   return out;
-}
-
-/** A packed vector, as the GPU left it, against x · gain. */
-function expectPacked(
-  planes: Uint32Array<ArrayBuffer>,
-  x: Float32Array,
-  gain: Float32Array,
-  what: string,
-): void {
-  const got = readPackedInputs(planes);
-  const scaled = Float64Array.from(x, (value, i) => value * gain[i]!);
-  const steps = roundingSteps(scaled);
-  // half a step, and what f32 adds in value · (32767 / largest), which is at most 2¹⁵ steps
-  const rounding = 0.5 + 2 ** 15 * 6 * unitF32;
-  expectClose(got.values, scaled, (i) => steps[i >> 3]! * rounding, `${what}: values`);
-  expectClose(got.steps, steps, (i) => 6 * unitF32 * steps[i]!, `${what}: steps`);
-  const sizes = octets(got.values.map(Math.abs));
-  expectClose(got.sums, octets(got.values), (i) => 4 * unitF32 * sizes[i]!, `${what}: sums`);
-  const squares = octets(Float64Array.from(x, (value) => value * value));
-  // squares below the smallest f32 vanish
-  expectClose(got.squares, squares, (i) => 10 * unitF32 * squares[i]! + 1e-37, `${what}: squares`);
-}
-
-/** Sums of eight. */
-function octets(values: Float64Array): Float64Array {
-  const sums = new Float64Array(values.length / 8);
-  for (let i = 0; i < values.length; i++) sums[i >> 3]! += values[i]!;
-  return sums;
 }

@@ -5,34 +5,36 @@
 // A team of `lanes` invocations works on up to four rows, the components of a vec4f: nothing is indexed at run time,
 // so everything stays in registers. A lane takes every `lanes`-th block of 32 columns and uses its inputs for all rows
 // of the team. This file holds what every variant shares: which rows, their products with a block, what to write.
-// gain: f32 [columns, padded with zeros to 32 · blocks]; bias: f32 [rows of the whole matrix].
+// bias: f32 [rows of the whole matrix]. What a product does beside its sums, uniforms tell: the products of a layer then
+// share a pipeline, and their code stays in the instruction cache.
 struct Dims {
   rows: u32,      // rows of W in this part
   blocks: u32,    // row stride / 32
   columns: u32,   // inputs, for the mean
   firstOut: u32,  // index in out (and bias) of the first row
   upBias: u32,    // gated: index in bias of the first up row
-  eps: f32,
   outBlocks: u32, // of 32 outputs, all parts together
+  eps: f32,
+  normed: u32,    // 0 or 1
+  biased: u32,    // 0 or 1
+  finish: u32,    // 0 store, 1 add, 2 gated
+  packs: u32,     // outputs are also left packed: 0 no, 1 as they are, 2 times a gain
 }
 override lanes: u32;
 override rowsPerTeam: u32; // 1, 2 or 4; even when gated
-override hasNorm: bool;
-override hasBias: bool;
-override finishKind: u32; // 0 store, 1 add, 2 gated
 
+const isAdded = 1u;
 const isGated = 2u;
 
 @group(0) @binding(0) var<uniform> dims: Dims;
-@group(0) @binding(4) var<storage, read> gain: array<vec4f>;
-@group(0) @binding(5) var<storage, read> bias: array<f32>;
-@group(0) @binding(6) var<storage, read_write> out: array<f32>;
+@group(0) @binding(4) var<storage, read> bias: array<f32>;
+@group(0) @binding(5) var<storage, read_write> out: array<f32>;
 
 // Rows of W that a team works on; past the end, the last one. Gated: gate rows first, then the up rows of the same
 // outputs, half a matrix further down.
 fn rowsOf(team: u32) -> vec4u {
   var rows = vec4u(0u, 1u, 2u, 3u) + team * rowsPerTeam;
-  if (finishKind == isGated) {
+  if (dims.finish == isGated) {
     let up = dims.rows / 2u;
     let output = team * (rowsPerTeam / 2u);
     rows = vec4u(output, output + up, 0u, 0u);
@@ -87,7 +89,7 @@ fn writeGated(output: u32, gateSum: f32, upSum: f32) -> f32 {
   }
   var gate = gateSum;
   var up = upSum;
-  if (hasBias) {
+  if (dims.biased != 0u) {
     gate += bias[dims.firstOut + output];
     up += bias[dims.upBias + output];
   }
@@ -101,10 +103,10 @@ fn writeRow(row: u32, sum: f32) -> f32 {
     return 0.0;
   }
   var value = sum;
-  if (hasBias) {
+  if (dims.biased != 0u) {
     value += bias[dims.firstOut + row];
   }
-  if (finishKind == 1u) {
+  if (dims.finish == isAdded) {
     value += out[dims.firstOut + row];
   }
   out[dims.firstOut + row] = value;
@@ -113,7 +115,7 @@ fn writeRow(row: u32, sum: f32) -> f32 {
 
 // What a norm multiplies sums by; squares: Σ x².
 fn factorOf(squares: f32) -> f32 {
-  if (hasNorm) {
+  if (dims.normed != 0u) {
     return inverseSqrt(squares / f32(dims.columns) + dims.eps);
   }
   return 1.0;
@@ -122,7 +124,7 @@ fn factorOf(squares: f32) -> f32 {
 // Writes a team's outputs from its complete sums.
 fn finish(team: u32, sums: vec4f, squares: f32) {
   let rows = sums * factorOf(squares);
-  if (finishKind == isGated) {
+  if (dims.finish == isGated) {
     if (rowsPerTeam == 2u) {
       _ = writeGated(team, rows.x, rows.y);
     } else {

@@ -22,3 +22,19 @@ fn packOctet(a: vec4f, b: vec4f) -> PackedOctet {
   let step = largest / 32767.0;
   return PackedOctet(vec4u(high, low), step, step * f32(sum));
 }
+
+// Leaves an octet of a vector of `blocks` · 32 values, packed times the gain of who reads it, in the layout of
+// packed-vector.ts. packedOut: array<u32>, declared by the kernel.
+fn leaveOctet(octet: u32, blocks: u32, a: vec4f, b: vec4f, gainA: vec4f, gainB: vec4f) {
+  let packed = packOctet(a * gainA, b * gainB);
+  let block = octet / 4u;
+  let word = octet % 4u;
+  let at = 4u * (word * blocks + block);
+  packedOut[at] = packed.bytes.x;
+  packedOut[at + 1u] = packed.bytes.y;
+  packedOut[at + 2u] = packed.bytes.z;
+  packedOut[at + 3u] = packed.bytes.w;
+  packedOut[4u * (4u * blocks + block) + word] = bitcast<u32>(packed.step);
+  packedOut[4u * (5u * blocks + block) + word] = bitcast<u32>(packed.sum);
+  packedOut[4u * (6u * blocks + block) + word] = bitcast<u32>(dot(a, a) + dot(b, b));
+}

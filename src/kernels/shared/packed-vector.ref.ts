@@ -1,6 +1,6 @@
-/** Packed vectors (packed-inputs.ts) in plain loops. */
+/** Packed vectors (packed-vector.ts) in plain loops. */
 
-export interface PackedInputsRead {
+export interface PackedVectorRead {
   /** x · gain as rounded. */
   readonly values: Float64Array;
   /** Per octet: the unit of rounding, the sum of `values`, the sum of the squares of x. */
@@ -10,7 +10,7 @@ export interface PackedInputsRead {
 }
 
 /** Reads the planes of a packed vector. */
-export function readPackedInputs(planes: Uint32Array<ArrayBuffer>): PackedInputsRead {
+export function readPackedVector(planes: Uint32Array<ArrayBuffer>): PackedVectorRead {
   const blocks = planes.length / 28;
   const floats = new Float32Array(planes.buffer, planes.byteOffset, planes.length);
   const octets = 4 * blocks;
@@ -37,7 +37,7 @@ export function roundingSteps(scaled: Float64Array): Float64Array {
 }
 
 /** Packs x · gain; both a multiple of 32 long. */
-export function packInputsReference(x: Float32Array, gain: Float32Array): Uint32Array<ArrayBuffer> {
+export function packVectorReference(x: Float32Array, gain: Float32Array): Uint32Array<ArrayBuffer> {
   const blocks = x.length / 32;
   const planes = new Uint32Array(28 * blocks);
   const floats = new Float32Array(planes.buffer);

@@ -1,0 +1,101 @@
+/** Products of 4-bit weights with packed vectors: mat-vec-integer.wgsl. */
+import { invariant } from '../../errors.ts';
+import type { Arena } from '../runtime/arena.ts';
+import { prepareKernel } from '../runtime/define-kernel.ts';
+import { type Dispatch, gridOf } from '../runtime/dispatch.ts';
+import { expectBytes } from '../runtime/expect-bytes.ts';
+import type { Gpu } from '../runtime/gpu.ts';
+import { rowStride } from '../runtime/matrix.ts';
+import type { BufferSlice } from '../runtime/tensor.ts';
+import { packedBytes } from '../shared/packed-vector.ts';
+import { integerDefinition, packDefinition } from './definitions.ts';
+import { formatConstants, smallestSubgroup } from './float-product.ts';
+import type { MatVec, MatVecArgs, MatVecOptions, MatVecShape } from './mat-vec.ts';
+import { partBytes, partUniforms, rowsPerOutput } from './part-uniforms.ts';
+
+const rowsPerTeam = 4;
+
+export async function prepareIntegerProduct(
+  gpu: Gpu,
+  { format, finish, columns }: MatVecShape,
+  options: MatVecOptions,
+): Promise<MatVec> {
+  invariant(format.kind === 'q4', `mat-vec by integers takes 4-bit weights, got ${format.kind}`);
+  const lanes = options.lanes ?? lanesFor(columns);
+  const teams = options.teams ?? 4;
+  const outputsPerGroup = (rowsPerTeam * teams) / rowsPerOutput(finish);
+  const [kernel, pack] = await Promise.all([
+    prepareKernel(gpu, integerDefinition, {
+      ...{ lanes, rowsPerTeam, teams },
+      ...formatConstants(format),
+      // a power of two that divides the lanes
+      together: Math.min(32, smallestSubgroup(gpu)),
+    }),
+    preparePack(gpu),
+  ]);
+  return (arena, args) => {
+    const { label, matrix, bias, out, nextGain } = args;
+    const outputs = matrix.rows / rowsPerOutput(finish);
+    if (out.packed) {
+      expectBytes(`${label}: packed outputs`, out.packed, packedBytes(outputs));
+      if (nextGain) expectBytes(`${label}: gain of the outputs`, nextGain, outputs * 4);
+      invariant(outputsPerGroup % 8 === 0, `${label}: a workgroup that packs makes whole octets`);
+    }
+    const made = args.x.packed ? undefined : pack(arena, args);
+    const x = args.x.packed ?? made!.packed;
+    expectBytes(`${label}: packed x`, x, packedBytes(rowStride(matrix.columns)));
+    // something must be bound where nothing is left packed
+    const packedOut = out.packed ?? { buffer: arena.buffer(`${label}.unpacked`, 16) };
+    const products = matrix.parts.map((part) => {
+      const uniforms = partUniforms(finish, args, part);
+      invariant(
+        !out.packed || uniforms.firstOut % 8 === 0,
+        `${label}: a part starts within an octet of outputs`,
+      );
+      return kernel.dispatch(arena, {
+        label,
+        bindings: {
+          weights: part.weights,
+          scales: part.scales ?? part.weights,
+          x,
+          bias: bias ?? x,
+          out,
+          nextGain: nextGain ?? x,
+          packedOut,
+        },
+        uniforms: { ...uniforms, packs: out.packed ? (nextGain ? 2 : 1) : 0 },
+        workgroups: gridOf(Math.ceil(part.rows / rowsPerTeam / teams)),
+        bytes: partBytes(matrix, part),
+      });
+    });
+    return made ? [made.dispatch, ...products] : products;
+  };
+}
+
+/** As few tiles as a workgroup of at most 256 allows, of equal size. */
+function lanesFor(columns: number): number {
+  const blocks = rowStride(columns) / 32;
+  const tiles = Math.ceil(blocks / 256);
+  return Math.ceil(blocks / tiles / 32) * 32;
+}
+
+interface Made {
+  readonly dispatch: Dispatch;
+  readonly packed: BufferSlice;
+}
+
+async function preparePack(gpu: Gpu): Promise<(arena: Arena, args: MatVecArgs) => Made> {
+  const kernel = await prepareKernel(gpu, packDefinition);
+  return (arena, { label, matrix, x, norm }) => {
+    const stride = rowStride(matrix.columns);
+    const packed = { buffer: arena.buffer(`${label}.packed`, packedBytes(stride)) };
+    const dispatch = kernel.dispatch(arena, {
+      label: `${label}.packed`,
+      bindings: { x, gain: norm?.gain ?? x, packedOut: packed },
+      uniforms: { blocks: stride / 32, normed: Number(norm !== undefined) },
+      workgroups: [Math.ceil(stride / 8 / 64)],
+      bytes: 4 * stride + packedBytes(stride),
+    });
+    return { dispatch, packed };
+  };
+}

@@ -1,0 +1,35 @@
+/** What one dispatch of a product, a part of its matrix, is told. */
+import { type Matrix, type MatrixPart, rowBytes, rowScaleBytes, rowStride } from '../runtime/matrix.ts';
+import type { Finish, MatVecArgs } from './mat-vec.ts';
+
+/** Rows that make one output. */
+export function rowsPerOutput(finish: Finish): number {
+  return finish === 'gated' ? 2 : 1;
+}
+
+/** The fields of struct Dims in mat-vec.wgsl that follow from the matrix and the finish. */
+export function partUniforms(
+  finish: Finish,
+  { matrix, norm, bias, outOffset }: MatVecArgs,
+  part: MatrixPart,
+) {
+  const perOutput = rowsPerOutput(finish);
+  const firstOut = (outOffset ?? 0) + part.firstRow / perOutput;
+  return {
+    rows: part.rows,
+    blocks: rowStride(matrix.columns) / 32,
+    columns: matrix.columns,
+    firstOut,
+    upBias: firstOut + matrix.rows / 2,
+    outBlocks: Math.ceil(matrix.rows / perOutput / 32),
+    eps: norm?.eps ?? 0,
+    normed: Number(norm !== undefined),
+    biased: Number(bias !== undefined),
+    finish: { store: 0, add: 1, gated: 2 }[finish],
+  };
+}
+
+/** Bytes that a dispatch must move: weights and inputs. */
+export function partBytes({ format, columns }: Matrix, part: MatrixPart): number {
+  return part.rows * (rowBytes(format, columns) + rowScaleBytes(format, columns)) + rowStride(columns) * 4;
+}
