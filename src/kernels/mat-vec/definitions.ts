@@ -27,6 +27,7 @@ const uniforms = {
   normed: 'u32',
   biased: 'u32',
   finish: 'u32',
+  pairs: 'u32',
   packs: 'u32',
 } as const;
 const formatSources = { q4: weightsQ4, q8: weightsQ8, f16: weightsF16, bf16: weightsBf16, f32: weightsF32 };
@@ -79,7 +80,7 @@ export const integerDefinition = defineKernel({
   sources: ['enable subgroups;', inputs, weightsQ4, shared, packedOctet, ...integerSources],
   bindings: { ...common, nextGain: 'read', packedOut: 'write' },
   uniforms,
-  constants: ['lanes', 'rowsPerTeam', 'groupShift', 'wideScales', 'together', 'teams'],
+  constants: ['lanes', 'rowsPerTeam', 'groupShift', 'wideScales', 'together'],
   features: ['subgroups'],
 });
 

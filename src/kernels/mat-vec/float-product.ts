@@ -43,7 +43,7 @@ export async function prepareFloatProduct(
           out,
           gain: norm?.gain ?? x,
         },
-        uniforms: { ...partUniforms(finish, args, part), packs: 0 },
+        uniforms: { ...partUniforms(finish, args, part), pairs: 0, packs: 0 },
         workgroups: gridOf(Math.ceil(part.rows / rowsPerTeam / teams)),
         bytes: partBytes(matrix, part),
       }),

@@ -17,16 +17,17 @@ const rowsPerTeam = 4;
 
 export async function prepareIntegerProduct(
   gpu: Gpu,
-  { format, finish, columns }: MatVecShape,
+  shape: MatVecShape,
   options: MatVecOptions,
 ): Promise<MatVec> {
+  const { format, finish } = shape;
   invariant(format.kind === 'q4', `mat-vec by integers takes 4-bit weights, got ${format.kind}`);
-  const lanes = options.lanes ?? lanesFor(columns);
-  const teams = options.teams ?? 4;
-  const outputsPerGroup = (rowsPerTeam * teams) / rowsPerOutput(finish);
+  const lanes = options.lanes ?? lanesFor(shape);
+  const pairs = options.pairs ?? pairsFor(shape);
+  const rowsPerGroup = 2 * rowsPerTeam * pairs;
   const [kernel, pack] = await Promise.all([
     prepareKernel(gpu, integerDefinition, {
-      ...{ lanes, rowsPerTeam, teams },
+      ...{ lanes, rowsPerTeam },
       ...formatConstants(format),
       // a power of two that divides the lanes
       together: Math.min(32, smallestSubgroup(gpu)),
@@ -39,7 +40,10 @@ export async function prepareIntegerProduct(
     if (out.packed) {
       expectBytes(`${label}: packed outputs`, out.packed, packedBytes(outputs));
       if (nextGain) expectBytes(`${label}: gain of the outputs`, nextGain, outputs * 4);
-      invariant(outputsPerGroup % 8 === 0, `${label}: a workgroup that packs makes whole octets`);
+      invariant(
+        (rowsPerGroup / rowsPerOutput(finish)) % 8 === 0,
+        `${label}: a workgroup that packs makes whole octets`,
+      );
     }
     const made = args.x.packed ? undefined : pack(arena, args);
     const x = args.x.packed ?? made!.packed;
@@ -63,8 +67,8 @@ export async function prepareIntegerProduct(
           nextGain: nextGain ?? x,
           packedOut,
         },
-        uniforms: { ...uniforms, packs: out.packed ? (nextGain ? 2 : 1) : 0 },
-        workgroups: gridOf(Math.ceil(part.rows / rowsPerTeam / teams)),
+        uniforms: { ...uniforms, pairs, packs: out.packed ? (nextGain ? 2 : 1) : 0 },
+        workgroups: gridOf(Math.ceil(part.rows / rowsPerGroup)),
         bytes: partBytes(matrix, part),
       });
     });
@@ -72,8 +76,14 @@ export async function prepareIntegerProduct(
   };
 }
 
+/** Rows enough to fill a device are taken by more together. A workgroup that packs gated outputs makes whole octets. */
+function pairsFor({ rows, finish }: MatVecShape): number {
+  if (rows >= 16384) return 4;
+  return finish === 'gated' ? 2 : 1;
+}
+
 /** As few tiles as a workgroup of at most 256 allows, of equal size. */
-function lanesFor(columns: number): number {
+function lanesFor({ columns }: MatVecShape): number {
   const blocks = rowStride(columns) / 32;
   const tiles = Math.ceil(blocks / 256);
   return Math.ceil(blocks / tiles / 32) * 32;

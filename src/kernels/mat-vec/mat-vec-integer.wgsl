@@ -4,18 +4,18 @@
 // Σ q · v over an octet is exact (8 · 15 · 32767 < 2²⁴): the only error is the rounding of an input, at most step / 2.
 //
 // A workgroup takes a tile of `lanes` blocks at a time, lane l the inputs of block l in registers, and walks with them over
-// `teams` teams of four rows. What a subgroup finds of a row is one number in workgroup memory; at the end an invocation
-// makes an output of them, and one of eight packs an octet of outputs.
-override teams: u32;
+// pairs of teams of four rows: all eight rows are asked for before the first is used. What a subgroup finds of a row is one
+// number in workgroup memory; at the end an invocation makes an output of them, and one of eight packs an octet of outputs.
+const mostPairs = 4u;
 // Invocations that exchange values by shuffles: at most the smallest subgroup, a power of two from 4, divides lanes.
 override together: u32;
 
 @group(0) @binding(6) var<storage, read> nextGain: array<vec4f>;
 @group(0) @binding(7) var<storage, read_write> packedOut: array<u32>;
 
-var<workgroup> partial: array<f32, 4u * teams * (lanes / together)>;
+var<workgroup> partial: array<f32, 8u * mostPairs * (lanes / together)>;
 var<workgroup> squareSums: array<f32, lanes / together>;
-var<workgroup> made: array<f32, 4u * teams>;
+var<workgroup> made: array<f32, 8u * mostPairs>;
 
 // Σ q · v over a word of weights.
 fn dotOctet(word: u32, v: vec4u) -> i32 {
@@ -25,12 +25,19 @@ fn dotOctet(word: u32, v: vec4u) -> i32 {
     + i32(dot4U8Packed(even, v.z) + dot4U8Packed(odd, v.w));
 }
 
-fn dotInputs(weight: PackedBlock, inputs: BlockInputs) -> f32 {
+fn dotBlockInputs(weight: PackedBlock, inputs: BlockInputs) -> f32 {
   let sums = vec4i(
     dotOctet(weight.words.x, inputs.word0), dotOctet(weight.words.y, inputs.word1),
     dotOctet(weight.words.z, inputs.word2), dotOctet(weight.words.w, inputs.word3),
   );
   return weight.scale * dot(inputs.steps, vec4f(sums)) + weight.bias * inputs.sum;
+}
+
+fn dotTeam(rows: PackedRows, inputs: BlockInputs) -> vec4f {
+  return vec4f(
+    dotBlockInputs(rows.w0, inputs), dotBlockInputs(rows.w1, inputs),
+    dotBlockInputs(rows.w2, inputs), dotBlockInputs(rows.w3, inputs),
+  );
 }
 
 // Of a team's four rows, the one whose sum a lane ends with.
@@ -50,6 +57,15 @@ fn sumOfRow(sums: vec4f, lane: u32) -> f32 {
   return sum;
 }
 
+// Adds what a subgroup found of a team, counted within the workgroup.
+fn keepSums(team: u32, sums: vec4f, subgroup: u32, lane: u32, isFirst: bool) {
+  let sum = sumOfRow(sums, lane);
+  if (lane < 4u) {
+    let at = (4u * team + rowOfLane(lane)) * (lanes / together) + subgroup;
+    partial[at] = select(partial[at] + sum, sum, isFirst);
+  }
+}
+
 // Of a row of the workgroup, from all subgroups.
 fn wholeSum(row: u32) -> f32 {
   var sum = 0.0;
@@ -65,7 +81,7 @@ fn main(
   @builtin(num_workgroups) groups: vec3u,
   @builtin(local_invocation_index) local: u32,
 ) {
-  let firstTeam = (group.y * groups.x + group.x) * teams;
+  let firstTeam = (group.y * groups.x + group.x) * 2u * dims.pairs;
   let subgroup = local / together;
   let lane = local % together;
   var squares = 0.0;
@@ -74,33 +90,35 @@ fn main(
     let block = min(firstBlock + local, dims.blocks - 1u);
     let inputs = loadInputs(block);
     squares += select(0.0, inputs.squares, isInside);
-    for (var team = 0u; team < teams; team++) {
-      let rows = loadRows(rowsOf(firstTeam + team), block);
-      let sums = vec4f(
-        dotInputs(rows.w0, inputs), dotInputs(rows.w1, inputs), dotInputs(rows.w2, inputs), dotInputs(rows.w3, inputs),
-      );
-      let sum = sumOfRow(select(vec4f(0.0), sums, isInside), lane);
-      if (lane < 4u) {
-        let at = (4u * team + rowOfLane(lane)) * (lanes / together) + subgroup;
-        partial[at] = select(partial[at] + sum, sum, firstBlock == 0u);
-      }
+    for (var pair = 0u; pair < dims.pairs; pair++) {
+      let team = 2u * pair;
+      let first = loadRows(rowsOf(firstTeam + team), block);
+      let second = loadRows(rowsOf(firstTeam + team + 1u), block);
+      keepSums(team, select(vec4f(0.0), dotTeam(first, inputs), isInside), subgroup, lane, firstBlock == 0u);
+      keepSums(team + 1u, select(vec4f(0.0), dotTeam(second, inputs), isInside), subgroup, lane, firstBlock == 0u);
     }
   }
-  for (var mask = 1u; mask < together; mask *= 2u) {
-    squares += subgroupShuffleXor(squares, mask);
-  }
-  if (lane == 0u) {
-    squareSums[subgroup] = squares;
+  if (dims.normed != 0u) {
+    for (var mask = 1u; mask < together; mask *= 2u) {
+      squares += subgroupShuffleXor(squares, mask);
+    }
+    if (lane == 0u) {
+      squareSums[subgroup] = squares;
+    }
   }
   workgroupBarrier();
-  squares = 0.0;
-  for (var part = 0u; part < lanes / together; part++) {
-    squares += squareSums[part];
+  var factor = 1.0;
+  if (dims.normed != 0u) {
+    squares = 0.0;
+    for (var part = 0u; part < lanes / together; part++) {
+      squares += squareSums[part];
+    }
+    factor = factorOf(squares);
   }
-  let factor = factorOf(squares);
   let perTeam = select(4u, 2u, dims.finish == isGated);
   let first = firstTeam * perTeam;
-  if (local < teams * perTeam) {
+  let count = 2u * dims.pairs * perTeam;
+  if (local < count) {
     if (dims.finish == isGated) {
       let gate = 4u * (local / 2u) + local % 2u;
       made[local] = writeGated(first + local, factor * wholeSum(gate), factor * wholeSum(gate + 2u));
@@ -113,7 +131,7 @@ fn main(
   }
   workgroupBarrier();
   let at = 8u * local;
-  if (at >= teams * perTeam || first + at >= dims.rows * perTeam / 4u) {
+  if (at >= count || first + at >= dims.rows * perTeam / 4u) {
     return;
   }
   let octet = (dims.firstOut + first) / 8u + local;

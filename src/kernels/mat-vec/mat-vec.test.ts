@@ -40,7 +40,7 @@ interface Case {
   readonly packed?: boolean;
   /** Outputs are packed, too. */
   readonly packs?: 'plain' | 'scaled';
-  readonly teams?: number;
+  readonly pairs?: number;
 }
 
 const cases: readonly Case[] = [
@@ -54,7 +54,7 @@ const cases: readonly Case[] = [
 
 /** For the variant 'integer'. Blocks: 38 in two tiles, 8, 12, 4, 33 in two tiles, 40 in one, 8 in parts; then packed. */
 const integerCases: readonly Case[] = [
-  { rows: 37, columns: 1216, finish: 'store', norm: true, bias: true, lanes: 32, teams: 3 },
+  { rows: 37, columns: 1216, finish: 'store', norm: true, bias: true, lanes: 32, pairs: 3 },
   { rows: 64, columns: 256, finish: 'add', norm: false, bias: false, inputs: 'extreme' },
   { rows: 30, columns: 384, finish: 'gated', norm: true, bias: true, inputs: 'extreme' },
   { rows: 1, columns: 128, finish: 'add', norm: false, bias: true },
@@ -65,7 +65,7 @@ const integerCases: readonly Case[] = [
   { rows: 192, columns: 384, finish: 'gated', norm: true, bias: false, packed: true, packs: 'plain' },
   {
     ...{ rows: 64, columns: 1056, finish: 'add', norm: false, bias: false, lanes: 32, inputs: 'extreme' },
-    ...{ packed: true, packs: 'scaled', teams: 2 },
+    ...{ packed: true, packs: 'scaled', pairs: 2 },
   },
   { rows: 37, columns: 512, finish: 'store', norm: true, bias: true, packed: true },
 ];
@@ -153,7 +153,7 @@ describe(`mat-vec (seed ${runSeed})`, () => {
       },
       {
         variant,
-        ...(spec.teams ? { teams: spec.teams } : {}),
+        ...(spec.pairs ? { pairs: spec.pairs } : {}),
         ...(spec.rowsPerTeam ? { rowsPerTeam: spec.rowsPerTeam } : {}),
         ...(spec.lanes ? { lanes: spec.lanes } : {}),
       },

@@ -53,8 +53,8 @@ export interface MatVecOptions {
   readonly rowsPerTeam?: number;
   /** Invocations that share a row; likewise. 16, 32 or 64; 'integer': a multiple of 32, at most 256. */
   readonly lanes?: number;
-  /** Groups of four rows that a workgroup of 'integer' takes; likewise. */
-  readonly teams?: number;
+  /** Times eight, rows that a workgroup of 'integer' takes, 1 to 4; likewise. */
+  readonly pairs?: number;
 }
 
 /** Prepares the product for matrices of one shape class. */

@@ -18,6 +18,7 @@ struct Dims {
   normed: u32,    // 0 or 1
   biased: u32,    // 0 or 1
   finish: u32,    // 0 store, 1 add, 2 gated
+  pairs: u32,     // in integers: of teams, in a workgroup
   packs: u32,     // outputs are also left packed: 0 no, 1 as they are, 2 times a gain
 }
 override lanes: u32;

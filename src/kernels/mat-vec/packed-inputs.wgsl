@@ -9,13 +9,16 @@ struct BlockInputs {
   word3: vec4u,
   steps: vec4f,
   sum: f32,
-  squares: f32, // before the gain
+  squares: f32, // before the gain, where there is a norm
 }
 
 fn loadInputs(block: u32) -> BlockInputs {
   let blocks = dims.blocks;
   let sums = bitcast<vec4f>(x[5u * blocks + block]);
-  let squares = bitcast<vec4f>(x[6u * blocks + block]);
+  var squares = vec4f(0.0);
+  if (dims.normed != 0u) {
+    squares = bitcast<vec4f>(x[6u * blocks + block]);
+  }
   return BlockInputs(
     x[block], x[blocks + block], x[2u * blocks + block], x[3u * blocks + block],
     bitcast<vec4f>(x[4u * blocks + block]), dot(sums, vec4f(1.0)), dot(squares, vec4f(1.0)),
