@@ -12,6 +12,7 @@ const plain = { format: q4, norm: false } as const;
 
 /** The products of the 8B shape, then those of the default model. */
 const matVecCases: readonly MatVecCase[] = [
+  { ...plain, rows: 4096, columns: 14336, finish: 'add', matrices: 32 },
   { ...plain, rows: 4096, columns: 14336, finish: 'add', matrices: 32, packs: 'scaled' },
   { ...plain, rows: 28672, columns: 4096, finish: 'gated', norm: true, matrices: 16, packs: 'plain' },
   { ...plain, rows: 6144, columns: 4096, finish: 'store', norm: true, matrices: 64 },
@@ -56,8 +57,9 @@ export function kernelCases(run: Run): Case[] {
     );
   };
   return [
-    ...(isCpu ? matVecCases.slice(5) : matVecCases).map((spec): Case => {
-      const name = `mat-vec ${spec.format.kind} ${spec.rows} × ${spec.columns} ${spec.finish}`;
+    ...(isCpu ? matVecCases.slice(6) : matVecCases).map((spec): Case => {
+      const packs = spec.packs ? ', outputs packed' : '';
+      const name = `mat-vec ${spec.format.kind} ${spec.rows} × ${spec.columns} ${spec.finish}${packs}`;
       return {
         name,
         measure: async () => {
