@@ -35,8 +35,8 @@ async function train(parsed: TrainArguments): Promise<void> {
   const model = await openModel(source);
   const { config } = model;
   const options = parsed.options(config.trainedContext);
-  const tokens = await readTokens(parsed, model);
-  new TrainCorpus(tokens, options); // refuses text that is too short before anything is loaded
+  // refuses text that is too short before anything is loaded
+  const corpus = new TrainCorpus(await readTokens(parsed, model), options, openFacts(model));
   const gpu = await openDawn();
   console.log(`${gpu.traits.description || gpu.traits.vendor}; ${source.name}, ${options.steps} steps`);
   const plannedContext = Math.max(...options.lengths);
@@ -58,7 +58,7 @@ async function train(parsed: TrainArguments): Promise<void> {
   process.once('SIGINT', () => stop.abort());
   if (parsed.stopAfter !== null) setTimeout(() => stop.abort(), parsed.stopAfter * 1000).unref();
   const file = await trainSignatures(
-    { gpu, network, rope: config.rope, model: source.name, tokens, drawFact: openFacts(model), options },
+    { gpu, network, rope: config.rope, model: source.name, corpus },
     {
       checkpoint: parsed.resume ? await readCheckpointFile(parsed.checkpoint) : undefined,
       from: parsed.resume || parsed.from === null ? undefined : await readMapsFile(parsed.from),

@@ -18,8 +18,8 @@ const spanTokens = { least: 24, most: 160 };
 const purpose = { sequence: 1, heldOut: 2 } as const;
 
 export class TrainCorpus {
+  readonly options: TrainOptions;
   readonly #tokens: Uint32Array;
-  readonly #options: TrainOptions;
   readonly #drawFact: DrawFact | null;
   /** Beginnings of the sequences kept aside. */
   readonly #heldOut: readonly number[];
@@ -30,7 +30,7 @@ export class TrainCorpus {
    *  @throws AppError "invalid-request" when the text is too short for the lengths asked for. */
   constructor(tokens: Uint32Array, options: TrainOptions, drawFact: DrawFact | null = null) {
     this.#tokens = tokens;
-    this.#options = options;
+    this.options = options;
     this.#drawFact = drawFact;
     const { heldOut } = options;
     const longest = Math.max(...options.lengths);
@@ -52,7 +52,7 @@ export class TrainCorpus {
 
   /** Of step `step`, from 1 on: text that is not kept aside, with spans of it repeated. */
   sequence(step: number): TrainSequence {
-    const { seed, lengths } = this.#options;
+    const { seed, lengths } = this.options;
     const random = new SeededRandom(seed, purpose.sequence, step);
     const length = lengths[(step - 1) % lengths.length]!;
     const rooms = this.#segments.map(([begin, end]) => end - begin - length + 1);
@@ -72,15 +72,15 @@ export class TrainCorpus {
   /** One of the sequences kept aside, of the longest length, as it is. */
   heldOut(index: number): TrainSequence {
     const begin = this.#heldOut[index]!;
-    const length = Math.max(...this.#options.lengths);
-    const random = new SeededRandom(this.#options.seed, purpose.heldOut, index);
+    const length = Math.max(...this.options.lengths);
+    const random = new SeededRandom(this.options.seed, purpose.heldOut, index);
     const tokens = Array.from(this.#tokens.subarray(begin, begin + length));
     return { tokens, positions: this.#positions(length, random) };
   }
 
   /** Copies spans to later places: what was there once is there to be found again. */
   #repeatSpans(tokens: number[], random: SeededRandom): void {
-    const { repeatEvery } = this.#options;
+    const { repeatEvery } = this.options;
     const spans = repeatEvery === 0 ? 0 : Math.floor(tokens.length / repeatEvery);
     for (let span = 0; span < spans; span++) {
       const most = Math.min(spanTokens.most, Math.floor(tokens.length / 4));
@@ -93,7 +93,7 @@ export class TrainCorpus {
 
   /** States facts and asks for them later, in place of the text there. */
   #plantFacts(tokens: number[], random: SeededRandom): void {
-    const { factsEvery } = this.#options;
+    const { factsEvery } = this.options;
     if (!this.#drawFact || factsEvery === 0) return;
     for (let i = 0; i < Math.floor(tokens.length / factsEvery); i++) {
       const { statement, exchange } = this.#drawFact(random);
@@ -108,8 +108,8 @@ export class TrainCorpus {
 
   /** Positions with candidates, none twice. */
   #positions(length: number, random: SeededRandom): Uint32Array<ArrayBuffer> {
-    const { positions } = this.#options;
-    const { sink, window } = edgesOf(this.#options, length);
+    const { positions } = this.options;
+    const { sink, window } = edgesOf(this.options, length);
     const first = sink + window;
     const free = Array.from({ length: length - first }, (_, i) => first + i);
     for (let i = 0; i < positions; i++) {

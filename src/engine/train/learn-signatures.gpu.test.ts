@@ -13,6 +13,7 @@ import { readHashSizes } from '../load/hash-sizes.ts';
 import { readLearnedFile } from '../source/storage/learned-file.ts';
 import { ModelFolder } from '../source/storage/stored-model.ts';
 import { bytesOf, collect, errorOf, memoryPlan, scriptedEngine } from '../testing/scripted-engine.ts';
+import { TrainCorpus } from './corpus.ts';
 import { trainOptions } from './learn-signatures.ts';
 import { trainSignatures } from './train-signatures.ts';
 import type { TrainEvent } from './train-types.ts';
@@ -58,11 +59,9 @@ describe(`learning signatures (seed ${runSeed})`, () => {
     expect(steps).toEqual([1, 2, 3, 4]);
     const { maps } = last(events, 'finished');
 
-    const training = {
-      ...{ gpu: gpu(), network, rope: network.rope, model: engine.model.name, drawFact: null },
-      tokens: Uint32Array.from(bytesOf(text[0]!)),
-      options: trainOptions({ steps: 4, longest: context, seed: 7 }, context),
-    };
+    const options = trainOptions({ steps: 4, longest: context, seed: 7 }, context);
+    const corpus = new TrainCorpus(Uint32Array.from(bytesOf(text[0]!)), options);
+    const training = { gpu: gpu(), network, rope: network.rope, model: engine.model.name, corpus };
     const early = new AbortController();
     const measured: TrainEvent[] = [];
     const stopped = trainSignatures(training, {

@@ -22,8 +22,9 @@ export async function* learnSignatures(side: TextSide, request: TrainRequest): A
     { ...learningDefaults(plan), ...withoutUndefined(request) },
     plan.contextLength,
   );
-  const trainText = await encodeTexts(request.text, encode, signal);
-  new TrainCorpus(trainText, options); // refuses text that is too short before it waits
+  const text = await encodeTexts(request.text, encode, signal);
+  // refuses text that is too short before it waits
+  const corpus = new TrainCorpus(text, options, factDrawer({ encode, renderChat }));
   const events = new EventQueue<TrainEvent>();
   const onProgress = (event: TrainEvent): void => events.push(event);
   const run = {
@@ -37,8 +38,7 @@ export async function* learnSignatures(side: TextSide, request: TrainRequest): A
       () =>
         tokens.withNetwork(async ({ gpu, network }) => {
           const { rope } = network;
-          const text = { tokens: trainText, drawFact: factDrawer({ encode, renderChat }) };
-          const training = { gpu, network, rope, model: model.name, ...text, options };
+          const training = { gpu, network, rope, model: model.name, corpus };
           onProgress({
             kind: 'finished',
             maps: await trainSignatures(training, { ...run, onProgress, signal }),

@@ -8,6 +8,7 @@ import { withGpu } from '../../kernels/testing/with-gpu.ts';
 import { hashMapsFile, hashMapsFit, parseHashMaps } from '../../model/hash-maps.ts';
 import { parseSafetensorsHeader, type SafetensorsHeader } from '../../model/safetensors.ts';
 import { loadHashMaps, openHashMaps } from '../load/load-hash-maps.ts';
+import { TrainCorpus } from './corpus.ts';
 import { completeTrainOptions, publishedTrainOptions, type TrainOptions } from './train-options.ts';
 import { type TrainProgress, type TrainRun, trainSignatures } from './train-signatures.ts';
 
@@ -32,15 +33,8 @@ describe(`training signatures of ${model} (seed ${runSeed})`, () => {
       ...{ rate: 0.02, warmUp: 2, heldOut: 2, seed: runSeed, ...options },
     });
     const told: TrainProgress[] = [];
-    const parts = {
-      gpu: gpu(),
-      network,
-      rope: config.rope,
-      model,
-      tokens,
-      drawFact: null,
-      options: complete,
-    };
+    const corpus = new TrainCorpus(tokens, complete);
+    const parts = { gpu: gpu(), network, rope: config.rope, model, corpus };
     const onProgress = (progress: TrainProgress): void => void told.push(progress);
     const file = await trainSignatures(parts, { ...run, onProgress }).finally(() => network.dispose());
     const recalls = told.flatMap((one) => (one.kind === 'recall' ? [one.recall] : []));

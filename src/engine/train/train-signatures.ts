@@ -3,12 +3,10 @@ import { AppError, throwIfAborted } from '../../errors.ts';
 import type { Gpu } from '../../kernels/runtime/gpu.ts';
 import type { RopeConfig } from '../../model/rope-config.ts';
 import type { Network } from '../network/network.ts';
-import { TrainCorpus } from './corpus.ts';
-import type { DrawFact } from './facts.ts';
+import type { TrainCorpus } from './corpus.ts';
 import { type Recall, summariseRecall } from './recall.ts';
 import { SequenceCapture } from './sequence-capture.ts';
 import { SignatureTrainer, type TrainStart } from './signature-trainer.ts';
-import type { TrainOptions } from './train-options.ts';
 
 export interface TrainParts {
   readonly gpu: Gpu;
@@ -18,11 +16,8 @@ export interface TrainParts {
   readonly rope: RopeConfig;
   /** As the maps file will name it. */
   readonly model: string;
-  /** The text. */
-  readonly tokens: Uint32Array;
-  /** Null where the model has no tokenizer: text then is as it is. */
-  readonly drawFact: DrawFact | null;
-  readonly options: TrainOptions;
+  /** The text, and by what options it is learnt from. */
+  readonly corpus: TrainCorpus;
 }
 
 export type TrainProgress =
@@ -50,20 +45,20 @@ export interface TrainRun extends TrainStart {
 }
 
 /** @returns hash_attention.safetensors
- *  @throws AppError "aborted" when stopped, after the checkpoint; "invalid-request" when the text or the context is too
- *  short, or training diverges; whatever creating the trainer throws. */
+ *  @throws AppError "aborted" when stopped, after the checkpoint; "invalid-request" when the context is too short, or
+ *  training diverges; whatever creating the trainer throws. */
 export async function trainSignatures(
   parts: TrainParts,
   run: TrainRun = {},
 ): Promise<Uint8Array<ArrayBuffer>> {
-  const { gpu, network, rope, model, options } = parts;
-  const corpus = new TrainCorpus(parts.tokens, options, parts.drawFact);
+  const { gpu, network, rope, model, corpus } = parts;
+  const { options } = corpus;
   const tokens = Math.max(...options.lengths);
   const capture = await SequenceCapture.create({ gpu, network, tokens, positions: options.positions });
   try {
     const trainer = await SignatureTrainer.create({ gpu, capture, rope, model, options }, run);
     try {
-      await runSteps({ capture, corpus, trainer, options }, run);
+      await runSteps({ capture, corpus, trainer }, run);
       return await trainer.maps();
     } finally {
       trainer.dispose();
@@ -77,13 +72,12 @@ interface Training {
   readonly capture: SequenceCapture;
   readonly corpus: TrainCorpus;
   readonly trainer: SignatureTrainer;
-  readonly options: TrainOptions;
 }
 
 async function runSteps(training: Training, run: TrainRun): Promise<void> {
-  const { capture, corpus, trainer, options } = training;
+  const { capture, corpus, trainer } = training;
   const { reportEvery = 10, measureEvery = 100, checkpointEvery = 100, signal } = run;
-  const { steps } = options;
+  const { steps } = corpus.options;
   const tell = async (progress: TrainProgress): Promise<void> => run.onProgress?.(progress);
   const measure = async (): Promise<void> =>
     tell({ kind: 'recall', step: trainer.step, recall: await measureRecall(training) });
@@ -117,9 +111,9 @@ async function runSteps(training: Training, run: TrainRun): Promise<void> {
 }
 
 /** How well the signatures of now find what attention looks at in the text kept aside. */
-export async function measureRecall({ capture, corpus, trainer, options }: Training): Promise<Recall> {
+export async function measureRecall({ capture, corpus, trainer }: Training): Promise<Recall> {
   const rows: Float32Array[] = [];
-  for (let index = 0; index < options.heldOut; index++) {
+  for (let index = 0; index < corpus.options.heldOut; index++) {
     const sequence = corpus.heldOut(index);
     await capture.run(sequence);
     rows.push(await trainer.measureRows(sequence.tokens.length));
