@@ -43,18 +43,14 @@ fn unitAt(list: u32, unit: u32) -> Unit {
 }
 
 // Tokens of a unit below the threshold and at it, the first in the lowest bit. Two distances to a word are compared at
-// once: what is subtracted never borrows from the upper one, because distances have 15 bits.
+// once: distances have 15 bits, so what is subtracted leaves bit 15 where it is no larger, and never borrows.
 fn marksOf(unit: Unit, threshold: u32) -> vec2u {
-  let a = unit.a;
-  let b = unit.b;
   let top = vec4u(0x80008000u);
-  let limit = vec4u(threshold * 0x10001u);
-  let belowA = ~((a | top) - limit) & top;
-  let belowB = ~((b | top) - limit) & top;
-  let withinA = ((limit | top) - a) & top;
-  let withinB = ((limit | top) - b) & top;
-  let below = gathered(belowA, belowB);
-  return vec2u(below, gathered(withinA, withinB) & ~below);
+  let limit = vec4u((threshold | 0x8000u) * 0x10001u);
+  let lower = limit - vec4u(0x10001u);
+  let within = gathered((limit - unit.a) & top, (limit - unit.b) & top);
+  let below = gathered((lower - unit.a) & top, (lower - unit.b) & top);
+  return vec2u(below, within & ~below);
 }
 
 // Bits 15 and 31 of eight words, the first word's lowest.
