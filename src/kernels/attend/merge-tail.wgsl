@@ -66,7 +66,7 @@ fn startOf(head: u32, vector: u32, thread: u32) -> Merged {
     return nothing;
   }
   var product = 0.0;
-  for (var i = 0u; i < rowVectors; i++) {
+  for (var i = 0u; i < headDim / 4u; i++) {
     product += products[i];
   }
   let scale = 1.4426950408889634 / sqrt(f32(headDim));
