@@ -16,6 +16,7 @@ fn selectionOf(list: u32, goal: u32, thread: u32) -> Selection {
   var first = 0u;
   var quads = runs / 4u;
   var width = fineBins;
+  // Twice. No compiler sees that, so the code is there once.
   while (quads > 0u) {
     threshold += pointsBelow(list, first, quads, goal, lane) * width;
     first = runs + threshold;
