@@ -39,6 +39,8 @@ export interface SelectedTokens {
 
 export interface AttentionPolicy {
   readonly name: AttentionOptions['mode'];
+  /** It reads rows of keys and values here and there: the products before it read ahead. */
+  readonly isScattered: boolean;
   /** The dispatches from rotated query to attended values. */
   attend(arena: Arena, layer: AttentionLayer): readonly Dispatch[];
   /** Tokens attended per KV head when the context holds `contextTokens`. */

@@ -22,6 +22,7 @@ export function denseAttention({
 }: DenseOptions): AttentionPolicy {
   return {
     name: 'dense',
+    isScattered: false,
     attend: (arena, { index, step, query, cache, capacity, attended }) => [
       attend.split(arena, {
         label: `layer[${index}].attention.split`,

@@ -62,6 +62,7 @@ export class HashAttention extends SparseAttention {
     const scratch = attend.scratch(arena, { kvHeads, capacity, tokens: sink + window + listCapacity });
     return {
       name: 'hash',
+      isScattered: true,
       attendedTokens: (tokens) => attendedOf(choices, tokens).attended,
       attendedSet: (tokens) => attendedOf(choices, tokens),
       selectedTokens: (own, { index, step }) => {

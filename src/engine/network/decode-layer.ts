@@ -5,6 +5,7 @@ import type { AttentionPolicy } from '../attention/attention-policy.ts';
 import type { GpuWeights } from '../load/gpu-weights.ts';
 import type { DecodeActivations } from './activations.ts';
 import type { KvCache } from './kv-cache.ts';
+import type { LayerAhead } from './layer-ahead.ts';
 import type { NetworkKernels } from './network-kernels.ts';
 
 export interface DecodeLayerInput {
@@ -15,6 +16,8 @@ export interface DecodeLayerInput {
   readonly act: DecodeActivations;
   readonly cache: KvCache;
   readonly policy: AttentionPolicy;
+  /** Keys and values that the layer after this one reads here and there. */
+  readonly ahead?: LayerAhead | undefined;
 }
 
 /** residual += output · attend(rope(qkv · norm(residual)));  residual += down · (silu(gate) · up)(norm(residual)).
@@ -27,6 +30,7 @@ export function decodeLayer({
   act,
   cache,
   policy,
+  ahead,
 }: DecodeLayerInput): Dispatch[] {
   const label = (name: string): string => `layer[${index}].${name}`;
   const { residual, qkv, query, attended, mlpInput, activated, layerOutput, step } = act;
@@ -71,12 +75,14 @@ export function decodeLayer({
       bias: layer.gateUpBias,
       gateUp: act.gateUp,
       out: activated,
+      ...(ahead ? { ahead: ahead.key } : {}),
     }),
     ...kernels.addProduct(arena, label('mlpOutput'), layer.down, {
       x: activated,
       bias: layer.downBias,
       out: layerOutput,
       nextGain: weights.layers[index + 1]?.attentionNorm ?? weights.finalNorm,
+      ...(ahead ? { ahead: ahead.value } : {}),
     }),
   ];
   return [...attention, ...mlp];

@@ -6,6 +6,7 @@ import type { GpuWeights } from '../load/gpu-weights.ts';
 import type { Activation, DecodeActivations } from './activations.ts';
 import { decodeLayer } from './decode-layer.ts';
 import type { KvCache } from './kv-cache.ts';
+import { aheadOf } from './layer-ahead.ts';
 import type { NetworkKernels } from './network-kernels.ts';
 
 export interface DecodeStepInput {
@@ -16,6 +17,8 @@ export interface DecodeStepInput {
   readonly cache: KvCache;
   /** One policy per layer. */
   readonly policies: readonly AttentionPolicy[];
+  /** Bytes of all keys and values from which products read ahead; unless told, as measured. */
+  readonly aheadFrom?: number;
 }
 
 /** From `act.token` to `act.logits`; the sampler's dispatches follow. */
@@ -28,7 +31,10 @@ export function decodeStep(input: DecodeStepInput): Dispatch[] {
       rows: 1,
     }),
     ...policies.flatMap((policy, index) =>
-      decodeLayer({ arena, index, kernels, weights, act, cache, policy }),
+      decodeLayer({
+        ...{ arena, index, kernels, weights, act, cache, policy },
+        ahead: aheadOf(input, (index + 1) % policies.length),
+      }),
     ),
     ...logitsOf(input, act.layerOutput),
   ];

@@ -5,6 +5,7 @@ import { type AttendPrefill, prepareAttendPrefill } from '../../kernels/attend-p
 import { type Embed, prepareEmbed } from '../../kernels/embed/embed.ts';
 import { prepareGatedSilu } from '../../kernels/gated-silu/gated-silu.ts';
 import { type MatMul, prepareMatMul } from '../../kernels/mat-mul/mat-mul.ts';
+import type { ReadAhead } from '../../kernels/mat-vec/mat-vec.ts';
 import { prepareRmsNorm } from '../../kernels/rms-norm/rms-norm.ts';
 import { prepareRopeAppend } from '../../kernels/rope-append/rope-append.ts';
 import type { Arena } from '../../kernels/runtime/arena.ts';
@@ -55,14 +56,14 @@ export interface NetworkKernels {
     arena: Arena,
     label: string,
     matrix: Matrix,
-    args: ProductArgs<Activation> & { readonly nextGain?: Tensor },
+    args: ProductArgs<Activation> & { readonly nextGain?: Tensor; readonly ahead?: ReadAhead },
   ): Dispatch[];
   /** out = silu(gate · norm(x)) · (up · norm(x)), one token. */
   gatedProduct(
     arena: Arena,
     label: string,
     stack: Stack,
-    args: NormedProductArgs & { gateUp: Tensor },
+    args: NormedProductArgs & { readonly gateUp: Tensor; readonly ahead?: ReadAhead },
   ): Dispatch[];
   ropeAppend(
     arena: Arena,
@@ -151,12 +152,8 @@ function decodeProducts(config: ModelConfig, matVecs: DecodeProducts, gate: Prep
     );
   return {
     project,
-    addProduct: (arena, label, matrix, { x, bias, out, nextGain }) =>
-      matVecs(arena, 'add', {
-        ...{ label, matrix, x, out },
-        ...(bias ? { bias } : {}),
-        ...(nextGain ? { nextGain } : {}),
-      }),
+    addProduct: (arena, label, matrix, { bias, ...args }) =>
+      matVecs(arena, 'add', { label, matrix, ...args, ...(bias ? { bias } : {}) }),
     gatedProduct: (arena, label, stack, { gateUp, ...args }) => {
       const [fused, ...rest] = stack;
       invariant(fused, `${label}: no gate and up matrices`);
@@ -166,9 +163,9 @@ function decodeProducts(config: ModelConfig, matVecs: DecodeProducts, gate: Prep
           gate(arena, { label, projected: gateUp, out: args.out, rows: 1, ffn: config.ffn }),
         ];
       }
-      const { x, gain, bias, out } = args;
+      const { gain, bias, ...vectors } = args;
       const norm = { gain, eps: config.normEps };
-      return matVecs(arena, 'gated', { label, matrix: fused, x, norm, ...(bias ? { bias } : {}), out });
+      return matVecs(arena, 'gated', { label, matrix: fused, norm, ...(bias ? { bias } : {}), ...vectors });
     },
   } satisfies Partial<NetworkKernels>;
 }

@@ -3,13 +3,18 @@ import { afterEach, describe, expect, test } from 'vitest';
 import { greedyRequest } from '../../../test/support/golden.ts';
 import { openNetwork } from '../../../test/support/open-network.ts';
 import { MemorySource, readTinyModel } from '../../../test/support/test-files.ts';
+import { Arena } from '../../kernels/runtime/arena.ts';
+import { submitDispatches } from '../../kernels/runtime/dispatch.ts';
 import { Gpu } from '../../kernels/runtime/gpu.ts';
+import { readF32 } from '../../kernels/runtime/readback.ts';
 import { plainChoices } from '../../kernels/testing/plain-choices.ts';
 import { Random, runSeed } from '../../kernels/testing/random.ts';
 import { withGpu } from '../../kernels/testing/with-gpu.ts';
 import { GpuTokenEngine, type ResumableRequest } from '../gpu-token-engine.ts';
+import { decodeStep } from './decode-step.ts';
 import { KvCache } from './kv-cache.ts';
 import type { Network } from './network.ts';
+import { writeStep } from './step.ts';
 
 describe(`network (seed ${runSeed})`, () => {
   const gpu = withGpu();
@@ -96,6 +101,25 @@ describe(`network (seed ${runSeed})`, () => {
       expect(error, `relative RMS at ${position}`).toBeLessThan(1e-3);
       expect(error).toBeGreaterThan(0);
     }
+
+    const { kernels, weights, act, cache } = network;
+    const policies = network.policies.map((policy) => ({ ...policy, isScattered: true }));
+    const arena = new Arena(graphics);
+    const [plain, ahead] = [Number.POSITIVE_INFINITY, 0].map((aheadFrom) =>
+      decodeStep({ arena, kernels, weights, act, cache, policies, aheadFrom }),
+    );
+    const readers = ahead!.filter(({ workgroups }, i) => workgroups[0] > plain![i]!.workgroups[0]);
+    expect(readers.map(({ label }) => label)).toEqual(
+      policies.flatMap((_, index) => [`layer[${index}].activated`, `layer[${index}].mlpOutput`]),
+    );
+    const logits: Float32Array[] = [];
+    for (const list of [plain!, ahead!]) {
+      writeStep(graphics, act.step, { position: cache.length, rows: 1, index: 0 });
+      submitDispatches(graphics, list);
+      logits.push(await readF32(graphics, act.logits));
+    }
+    expect(logits[1], 'products that read ahead give the same bits').toEqual(logits[0]);
+    arena.dispose();
   }, 300_000); // pipelines as for a graphics card: 30 s to compile alone
 
   test('an answer that is stopped leaves a cache that the next one can use', async () => {

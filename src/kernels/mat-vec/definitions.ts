@@ -3,6 +3,7 @@ import { defineKernel, type KernelDefinition } from '../runtime/define-kernel.ts
 import type { KernelVariant } from '../runtime/gpu.ts';
 import type { MatrixFormat } from '../runtime/matrix.ts';
 import inputs from '../shared/inputs.wgsl?raw';
+import stepSource from '../shared/step.wgsl?raw';
 import weightsBf16 from '../shared/weights-bf16.wgsl?raw';
 import weightsF16 from '../shared/weights-f16.wgsl?raw';
 import weightsF32 from '../shared/weights-f32.wgsl?raw';
@@ -29,6 +30,10 @@ const uniforms = {
   finish: 'u32',
   pairs: 'u32',
   packs: 'u32',
+  readers: 'u32',
+  aheadHeads: 'u32',
+  aheadHeadWords: 'u32',
+  aheadRowWords: 'u32',
 } as const;
 const formatSources = { q4: weightsQ4, q8: weightsQ8, f16: weightsF16, bf16: weightsBf16, f32: weightsF32 };
 const variantSources = {
@@ -73,12 +78,16 @@ export const floatDefinitions: ReadonlyMap<string, FloatDefinition> = new Map(
 
 /** Read when first wanted: most models and devices never want them. */
 const packedOctet = () => import('../shared/packed-octet.wgsl?raw');
-const integerSources = [() => import('./packed-inputs.wgsl?raw'), () => import('./mat-vec-integer.wgsl?raw')];
+const integerSources = [
+  () => import('./packed-inputs.wgsl?raw'),
+  () => import('./read-ahead.wgsl?raw'),
+  () => import('./mat-vec-integer.wgsl?raw'),
+];
 
 export const integerDefinition = defineKernel({
   name: 'mat-vec-q4-integer',
-  sources: ['enable subgroups;', inputs, weightsQ4, shared, packedOctet, ...integerSources],
-  bindings: { ...common, nextGain: 'read', packedOut: 'write' },
+  sources: ['enable subgroups;', stepSource, inputs, weightsQ4, shared, packedOctet, ...integerSources],
+  bindings: { ...common, nextGain: 'read', packedOut: 'write', aheadCache: 'read', step: 'uniform' },
   uniforms,
   constants: ['lanes', 'rowsPerTeam', 'groupShift', 'wideScales', 'together'],
   features: ['subgroups'],

@@ -6,7 +6,7 @@ import type { Gpu, KernelVariant } from '../runtime/gpu.ts';
 import { type MatrixFormat, rowStride } from '../runtime/matrix.ts';
 import { floatDefinitions } from './definitions.ts';
 import type { MatVec, MatVecOptions, MatVecShape } from './mat-vec.ts';
-import { partBytes, partUniforms } from './part-uniforms.ts';
+import { noReaders, partBytes, partUniforms } from './part-uniforms.ts';
 
 export async function prepareFloatProduct(
   gpu: Gpu,
@@ -43,7 +43,7 @@ export async function prepareFloatProduct(
           out,
           gain: norm?.gain ?? x,
         },
-        uniforms: { ...partUniforms(finish, args, part), pairs: 0, packs: 0 },
+        uniforms: { ...partUniforms(finish, args, part), pairs: 0, packs: 0, ...noReaders },
         workgroups: gridOf(Math.ceil(part.rows / rowsPerTeam / teams)),
         bytes: partBytes(matrix, part),
       }),

@@ -81,9 +81,16 @@ fn main(
   @builtin(num_workgroups) groups: vec3u,
   @builtin(local_invocation_index) local: u32,
 ) {
-  let firstTeam = (group.y * groups.x + group.x) * 2u * dims.pairs;
+  let workgroup = group.y * groups.x + group.x;
   let subgroup = local / together;
   let lane = local % together;
+  if (workgroup < dims.readers) {
+    if (lane == 0u) {
+      readAhead(workgroup * (lanes / together) + subgroup, dims.readers * (lanes / together));
+    }
+    return;
+  }
+  let firstTeam = (workgroup - dims.readers) * 2u * dims.pairs;
   var squares = 0.0;
   for (var firstBlock = 0u; firstBlock < dims.blocks; firstBlock += lanes) {
     let isInside = firstBlock + local < dims.blocks;

@@ -41,6 +41,8 @@ interface Case {
   /** Outputs are packed, too. */
   readonly packs?: 'plain' | 'scaled';
   readonly pairs?: number;
+  /** Shape of a cache that is read ahead, to its last row: results stay as they are. */
+  readonly ahead?: readonly [heads: number, capacity: number, headDim: number];
 }
 
 const cases: readonly Case[] = [
@@ -62,10 +64,13 @@ const integerCases: readonly Case[] = [
   { rows: 21, columns: 1280, finish: 'store', norm: true, bias: false },
   { rows: 44, columns: 256, finish: 'gated', norm: false, bias: true, partRows: 16 },
   { rows: 96, columns: 256, finish: 'add', norm: false, bias: true, packs: 'scaled', partRows: 64 },
-  { rows: 192, columns: 384, finish: 'gated', norm: true, bias: false, packed: true, packs: 'plain' },
+  {
+    ...{ rows: 192, columns: 384, finish: 'gated', norm: true, bias: false, packed: true, packs: 'plain' },
+    ahead: [3, 700, 64],
+  },
   {
     ...{ rows: 64, columns: 1056, finish: 'add', norm: false, bias: false, lanes: 32, inputs: 'extreme' },
-    ...{ packed: true, packs: 'scaled', pairs: 2 },
+    ...{ packed: true, packs: 'scaled', pairs: 2, ahead: [5, 32768, 128], partRows: 32 },
   },
   { rows: 37, columns: 512, finish: 'store', norm: true, bias: true, packed: true },
 ];
@@ -163,6 +168,7 @@ describe(`mat-vec (seed ${runSeed})`, () => {
     const nextGain = spec.packs === 'scaled' ? random.normals(outputs) : null;
     const packedOut = { buffer: arena.buffer('packed outputs', Math.ceil(outputs / 32) * 7 * 16) };
     const ones = new Float32Array(columns).fill(1);
+    const position = (spec.ahead?.[1] ?? 0) - 1;
     submitDispatches(
       gpu(),
       product(arena, {
@@ -181,6 +187,14 @@ describe(`mat-vec (seed ${runSeed})`, () => {
         ...(spec.bias ? { bias: arena.tensorFrom('bias', 'f32', [rows], bias) } : {}),
         out: spec.packs ? { ...out, packed: packedOut } : out,
         ...(nextGain ? { nextGain: arena.tensorFrom('next gain', 'f32', [outputs], nextGain) } : {}),
+        ...(spec.ahead
+          ? {
+              ahead: {
+                cache: arena.tensor('cache', 'f16-packed', spec.ahead),
+                step: { buffer: arena.uniform('step', Uint32Array.of(position, 1, 0, 0).buffer) },
+              },
+            }
+          : {}),
       }),
     );
     // a gated part's rows are [gate | up] of its own outputs: bring the matrix into the reference's order

@@ -41,6 +41,16 @@ export interface MatVecArgs {
   readonly nextGain?: BufferSlice;
   /** Index in `out` of the matrix's first row; 0 unless told. */
   readonly outOffset?: number;
+  /** What products that round their inputs read ahead, beside their own work. */
+  readonly ahead?: ReadAhead;
+}
+
+/** A cache of which a later dispatch reads rows here and there: read-ahead.wgsl. */
+export interface ReadAhead {
+  /** Packed f16 [heads, capacity, headDim]; all are finite. */
+  readonly cache: Tensor;
+  /** Uniform `Step`: rows up to step.position are of interest. */
+  readonly step: BufferSlice;
 }
 
 export type MatVec = (arena: Arena, args: MatVecArgs) => Dispatch[];

@@ -20,6 +20,10 @@ struct Dims {
   finish: u32,    // 0 store, 1 add, 2 gated
   pairs: u32,     // in integers: of teams, in a workgroup
   packs: u32,     // outputs are also left packed: 0 no, 1 as they are, 2 times a gain
+  readers: u32,   // workgroups of read-ahead.wgsl; what follows is theirs
+  aheadHeads: u32,
+  aheadHeadWords: u32,
+  aheadRowWords: u32,
 }
 override lanes: u32;
 override rowsPerTeam: u32; // 1, 2 or 4; even when gated

@@ -29,6 +29,9 @@ export function partUniforms(
   };
 }
 
+/** Where nothing is read ahead. */
+export const noReaders = { readers: 0, aheadHeads: 0, aheadHeadWords: 0, aheadRowWords: 0 } as const;
+
 /** Bytes that a dispatch must move: weights and inputs. */
 export function partBytes({ format, columns }: Matrix, part: MatrixPart): number {
   return part.rows * (rowBytes(format, columns) + rowScaleBytes(format, columns)) + rowStride(columns) * 4;

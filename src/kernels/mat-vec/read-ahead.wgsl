@@ -1,0 +1,24 @@
+// A few workgroups in front of the others read for a dispatch to come, which reads rows of a cache here and there: a word of
+// every page, so that its addresses are translated by then. An H200 keeps translations for some 5 GB, each of 512 KB; more
+// of them come from memory, some 60 in a microsecond. One invocation of a subgroup reads one word after another: with more
+// at once, the product's own weights would wait.
+// aheadCache: f16 [aheadHeads, capacity, headDim], of which the rows up to step.position will be read.
+@group(0) @binding(8) var<storage, read> aheadCache: array<u32>;
+@group(0) @binding(9) var<uniform> step: Step;
+
+const pageWords = 131072u;
+const noHalves = 0xffffffffu; // no cached pair of halves: they are finite
+
+fn readAhead(chain: u32, chains: u32) {
+  let heads = dims.aheadHeads;
+  let pages = step.position * dims.aheadRowWords / pageWords + 1u; // of a head
+  var isSound = true;
+  for (var page = chain; page < pages * heads; page += chains) {
+    let word = aheadCache[page % heads * dims.aheadHeadWords + page / heads * pageWords];
+    isSound = isSound && word != noHalves;
+  }
+  // Never; but words that nothing depends on would not be read.
+  if (!isSound) {
+    out[dims.firstOut] = 0.0;
+  }
+}
