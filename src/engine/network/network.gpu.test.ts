@@ -16,6 +16,17 @@ import { KvCache } from './kv-cache.ts';
 import type { Network } from './network.ts';
 import { writeStep } from './step.ts';
 
+interface Answer {
+  readonly tokens: readonly number[];
+  /** Of each token, by how much the best log probability is above the second. */
+  readonly gaps: readonly number[];
+  readonly cached: number;
+}
+
+/** Keys and values that a prompt makes are those that steps make but for a unit of f16 here and there, which moves logits by
+ *  some 1e-5, and by 4e-4 at most of 300 tokens. */
+const nearTie = 2e-3;
+
 describe(`network (seed ${runSeed})`, () => {
   const gpu = withGpu();
   const random = new Random(runSeed);
@@ -33,17 +44,26 @@ describe(`network (seed ${runSeed})`, () => {
 
   const prompt = (length: number): number[] => Array.from({ length }, () => random.integer(0, 639));
 
-  async function answer(
-    engine: GpuTokenEngine,
-    request: ResumableRequest,
-  ): Promise<{ tokens: number[]; cached: number }> {
+  async function answer(engine: GpuTokenEngine, request: ResumableRequest): Promise<Answer> {
     const tokens: number[] = [];
+    const gaps: number[] = [];
     let cached = -1;
-    for await (const event of engine.generateTokens(request)) {
-      if (event.kind === 'token') tokens.push(event.token);
-      else cached = event.cachedTokens;
+    for await (const event of engine.generateTokens({ ...request, topLogprobs: 2 })) {
+      if (event.kind === 'token') {
+        const [best, second] = event.logprob!.top;
+        tokens.push(event.token);
+        gaps.push(best!.logprob - second!.logprob);
+      } else cached = event.cachedTokens;
     }
-    return { tokens, cached };
+    return { tokens, gaps, cached };
+  }
+
+  /** Greedy answers are the same to the end, or to where the two best tokens are all but tied. */
+  function expectSame(got: readonly number[], { tokens, gaps }: Answer): void {
+    expect(got.length).toBe(tokens.length);
+    const other = tokens.findIndex((token, i) => token !== got[i]);
+    if (other < 0) return;
+    expect(gaps[other], `token ${other}: ${got} in place of ${tokens}`).toBeLessThan(nearTie);
   }
 
   test('the cache grows in the middle of an answer, and the answer is the same', async () => {
@@ -51,10 +71,11 @@ describe(`network (seed ${runSeed})`, () => {
     const grown = await open();
     expect(grown.network.cache.capacity).toBe(1024);
     const { tokens } = await answer(grown.engine, greedyRequest(ids, 40));
+    expect(tokens.length).toBe(40);
     expect(grown.network.cache.capacity).toBe(2048);
     const large = await open();
     await large.network.ensureCapacity(2048);
-    expect((await answer(large.engine, greedyRequest(ids, 40))).tokens).toEqual(tokens);
+    expectSame(tokens, await answer(large.engine, greedyRequest(ids, 40)));
   });
 
   test('what is cached is reused: a follow-up, an edit and a repetition give what a fresh cache gives', async () => {
@@ -73,7 +94,7 @@ describe(`network (seed ${runSeed})`, () => {
       const reused = await answer(engine, greedyRequest(ids, 12));
       expect(reused.cached).toBe(cached);
       const fresh = await open();
-      expect(reused.tokens).toEqual((await answer(fresh.engine, greedyRequest(ids, 12))).tokens);
+      expectSame(reused.tokens, await answer(fresh.engine, greedyRequest(ids, 12)));
     }
     expect(network.cache.length).toBe(edited.length + 11);
   });
@@ -135,16 +156,23 @@ describe(`network (seed ${runSeed})`, () => {
     expect(again.cached).toBe(60 + 4);
     const fresh = await open();
     const whole = await answer(fresh.engine, greedyRequest(ids, 15));
-    expect([...seen, ...again.tokens]).toEqual(whole.tokens);
+    expectSame([...seen, ...again.tokens], whole);
   });
 
   test('a sampled answer taken up again in the middle goes on as it would have', async () => {
     const sampling = { ...plainChoices, topP: 0.9, repetitionPenalty: 1.1, seed: 42 };
-    const request = { ...greedyRequest(prompt(40), 24), sampling };
-    const whole = await answer((await open()).engine, request);
-    const half = whole.tokens.slice(0, 11);
-    const rest = await answer((await open()).engine, { ...request, answered: half });
-    expect([...half, ...rest.tokens]).toEqual(whole.tokens);
+    const { engine } = await open();
+    const other = await open();
+    const areSame = async (): Promise<boolean> => {
+      const request = { ...greedyRequest(prompt(40), 24), sampling };
+      const whole = await answer(engine, request);
+      const half = whole.tokens.slice(0, 11);
+      const rest = await answer(other.engine, { ...request, answered: half });
+      expect(whole.tokens.length).toBe(24);
+      return `${[...half, ...rest.tokens]}` === `${whole.tokens}`;
+    };
+    // A draw may lie within rounding of the border between two tokens: in one answer of a thousand, so not in two together.
+    expect((await areSame()) || (await areSame())).toBe(true);
   });
 
   test('an end token ends the answer and is reported', async () => {
