@@ -170,6 +170,37 @@ describe(`rows in bulk (seed ${runSeed})`, () => {
       other.dispose();
     });
 
+    test('a policy keeps its losses where what was built for it is forgotten for others', async () => {
+      const other = await RowEvaluator.create(gpu(), network, { rows: 7, policies: 2 });
+      const policies: readonly RowPolicy[] = [1, 2, 3].map((seed) => ({
+        options: { ...few, mode: 'random', seed },
+      }));
+      const losses = async (policy: RowPolicy, count: number): Promise<readonly number[]> => {
+        await other.read(text.slice(0, read), scored);
+        const scores = await other.score(
+          policy,
+          text.slice(read, read + count),
+          text.slice(read + 1, read + count + 1),
+        );
+        return [...scores.losses];
+      };
+      const [first, second, third] = [policies[0]!, policies[1]!, policies[2]!];
+      const expected = await losses(first, 7);
+      // chunks of another length while as many policies are held as may be, then with one too many
+      for (const [policy, count] of [
+        [second, 7],
+        [first, 3],
+        [third, 7],
+        [second, 3],
+      ] as const) {
+        await losses(policy, count);
+        expect(await losses(first, 7), `after ${count} by ${JSON.stringify(policy.options)}`).toEqual(
+          expected,
+        );
+      }
+      other.dispose();
+    });
+
     test('quality: the exact choice catches most and agrees with itself; chance catches least', async () => {
       const of = async (options: AttentionOptions) => (await inBulk(options, evaluator, true)).quality;
       const mean = (values: readonly number[]) => values.reduce((a, b) => a + b) / values.length;

@@ -29,8 +29,8 @@ export interface RowScores {
 /** Logits computed together, in floats: 64 MiB. */
 const mostLogits = 2 ** 24;
 
-/** Dispatch lists kept for policies evaluated again. */
-const mostLists = 64;
+/** Policies whose dispatch lists are kept, to be evaluated again. */
+const mostPolicies = 64;
 
 /** What the dispatches for a chunk depend on, besides the policy. */
 interface ChunkKind {
@@ -53,23 +53,35 @@ export class RowEvaluator {
   readonly #act: PrefillActivations;
   readonly #outputs: RowOutputs;
   readonly #centred = new WeakSet<ModelHashMaps>();
+  readonly #mostPolicies: number;
   #resources: RowResources | undefined;
   #lists = new Map<RowPolicy, Map<string, Lists>>();
 
-  /** rows: positions scored together, as many as are fast unless told. */
+  /** rows: positions scored together, as many as are fast unless told; policies: what is built for so many is kept, 64
+   *  unless told. */
   static async create(
     gpu: Gpu,
     network: Network,
-    { rows = rowsAtOnce(gpu, network) }: { readonly rows?: number } = {},
+    {
+      rows = rowsAtOnce(gpu, network),
+      policies = mostPolicies,
+    }: { readonly rows?: number; readonly policies?: number } = {},
   ): Promise<RowEvaluator> {
-    return new RowEvaluator(gpu, network, await prepareRowKernels(gpu, network.config.headDim), rows);
+    const kernels = await prepareRowKernels(gpu, network.config.headDim);
+    return new RowEvaluator(gpu, network, kernels, { rows, policies });
   }
 
-  private constructor(gpu: Gpu, network: Network, kernels: RowKernels, rows: number) {
+  private constructor(
+    gpu: Gpu,
+    network: Network,
+    kernels: RowKernels,
+    { rows, policies }: { readonly rows: number; readonly policies: number },
+  ) {
     const { config } = network;
     this.#gpu = gpu;
     this.#network = network;
     this.#kernels = kernels;
+    this.#mostPolicies = policies;
     this.#arena = new Arena(gpu);
     this.#act = createPrefillActivations(this.#arena, config, rows);
     // parts of the rows begin at multiples of 256 bytes
@@ -110,10 +122,7 @@ export class RowEvaluator {
     const quality = new QualitySums();
     for (let first = 0; first < tokens.length; first += this.#act.tokens) {
       const rows = Math.min(this.#act.tokens, tokens.length - first);
-      const kind = {
-        rows,
-        measures: measures && plan !== null,
-      };
+      const kind = { rows, measures: measures && plan !== null };
       const lists = await this.#listsFor(policy, plan, kind);
       this.#write(start + first, tokens.slice(first, first + rows), targets.slice(first, first + rows));
       await this.#submit(lists.groups);
@@ -171,12 +180,12 @@ export class RowEvaluator {
   }
 
   async #listsFor(policy: RowPolicy, plan: RowPlan | null, kind: ChunkKind): Promise<Lists> {
-    const ofPolicy = this.#lists.get(policy) ?? new Map<string, Lists>();
     const key = JSON.stringify(kind);
-    const known = ofPolicy.get(key);
+    const known = this.#lists.get(policy)?.get(key);
     if (known) return known;
-    if (this.#lists.size >= mostLists) this.#forgetLists();
+    if (this.#lists.size >= this.#mostPolicies && !this.#lists.has(policy)) this.#forgetLists();
     const made = await this.#buildLists(plan, kind);
+    const ofPolicy = this.#lists.get(policy) ?? new Map<string, Lists>();
     ofPolicy.set(key, made);
     this.#lists.set(policy, ofPolicy);
     return made;
@@ -207,9 +216,6 @@ export class RowEvaluator {
     const resources = this.#resources;
     invariant(resources, 'buffers are made before lists');
     const { choices, selector, lists, proxy } = plan;
-    const budget = (name: string, words: readonly number[]) => ({
-      buffer: arena.uniform(`rows.${name}`, Uint32Array.from(words).buffer),
-    });
     const shared = {
       ...{ config, kernels: this.#kernels, lists, tail: choices.tail, proxy, capacity: resources.capacity },
       selector: await this.#selector(selector, resources),
@@ -218,8 +224,8 @@ export class RowEvaluator {
     const parts = Array.from({ length: config.layers }, (_, layer): RowAttentionParts | null => {
       if (!isSparseLayer(plan, layer)) return null;
       const { sink, window, count, share } = choicesOf(plan, layer);
-      const own = budget(`layer[${layer}].budget`, [sink, window, count, share]);
-      return { ...shared, budget: own };
+      const words = Uint32Array.of(sink, window, count, share);
+      return { ...shared, budget: { buffer: arena.uniform(`rows.layer[${layer}].budget`, words.buffer) } };
     });
     return (layer: number) => parts[layer]!;
   }
