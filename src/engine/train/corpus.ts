@@ -50,7 +50,7 @@ export class TrainCorpus {
     this.#segments = begins.map((begin, i) => [begin, ends[i]!] as const);
   }
 
-  /** Of step `step`, from 1 on: text that is not kept aside, with spans of it repeated. */
+  /** Of step `step`, from 1 on: text that is not kept aside, with spans of it repeated and made-up facts. */
   sequence(step: number): TrainSequence {
     const { seed, lengths } = this.options;
     const random = new SeededRandom(seed, purpose.sequence, step);

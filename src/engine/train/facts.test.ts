@@ -28,7 +28,8 @@ describe(`made-up facts (seed ${runSeed})`, () => {
   });
 
   test('most differ, and none is of a form that maps are judged by', () => {
-    expect(new Set(facts.map(({ statement }) => statement)).size).toBe(many);
+    // Two of 400 are the same once in some thousand seeds: rooms of one number and people of one name.
+    expect(new Set(facts.map(({ statement }) => statement)).size).toBeGreaterThan(0.99 * many);
     expect(new Set(facts.map(({ question }) => question)).size).toBeGreaterThan(0.9 * many);
     const judged = /locker|magic number|garden gate|lottery ticket/i;
     expect(facts.filter(({ statement }) => judged.test(statement))).toEqual([]);
