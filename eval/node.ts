@@ -8,6 +8,7 @@ import { RowEvaluator } from '../src/engine/evaluate/row-evaluator.ts';
 import { openGpu } from '../src/kernels/runtime/gpu.ts';
 import type { Tokenizer } from '../src/model/tokenizer.ts';
 import { runStages, type TextWindow } from './evaluate.ts';
+import { fillPage } from './fill-page.ts';
 import { fingerprint } from './fingerprint.ts';
 import { type NeedlePrompt, needlePrompts } from './needles.ts';
 import { openEvaluatedModel } from './open-model.ts';
@@ -20,6 +21,13 @@ import { type EvalFacts, markdownReport } from './report.ts';
 import { planStages } from './stages.ts';
 
 const options = parseEvalOptions(process.argv.slice(2));
+const recordFile = join(options.out, 'records.jsonl');
+const records = existsSync(recordFile) ? readRecords(recordFile) : [];
+if (options.page) {
+  writeFileSync(options.page, fillPage(readFileSync(options.page, 'utf8'), records));
+  writePlots();
+  process.exit(0);
+}
 const started = performance.now();
 const module = options.webgpu.startsWith('/') ? pathToFileURL(options.webgpu).href : options.webgpu;
 const { create } = (await import(/* @vite-ignore */ module)) as typeof import('webgpu');
@@ -52,8 +60,6 @@ const stages = planStages({
 });
 
 mkdirSync(options.out, { recursive: true });
-const recordFile = join(options.out, 'records.jsonl');
-const records = existsSync(recordFile) ? readRecords(recordFile) : [];
 const known = new Set(records.map(recordKey));
 const seconds = (): number => (performance.now() - started) / 1000;
 const isOver = (): boolean => seconds() > options.seconds;
@@ -72,16 +78,12 @@ const facts: EvalFacts = {
     .join(' ')}`,
 };
 const rows = perplexities(records);
-const write = (name: string, content: string): void => writeFileSync(join(options.out, name), content);
 write(
   'report.json',
   JSON.stringify({ ...facts, perplexities: rows, retrievals: retrievals(records), records }),
 );
 write('report.md', markdownReport(facts, records));
-for (const length of new Set(rows.map((row) => row.context))) {
-  write(`quality-${length}.svg`, qualityPlot(rows, length));
-}
-if (records.some(({ kind }) => kind === 'needle')) write('needles.svg', needlePlot(records));
+writePlots();
 for (const { policy, context: length, perplexity, excess, share, windows } of rows) {
   const against = `${(100 * excess).toFixed(3)} % at ${(100 * share).toFixed(1)} % of the bytes`;
   console.log(`${length} ${policyLabel(policy)}: ${perplexity.toFixed(4)}, ${against}, ${windows} windows`);
@@ -91,6 +93,18 @@ for (const { policy, set, right, prompts } of retrievals(records)) {
 }
 console.log(`${Math.round(seconds())} s${isOver() ? ', time was up' : ''}`);
 process.exit(0);
+
+function write(name: string, content: string): void {
+  writeFileSync(join(options.out, name), content);
+}
+
+function writePlots(): void {
+  const points = perplexities(records);
+  for (const length of new Set(points.map((point) => point.context))) {
+    write(`quality-${length}.svg`, qualityPlot(points, length));
+  }
+  if (records.some(({ kind }) => kind === 'needle')) write('needles.svg', needlePlot(records));
+}
 
 /** Of an evaluation that was interrupted; a line cut short is left out. */
 function readRecords(file: string): EvalRecord[] {

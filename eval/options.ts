@@ -12,7 +12,7 @@ export const usage = `npm run eval -- [options]
   --policies LIST       of ${selectors.join(',')}; all unless told
   --needle-policies LIST  those tried on needles; hash,oracle,streaming unless told
   --fractions LIST      e.g. 1/16,1/32; 1/4 to 1/64 unless told
-  --proxies LIST        accounts of the tokens left out, tried with hash and oracle at all fractions, and on needles: mean-64, mass-all, mean-1024-block-estimated …
+  --proxies LIST        accounts of the tokens left out, tried with the maps at all fractions and on needles, with the oracle at 1/16 and 1/32: mean-64, mass-all, mean-1024-block-estimated …
   --layer-budgets FILE  budgets by layer, tried likewise, once or more: JSON [weight of layer 0, …], of mean 1 over sparse layers
   --contexts LIST       e.g. 8192; 8192,4096,2048 unless told
   --text FILE,START,N   N windows of the largest context from token START on, once or more
@@ -20,6 +20,7 @@ export const usage = `npm run eval -- [options]
   --needles N           so many generated needle prompts, hidden in the texts; 96 unless told
   --seed N              of the generated prompts; 1 unless told
   --out FOLDER          where the report goes; .eval unless told. What it holds already is not run again
+  --page FILE           runs nothing: makes the tables of this page, and the plots beside the records of --out, anew
   --seconds N           begins nothing new after so many seconds
   --webgpu FILE         where the npm package webgpu is, if not in node_modules`;
 
@@ -43,6 +44,7 @@ export interface EvalOptions {
   readonly needles: number;
   readonly seed: number;
   readonly out: string;
+  readonly page: string | null;
   readonly seconds: number;
   readonly webgpu: string;
 }
@@ -58,7 +60,7 @@ export function parseEvalOptions(args: readonly string[]): EvalOptions {
       ...{ needles: string, seed: string, out: string, seconds: string, webgpu: string },
       help: { type: 'boolean' },
       ...{ maps: several, text: several, 'needle-policies': string },
-      ...{ proxies: string, 'layer-budgets': several },
+      ...{ proxies: string, 'layer-budgets': several, page: string },
     },
   });
   if (values.help) throw new Error(usage);
@@ -77,6 +79,7 @@ export function parseEvalOptions(args: readonly string[]): EvalOptions {
     needles: integer('needles', values.needles ?? '96', 0),
     seed: integer('seed', values.seed ?? '1', 0),
     out: values.out ?? '.eval',
+    page: values.page ?? null,
     seconds: integer('seconds', values.seconds ?? '86400', 1),
     webgpu: values.webgpu ?? 'webgpu',
   };

@@ -97,11 +97,11 @@ function nameOf({ selector, maps, budgets }: PolicyName): string {
   return budgets ? `${name}, budgets ${budgets}` : name;
 }
 
-function signed(excess: number): string {
+export function signed(excess: number): string {
   return `${excess >= 0 ? '+' : '−'}${Math.abs(100 * excess).toFixed(2)} %`;
 }
 
-function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
+export function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
   const line = (cells: readonly string[]): string => `| ${cells.join(' | ')} |`;
   return [line(head), line(head.map(() => '---')), ...rows.map(line)].join('\n');
 }

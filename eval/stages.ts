@@ -29,13 +29,21 @@ export function planStages({ options, maps, windows, prompts }: StageInput): Sta
   if (context === undefined) return [];
   const main = fractions.filter((fraction) => mainFractions.includes(fraction));
   const mainOnes = policies.filter((selector) => mainSelectors.includes(selector));
+  const oracle = policies.filter((selector) => selector === 'oracle');
+  const proxies = (at: readonly number[], by: ReadonlyMap<string, ModelHashMaps>) =>
+    proxyPolicies(['hash'], options.proxies, by, at);
   const small = fractions.filter((fraction) => fraction <= mostNeedleFraction);
   const grid = (chosen: readonly Selector[], at: readonly number[], tail: boolean, by = maps) =>
     policyGrid(chosen, by, at, tail);
   const firstMaps: ReadonlyMap<string, ModelHashMaps> = new Map([...maps].slice(0, 1));
   const whole = (length: number, tail: boolean, by = firstMaps): Stage => ({
     ...{ kind: 'perplexity', context: length, windows },
-    policies: [dense, ...streaming(policies, tail), ...grid(policies, fractions, tail, by)],
+    policies: [
+      dense,
+      ...streaming(policies, tail),
+      ...grid(policies, fractions, tail, by),
+      ...(tail ? proxies(fractions, by) : []),
+    ],
   });
   return [
     {
@@ -44,7 +52,8 @@ export function planStages({ options, maps, windows, prompts }: StageInput): Sta
         dense,
         ...streaming(policies, true),
         ...grid(mainOnes, main, true),
-        ...proxyPolicies(mainOnes, options.proxies, maps, fractions),
+        ...proxies(fractions, maps),
+        ...proxyPolicies(oracle, options.proxies, maps, main),
         ...budgetPolicies(options.layerBudgets, maps, fractions),
       ],
     },
@@ -54,12 +63,7 @@ export function planStages({ options, maps, windows, prompts }: StageInput): Sta
         dense,
         ...streaming(needlePolicies, true),
         ...grid(needlePolicies, small, true),
-        ...proxyPolicies(
-          needlePolicies.filter((selector) => mainSelectors.includes(selector)),
-          options.proxies,
-          maps,
-          small,
-        ),
+        ...proxies(small, maps),
       ],
     },
     {

@@ -1,23 +1,33 @@
 /** What attention reads for one token under a policy, all layers together, by the formulas that decoding reports. */
+import { blockTokens } from '../../kernels/shared/token-blocks.ts';
 import type { ModelConfig } from '../../model/config.ts';
 import { attendedBytes, hashBytesRead } from '../attention/attention-bytes.ts';
 import { rowBytes } from '../network/kv-cache.ts';
 import { choicesOf, isSparseLayer, type RowPlan } from './row-policy.ts';
 
 /** plan: null for dense. Oracle and chance are counted by what they attend to, as if choosing were free; a proxy by the
- *  tail that decoding has. */
+ *  sums of its blocks, as if they were kept. */
 export function policyBytes(plan: RowPlan | null, config: ModelConfig, contextTokens: number): number {
   const { layers, kvHeads, headDim } = config;
   let bytes = 0;
   for (let layer = 0; layer < layers; layer++) {
     if (!plan || !isSparseLayer(plan, layer)) {
       bytes += contextTokens * kvHeads * rowBytes(headDim);
-    } else if (plan.selector.kind === 'hash') {
-      const { maps, choices } = plan.selector;
-      const own = { ...choices, ...choicesOf(plan, layer) };
-      bytes += hashBytesRead({ config, maps, choices: own }, contextTokens, layer);
-    } else {
-      bytes += attendedBytes(config, choicesOf(plan, layer), contextTokens, kvHeads);
+      continue;
+    }
+    const { selector, proxy } = plan;
+    const choices = { ...choicesOf(plan, layer), ...(proxy ? { tail: false } : {}) };
+    bytes +=
+      selector.kind === 'hash'
+        ? hashBytesRead(
+            { config, ...selector, choices: { ...selector.choices, ...choices } },
+            contextTokens,
+            layer,
+          )
+        : attendedBytes(config, choices, contextTokens, kvHeads);
+    if (proxy) {
+      const blocks = Math.ceil(contextTokens / (proxy.block ?? blockTokens));
+      bytes += kvHeads * blocks * 2 * headDim * 4;
     }
   }
   return bytes;
