@@ -1,5 +1,6 @@
-/** Tables made from records, put where a page asks for them: `<!-- perplexity 8192 -->` … `<!-- end -->`. */
-import { fractionLabel, type PolicyName } from './policies.ts';
+/** Tables made from records, put where a page asks for them: `<!-- perplexity 8192 -->` … `<!-- end -->`, of other records
+ *  than the main ones `<!-- perplexity 8192 in choosing -->`. */
+import { fractionLabel, type PolicyName, proxyOf } from './policies.ts';
 import {
   type EvalRecord,
   type NeedleRecord,
@@ -11,11 +12,14 @@ import { signed, table } from './report.ts';
 
 const marker = /<!-- (\w+)((?: \S+)*) -->\n(?:[\s\S]*?\n)??<!-- end -->/g;
 
-/** The page with every table made anew.
- *  @throws Error for a marker that names no table. */
-export function fillPage(page: string, records: readonly EvalRecord[]): string {
+/** The page with every table made anew. files: records by name, the main ones "records".
+ *  @throws Error for a marker that names no table or no file. */
+export function fillPage(page: string, files: ReadonlyMap<string, readonly EvalRecord[]>): string {
   return page.replace(marker, (_, name: string, args: string) => {
     const words = args.trim().split(' ').filter(Boolean);
+    const file = words.at(-2) === 'in' ? words.at(-1)! : 'records';
+    const records = files.get(file);
+    if (!records) throw new Error(`The page asks for a table of ${file}.jsonl, which there is not.`);
     return `<!-- ${[name, ...words].join(' ')} -->\n\n${tableOf(name, words, records)}\n\n<!-- end -->`;
   });
 }
@@ -149,5 +153,14 @@ function nameOf({ selector, maps, budgets }: PolicyName): string {
 
 function restOf({ selector, tail, proxy }: PolicyName): string {
   if (selector === 'dense') return '–';
-  return proxy ?? (tail ? 'one mean' : 'left out; no layer dense');
+  const known = proxy === undefined ? null : proxyOf(proxy);
+  if (!known) return tail ? 'one mean' : 'left out; no layer dense';
+  const { kind, block, over, estimated } = known;
+  const parts = [
+    block === null ? 'one' : `blocks of ${block}`,
+    { mean: '', spread: ', mass by variance', linear: ', values lean', mass: ', exact mass' }[kind],
+    { rest: '', candidates: ', candidates', block: ', whole' }[over],
+    estimated ? ', estimated' : '',
+  ];
+  return parts.join('');
 }

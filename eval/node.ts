@@ -1,6 +1,6 @@
 /** `npm run eval` in Node on Dawn. Every record is appended to records.jsonl as it is found; at the end, or when time is
  *  up, report.md, report.json and the plots are written beside it. */
-import { appendFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { appendFileSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import type { ModelHashMaps } from '../src/engine/attention/model-hash-maps.ts';
@@ -24,7 +24,7 @@ const options = parseEvalOptions(process.argv.slice(2));
 const recordFile = join(options.out, 'records.jsonl');
 const records = existsSync(recordFile) ? readRecords(recordFile) : [];
 if (options.page) {
-  writeFileSync(options.page, fillPage(readFileSync(options.page, 'utf8'), records));
+  writeFileSync(options.page, fillPage(readFileSync(options.page, 'utf8'), readRecordFiles(options.out)));
   writePlots();
   process.exit(0);
 }
@@ -104,6 +104,12 @@ function writePlots(): void {
     write(`quality-${length}.svg`, qualityPlot(points, length));
   }
   if (records.some(({ kind }) => kind === 'needle')) write('needles.svg', needlePlot(records));
+}
+
+/** Of every such file in a folder, by name. */
+function readRecordFiles(folder: string): Map<string, EvalRecord[]> {
+  const names = readdirSync(folder).filter((name) => name.endsWith('.jsonl'));
+  return new Map(names.map((name) => [basename(name, '.jsonl'), readRecords(join(folder, name))]));
 }
 
 /** Of an evaluation that was interrupted; a line cut short is left out. */

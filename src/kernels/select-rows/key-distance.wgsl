@@ -18,16 +18,18 @@ struct Dims {
 
 fn keyOf(list: u32, row: u32, token: u32) -> u32 {
   let head = list * dims.headsPerList / dims.listsPerHead;
+  let queryBegin = (row * dims.lists + list) * dims.planes * dims.words;
+  let hasOwn = dims.headsPerList > 1u;
   var distance = 0u;
-  for (var plane = 0u; plane < dims.planes; plane++) {
-    let own = select(0u, plane, dims.headsPerList > 1u);
-    let signature = ((head + own) * dims.capacity + token) * dims.words;
-    let at = ((row * dims.lists + list) * dims.planes + plane) * dims.words;
-    var differing = 0u;
-    for (var word = 0u; word < dims.words; word++) {
-      differing += countOneBits(queryPlanes[at + word] ^ signatures[signature + word]);
+  for (var word = 0u; word < dims.words; word++) {
+    var signature = 0u;
+    for (var plane = 0u; plane < dims.planes; plane++) {
+      if (hasOwn || plane == 0u) {
+        signature = signatures[((head + select(0u, plane, hasOwn)) * dims.capacity + token) * dims.words + word];
+      }
+      let differing = countOneBits(queryPlanes[queryBegin + plane * dims.words + word] ^ signature);
+      distance += differing << (plane * dims.doubling);
     }
-    distance += differing << (plane * dims.doubling);
   }
   return distance;
 }

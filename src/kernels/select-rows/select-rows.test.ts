@@ -58,11 +58,12 @@ describe(`select-rows (seed ${runSeed})`, () => {
     seed: number,
     lists: (random: Random) => number,
     rank: (arena: Arena, random: Random, size: Size) => Ranked,
+    given?: Size,
   ) {
     const select = await prepareSelectRows(gpu());
-    for (let round = 0; round < rounds; round++) {
+    for (let round = 0; round < (given ? 1 : rounds); round++) {
       const random = new Random(seed + round);
-      const size = randomSize(random, lists(random));
+      const size = given ?? randomSize(random, lists(random));
       const { rows, capacity, position, budget } = size;
       const arena = new Arena(gpu());
       const { ranking, numberOf } = rank(arena, random, size);
@@ -166,19 +167,23 @@ describe(`select-rows (seed ${runSeed})`, () => {
       },
     ));
 
-  test('by chance', () =>
-    check(
-      runSeed + 2000,
-      (random) => random.integer(1, 4),
-      (_, random, { lists, position }) => {
-        const seed = random.words(1)[0]!;
-        return {
-          ranking: { kind: 'random', seed },
-          lists,
-          numberOf: (list, row, token) => -randomScore((seed + list) >>> 0, position + row, token),
-        };
-      },
-    ));
+  const byChance = (_: Arena, random: Random, { lists, position }: Size): Ranked => {
+    const seed = random.words(1)[0]!;
+    return {
+      ranking: { kind: 'random', seed },
+      lists,
+      numberOf: (list, row, token) => -randomScore((seed + list) >>> 0, position + row, token),
+    };
+  };
+
+  test('by chance', () => check(runSeed + 2000, (random) => random.integer(1, 4), byChance));
+
+  // Bits are put together for 65536 tokens at a time.
+  test('a mask longer than workgroup memory', () => {
+    const budget = { sink: 4, window: 7, count: 0, share: 30_000 };
+    const size = { rows: 2, lists: 1, capacity: 65_700, position: 65_630, budget };
+    return check(runSeed + 3000, () => 1, byChance, size);
+  });
 });
 
 function tokensOf(mask: Uint32Array): number[] {

@@ -98,17 +98,26 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index
     threshold = findThreshold(lane, list, row, attended);
   }
   let begin = (list * dims.rows + row) * dims.maskWords;
-  for (var word = lane; word < dims.maskWords; word += lanes) {
-    var bits = 0u;
-    for (var token = 32u * word; token < min(32u * word + 32u, n); token++) {
+  // The bits of neighbouring tokens are put together in the histogram's place, a stretch of 32 · bins tokens at a time.
+  for (var first = 0u; first < dims.maskWords; first += bins) {
+    let words = min(bins, dims.maskWords - first);
+    workgroupBarrier();
+    for (var word = lane; word < words; word += lanes) {
+      atomicStore(&histogram[word], 0u);
+    }
+    workgroupBarrier();
+    for (var token = 32u * first + lane; token < min(n, 32u * (first + words)); token += lanes) {
       var taken = token < attended.sinkEnd || token >= attended.windowStart || takesAll;
       if (!taken && attended.selected > 0u) {
         let key = keyOf(list, row, token);
         let age = attended.windowStart - 1u - token;
         taken = key < threshold.key || (key == threshold.key && age <= threshold.age);
       }
-      bits |= select(0u, 1u, taken) << (token % 32u);
+      if (taken) { atomicOr(&histogram[token / 32u - first], 1u << (token % 32u)); }
     }
-    mask[begin + word] = bits;
+    workgroupBarrier();
+    for (var word = lane; word < words; word += lanes) {
+      mask[begin + first + word] = atomicLoad(&histogram[word]);
+    }
   }
 }
