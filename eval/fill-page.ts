@@ -89,7 +89,7 @@ function windowTable(records: readonly EvalRecord[], context: number, inverse: n
   const own = windows.filter(({ policy }) => Math.abs(policy.fraction * inverse - 1) < 1e-9 && policy.tail);
   const policies = new Map(own.map(({ policy }) => [lineOf(policy), policy]));
   return table(
-    ['policy', 'rest', ...dense.map(({ window }) => window.split(' ').slice(0, 2).join(' '))],
+    ['policy', 'rest', ...dense.map(({ window }) => shortName(window))],
     [...policies].map(([line, policy]) => [
       nameOf(policy),
       restOf(policy),
@@ -99,6 +99,13 @@ function windowTable(records: readonly EvalRecord[], context: number, inverse: n
       }),
     ]),
   );
+}
+
+/** "the-woman-in… 20000" of a text's file, first token and fingerprint. */
+function shortName(window: string): string {
+  const [file = '', start = ''] = window.split(' ');
+  const name = file.replace(/\.\w+$/, '');
+  return `${name.length > 12 ? `${name.slice(0, 12)}…` : name} ${start}`;
 }
 
 /** Prompts by where they come from. */
