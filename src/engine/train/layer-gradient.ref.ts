@@ -29,7 +29,14 @@ interface MapTrace {
   readonly outputs: readonly Float64Array[];
 }
 
-export function layerGradient(input: LayerGradientInput): { loss: number; gradients: Float64Array } {
+export interface LayerGradient {
+  readonly loss: number;
+  readonly gradients: Float64Array;
+  /** The least of all rows: where it is near zero, rounding may choose another label. */
+  readonly labelGap: number;
+}
+
+export function layerGradient(input: LayerGradientInput): LayerGradient {
   const { dimensions, layout, parameters, queries, keys, positions, tokens, score, beta } = input;
   const { qHeads, kvHeads, headDim } = dimensions;
   const { lists, headsPerList, scaleIndex } = layout;
@@ -52,6 +59,7 @@ export function layerGradient(input: LayerGradientInput): { loss: number; gradie
   });
 
   let loss = 0;
+  let labelGap = Number.POSITIVE_INFINITY;
   for (let list = 0; list < lists; list++) {
     const kvHead = kvHeadOf(list * headsPerList);
     const keyTraces = range(tokens).map((token) =>
@@ -81,6 +89,7 @@ export function layerGradient(input: LayerGradientInput): { loss: number; gradie
         share: lossShare(input.loss, layout, rows, tokens),
       });
       loss += result.loss;
+      labelGap = Math.min(labelGap, result.labelGap);
       gradients[scaleIndex]! += result.scaleSlope;
       const sumSlope = new Float64Array(bits);
       result.slopes.forEach((slope, i) => {
@@ -100,7 +109,7 @@ export function layerGradient(input: LayerGradientInput): { loss: number; gradie
       addMapGradient(layout.key, parameters, list, trace, slope, gradients);
     });
   }
-  return { loss, gradients };
+  return { loss, gradients, labelGap };
 }
 
 function mapTrace(

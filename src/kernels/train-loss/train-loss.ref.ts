@@ -17,6 +17,8 @@ export interface LossOutput {
   readonly slopes: Float64Array;
   /** Of the loss by t; 0 for 'bce', which leaves t alone. */
   readonly scaleSlope: number;
+  /** By what share the least target among the labels is above the largest of the others; Infinity where that says nothing. */
+  readonly labelGap: number;
 }
 
 /** Positives of the published loss, and their weight. */
@@ -25,7 +27,9 @@ const positiveWeight = 20;
 
 /** One row's loss; all zero where it has no candidates. */
 export function lossReference(input: LossInput): LossOutput {
-  if (input.scores.length === 0) return { loss: 0, slopes: new Float64Array(0), scaleSlope: 0 };
+  if (input.scores.length === 0) {
+    return { loss: 0, slopes: new Float64Array(0), scaleSlope: 0, labelGap: Number.POSITIVE_INFINITY };
+  }
   return input.kind === 'mass' ? massLoss(input) : bceLoss(input);
 }
 
@@ -43,7 +47,7 @@ function massLoss({ scores, targets, scale, share }: LossInput): LossOutput {
     scaleSlope += slope * scores[i]!;
     return slope * scale;
   });
-  return { loss, slopes, scaleSlope };
+  return { loss, slopes, scaleSlope, labelGap: Number.POSITIVE_INFINITY };
 }
 
 /** Binary cross-entropy of σ(t · S) against "is among the 32 largest targets". */
@@ -58,5 +62,11 @@ function bceLoss({ scores, targets, scale, share }: LossInput): LossOutput {
     loss += share * (isLabel ? positiveWeight * softplus(-x) : softplus(x));
     return share * scale * (isLabel ? -positiveWeight / (1 + Math.exp(x)) : 1 / (1 + Math.exp(-x)));
   });
-  return { loss, slopes, scaleSlope: 0 };
+  const other = sorted[labels] ?? 0;
+  return {
+    loss,
+    slopes,
+    scaleSlope: 0,
+    labelGap: other > 0 ? threshold / other - 1 : Number.POSITIVE_INFINITY,
+  };
 }
