@@ -20,13 +20,21 @@ import type { PackedActivations } from './activations.ts';
 /** A product of one token. */
 export type DecodeProducts = (arena: Arena, finish: Finish, args: MatVecArgs) => Dispatch[];
 
+/** Weights of a product from which rounding is worth a dispatch that packs the input first. Measured on an H200: at
+ *  4096 × 4096 the one gains what the other costs. */
+const worthPacking = 2 ** 24;
+
 /** Vectors pass packed where every product of every layer rounds its inputs. */
-export function packsVectors(gpu: Gpu, { headDim }: ModelConfig, { layers }: GpuWeights): PackedActivations {
-  const products = layers.every(
+export function packsVectors(gpu: Gpu, { headDim }: ModelConfig, weights: GpuWeights): PackedActivations {
+  const products = layersRound(gpu, weights);
+  return { products, attention: products && mergePacks(gpu, headDim) };
+}
+
+function layersRound(gpu: Gpu, { layers }: GpuWeights): boolean {
+  return layers.every(
     ({ qkv, output, gateUp, down }) =>
       gateUp.length === 1 && [...qkv, output, ...gateUp, down].every((matrix) => roundsInputs(gpu, matrix)),
   );
-  return { products, attention: products && mergePacks(gpu, headDim) };
 }
 
 /** Compiles every product shape that the layers and the head use. */
@@ -43,9 +51,13 @@ export async function prepareDecodeProducts(gpu: Gpu, weights: GpuWeights): Prom
     need(down, 'add', false);
   }
   need(weights.head, 'store', true);
+  const arePacked = layersRound(gpu, weights);
   const prepared = new Map<string, MatVec>();
   await Promise.all(
-    [...shapes].map(async ([key, shape]) => prepared.set(key, await prepareMatVec(gpu, shape))),
+    [...shapes].map(async ([key, shape]) => {
+      const mayRound = arePacked || shape.rows * shape.columns > worthPacking;
+      prepared.set(key, await prepareMatVec(gpu, shape, { mayRound }));
+    }),
   );
   return (arena, finish, args) => {
     const key = JSON.stringify(shapeOf(args.matrix, finish, args.norm !== undefined));

@@ -3,6 +3,7 @@ import { afterEach, describe, expect, test } from 'vitest';
 import { greedyRequest } from '../../../test/support/golden.ts';
 import { openNetwork } from '../../../test/support/open-network.ts';
 import { MemorySource, readTinyModel } from '../../../test/support/test-files.ts';
+import { roundsInputs } from '../../kernels/mat-vec/mat-vec.ts';
 import { Arena } from '../../kernels/runtime/arena.ts';
 import { submitDispatches } from '../../kernels/runtime/dispatch.ts';
 import { Gpu } from '../../kernels/runtime/gpu.ts';
@@ -142,6 +143,25 @@ describe(`network (seed ${runSeed})`, () => {
     expect(logits[1], 'products that read ahead give the same bits').toEqual(logits[0]);
     arena.dispose();
   }, 300_000); // pipelines as for a graphics card: 30 s to compile alone
+
+  test('where some products take floats, none packs its input first', async () => {
+    const source = new MemorySource(await readTinyModel('llama-mlx4-g32'));
+    const { network: floats } = await open(64);
+    const { hidden, ffn } = floats.config;
+    expect(ffn).toBeGreaterThan(hidden);
+    const mixed = new Gpu(gpu().device, { ...gpu().traits, integerProductsFrom: ffn });
+    const network = await openNetwork(mixed, source, { context: 64 });
+    opened.push(network);
+    expect(roundsInputs(mixed, network.weights.layers[0]!.down)).toBe(true);
+    const labels = ({ kernels, weights, act, cache, policies }: Network): string[] => {
+      const arena = new Arena(gpu());
+      const step = decodeStep({ arena, kernels, weights, act, cache, policies });
+      arena.dispose();
+      return step.map(({ label }) => label);
+    };
+    for (const each of [network, floats]) await each.prepareSteps(0, 1);
+    expect(labels(network)).toEqual(labels(floats));
+  });
 
   test('an answer that is stopped leaves a cache that the next one can use', async () => {
     const { engine } = await open();

@@ -59,6 +59,8 @@ export type { MatVecVariant } from './definitions.ts';
 
 export interface MatVecOptions {
   readonly variant?: MatVecVariant;
+  /** false: floats whatever the device likes. */
+  readonly mayRound?: boolean;
   /** 1, 2 or 4 rows that share each input load; chosen from the matrix unless told. 'integer' always takes 4. */
   readonly rowsPerTeam?: number;
   /** Invocations that share a row; likewise. 16, 32 or 64; 'integer': a multiple of 32, at most 256. */
@@ -73,7 +75,7 @@ export async function prepareMatVec(
   shape: MatVecShape,
   options: MatVecOptions = {},
 ): Promise<MatVec> {
-  const variant = options.variant ?? chooseVariant(gpu, shape);
+  const variant = options.variant ?? chooseVariant(gpu, shape, options.mayRound);
   const product =
     variant === 'integer'
       ? await prepareIntegerProduct(gpu, shape, options)
@@ -92,10 +94,11 @@ export function roundsInputs(gpu: Gpu, matrix: Pick<MatVecShape, 'format' | 'col
 function chooseVariant(
   gpu: Gpu,
   { format, columns }: Pick<MatVecShape, 'format' | 'columns'>,
+  mayRound = true,
 ): MatVecVariant {
   const { subgroups, integerProductsFrom } = gpu.traits;
   const isLong = columns >= (integerProductsFrom ?? Number.POSITIVE_INFINITY);
-  if (subgroups && isLong && format.kind === 'q4') return 'integer';
+  if (mayRound && subgroups && isLong && format.kind === 'q4') return 'integer';
   return gpu.chooseVariant(['workgroup', 'subgroup', 'serial']);
 }
 
