@@ -1,9 +1,9 @@
 /** Quality against bytes read: every policy a line over its budgets. */
-import { fractionLabel, type PolicyName } from './policies.ts';
+import { fractionLabel, type PolicyName, restLabel } from './policies.ts';
 import type { Perplexity } from './records.ts';
 import { element, picture, round, text } from './svg.ts';
 
-const size = { width: 760, height: 460, left: 64, right: 210, top: 40, bottom: 48 };
+const size = { width: 790, height: 460, left: 64, right: 240, top: 40, bottom: 48 };
 /** Distinct for colour-blind readers (Okabe and Ito 2008). */
 const colours = ['#0072b2', '#d55e00', '#009e73', '#cc79a7', '#e69f00', '#56b4e9', '#555555', '#8c564b'];
 const percents = [0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100];
@@ -16,6 +16,7 @@ export function qualityPlot(rows: readonly Perplexity[], context: number): strin
     const name = lineName(row.policy);
     lines.set(name, [...(lines.get(name) ?? []), row]);
   }
+  const choosers = [...new Set(shown.map(({ policy }) => chooserOf(policy)))];
   const shares = shown.map(({ share }) => share);
   const excesses = shown.map(({ excess }) => Math.max(excess, 5e-4));
   const x = logScale(Math.min(...shares) * 0.9, 1, size.left, size.width - size.right);
@@ -45,19 +46,30 @@ export function qualityPlot(rows: readonly Perplexity[], context: number): strin
     text((size.left + end) / 2, size.height - 10, 'bytes attention reads for a token, of what dense reads', {
       'text-anchor': 'middle',
     }),
-    ...[...lines].flatMap(([name, points], i) => lineOf(name, points, i, x, y)),
+    ...[...lines].flatMap(([name, points], i) => {
+      const chooser = choosers.indexOf(chooserOf(points[0]!.policy));
+      const stroke = colours[chooser % colours.length]!;
+      return lineOf({ name, points, stroke, place: i }, x, y);
+    }),
   ]);
 }
 
-function lineOf(name: string, points: readonly Perplexity[], index: number, x: Scale, y: Scale): string[] {
-  const stroke = colours[index % colours.length]!;
-  const dash = index >= colours.length ? { 'stroke-dasharray': '5 4' } : {};
+interface Line {
+  readonly name: string;
+  readonly points: readonly Perplexity[];
+  readonly stroke: string;
+  /** In the legend. */
+  readonly place: number;
+}
+
+function lineOf({ name, points, stroke, place }: Line, x: Scale, y: Scale): string[] {
+  const dash = dashOf(points[0]!.policy);
   const sorted = [...points].sort((a, b) => a.share - b.share);
   const placed = sorted.map((point) => ({
     ...{ cx: round(x.at(point.share)), cy: round(y.at(Math.max(point.excess, 5e-4))) },
     point,
   }));
-  const legendY = size.top + 12 + 18 * index;
+  const legendY = size.top + 12 + 18 * place;
   const legendX = size.width - size.right + 16;
   const path = placed.map(({ cx, cy }) => `${cx},${cy}`).join(' ');
   return [
@@ -82,9 +94,20 @@ function lineOf(name: string, points: readonly Perplexity[], index: number, x: S
   ];
 }
 
-function lineName({ selector, maps, tail, proxy, budgets }: PolicyName): string {
-  const rest = proxy ?? (tail ? 'tail' : '');
-  return [selector, maps, budgets ?? '', rest && `+${rest}`].filter((part) => part !== '').join(' ');
+function lineName(policy: PolicyName): string {
+  const { budgets = '' } = policy;
+  return [chooserOf(policy), budgets, restLabel(policy)].filter((part) => part !== '').join(' ');
+}
+
+/** Who chooses tokens: a colour. */
+function chooserOf({ selector, maps }: PolicyName): string {
+  return [selector, maps].filter((part) => part !== '').join(' ');
+}
+
+/** What becomes of the others: a dash. */
+function dashOf({ tail, proxy }: PolicyName): { 'stroke-dasharray'?: string } {
+  if (proxy !== undefined) return { 'stroke-dasharray': '7 4' };
+  return tail ? {} : { 'stroke-dasharray': '2 4' };
 }
 
 interface Scale {

@@ -145,10 +145,19 @@ function optionsOf(
 }
 
 /** "hash trained 1/16 +tail" and the like. */
-export function policyLabel({ selector, maps, fraction, tail, proxy, budgets }: PolicyName): string {
-  const rest = proxy ?? (tail ? 'tail' : '');
-  const parts = [selector, maps, fractionLabel(fraction), budgets ?? '', rest && `+${rest}`];
+export function policyLabel(policy: PolicyName): string {
+  const { selector, maps, fraction, budgets = '' } = policy;
+  const parts = [selector, maps, fractionLabel(fraction), budgets, restLabel(policy)];
   return parts.filter((part) => part !== '').join(' ');
+}
+
+/** What becomes of the tokens left out, in few words: for plots. */
+export function restLabel({ tail, proxy }: PolicyName): string {
+  const known = proxy === undefined ? null : proxyOf(proxy);
+  if (!known) return tail ? '+tail' : '';
+  const { kind, block, over, estimated } = known;
+  const isBlocks = kind === 'mean' && over === 'block' && estimated && block !== null;
+  return isBlocks ? `+blocks ${block}` : `+${proxy}`;
 }
 
 export function fractionLabel(fraction: number): string {
