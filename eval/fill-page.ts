@@ -86,7 +86,9 @@ function windowTable(records: readonly EvalRecord[], context: number, inverse: n
     (record): record is WindowRecord => record.kind === 'window' && record.context === context,
   );
   const dense = windows.filter(({ policy }) => policy.selector === 'dense');
-  const own = windows.filter(({ policy }) => Math.abs(policy.fraction * inverse - 1) < 1e-9 && policy.tail);
+  const own = windows.filter(
+    ({ policy }) => Math.abs(policy.fraction * inverse - 1) < 1e-9 && policy.tail !== 'none',
+  );
   const policies = new Map(own.map(({ policy }) => [lineOf(policy), policy]));
   return table(
     ['policy', 'rest', ...dense.map(({ window }) => shortName(window))],
@@ -161,7 +163,8 @@ function nameOf({ selector, maps, budgets }: PolicyName): string {
 function restOf({ selector, tail, proxy }: PolicyName): string {
   if (selector === 'dense') return '–';
   const known = proxy === undefined ? null : proxyOf(proxy);
-  if (!known) return tail ? 'one mean' : 'left out; no layer dense';
+  if (!known)
+    return { blocks: '**blocks of 1024**', mean: 'one mean', none: 'nothing; no layer dense' }[tail];
   const { kind, block, over, estimated } = known;
   const parts = [
     block === null ? 'one' : `blocks of ${block}`,

@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 import { basename } from 'node:path';
 import { parseArgs } from 'node:util';
 import type { TailProxy } from '../src/kernels/attend-rows/attend-proxies.ts';
-import { type LayerBudgets, proxyOf, type Selector, selectors } from './policies.ts';
+import { type LayerBudgets, proxyOf, type Selector, selectors, type Tail, tails } from './policies.ts';
 
 export const usage = `npm run eval -- [options]
   --model FOLDER        model to evaluate; the default model unless told
@@ -12,7 +12,8 @@ export const usage = `npm run eval -- [options]
   --policies LIST       of ${selectors.join(',')}; all unless told
   --needle-policies LIST  those tried on needles; hash,oracle,streaming unless told
   --fractions LIST      e.g. 1/16,1/32; 1/4 to 1/64 unless told
-  --proxies LIST        accounts of the tokens left out, tried with the maps at all fractions and on needles, with the oracle at 1/16 and 1/32: mean-64, mass-all, mean-1024-block-estimated …
+  --tails LIST          of ${tails.join(',')}, what matters first; all unless told. Needles are tried with the first
+  --proxies LIST        other accounts of the tokens left out, tried with hash and oracle at all fractions: mean-64, mass-all, mean-256-block …
   --layer-budgets FILE  budgets by layer, tried likewise, once or more: JSON [weight of layer 0, …], of mean 1 over sparse layers
   --contexts LIST       e.g. 8192; 8192,4096,2048 unless told
   --text FILE,START,N   N windows of the largest context from token START on, once or more
@@ -36,6 +37,7 @@ export interface EvalOptions {
   readonly policies: readonly Selector[];
   readonly needlePolicies: readonly Selector[];
   readonly fractions: readonly number[];
+  readonly tails: readonly Tail[];
   readonly proxies: readonly TailProxy[];
   readonly layerBudgets: readonly LayerBudgets[];
   readonly contexts: readonly number[];
@@ -60,7 +62,7 @@ export function parseEvalOptions(args: readonly string[]): EvalOptions {
       ...{ needles: string, seed: string, out: string, seconds: string, webgpu: string },
       help: { type: 'boolean' },
       ...{ maps: several, text: several, 'needle-policies': string },
-      ...{ proxies: string, 'layer-budgets': several, page: string },
+      ...{ tails: string, proxies: string, 'layer-budgets': several, page: string },
     },
   });
   if (values.help) throw new Error(usage);
@@ -71,6 +73,7 @@ export function parseEvalOptions(args: readonly string[]): EvalOptions {
     policies: list(values.policies ?? selectors.join(',')).map(selectorOf),
     needlePolicies: list(values['needle-policies'] ?? 'hash,oracle,streaming').map(selectorOf),
     fractions: list(values.fractions ?? '1/16,1/32,1/64,1/8,1/4').map(fractionOf),
+    tails: list(values.tails ?? tails.join(',')).map(tailOf),
     proxies: list(values.proxies ?? '').map(proxyFrom),
     layerBudgets: (values['layer-budgets'] ?? []).map(budgetsFrom),
     contexts: contexts.sort((a, b) => b - a),
@@ -106,6 +109,12 @@ function selectorOf(value: string): Selector {
   const found = selectors.find((selector) => selector === value);
   if (found) return found;
   throw new Error(`--policies: expected some of ${selectors.join(', ')}, got "${value}".\n${usage}`);
+}
+
+function tailOf(value: string): Tail {
+  const found = tails.find((tail) => tail === value);
+  if (found) return found;
+  throw new Error(`--tails: expected some of ${tails.join(', ')}, got "${value}".\n${usage}`);
 }
 
 function proxyFrom(value: string): TailProxy {

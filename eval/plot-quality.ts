@@ -106,8 +106,8 @@ function chooserOf({ selector, maps }: PolicyName): string {
 
 /** What becomes of the others: a dash. */
 function dashOf({ tail, proxy }: PolicyName): { 'stroke-dasharray'?: string } {
-  if (proxy !== undefined) return { 'stroke-dasharray': '7 4' };
-  return tail ? {} : { 'stroke-dasharray': '2 4' };
+  if (proxy !== undefined) return { 'stroke-dasharray': '9 3 2 3' };
+  return { blocks: {}, mean: { 'stroke-dasharray': '7 4' }, none: { 'stroke-dasharray': '2 4' } }[tail];
 }
 
 interface Scale {

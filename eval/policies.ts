@@ -9,15 +9,19 @@ import { proxyKinds, proxyRanges, type TailProxy } from '../src/kernels/attend-r
 export const selectors = ['hash', 'hamming', 'per-query-head', 'oracle', 'random', 'streaming'] as const;
 export type Selector = (typeof selectors)[number];
 
+/** What becomes of the tokens left out: a mean for each block of 1024, or one of all, and layer 0 dense; or nothing, and
+ *  no layer dense. */
+export const tails = ['blocks', 'mean', 'none'] as const;
+export type Tail = (typeof tails)[number];
+
 export interface PolicyName {
   readonly selector: Selector | 'dense';
   /** Name of the maps; empty where none are used. */
   readonly maps: string;
   /** Of the context, besides sink and window; 0 for streaming, 1 for dense. */
   readonly fraction: number;
-  /** The unselected tokens as one, and layer 0 dense; or neither. */
-  readonly tail: boolean;
-  /** In place of the tail's one token; see `proxyLabel`. */
+  readonly tail: Tail;
+  /** In place of the tail, layer 0 being dense; see `proxyLabel`. */
   readonly proxy?: string;
   /** Name of the budgets by layer, of the same mean as the fraction. */
   readonly budgets?: string;
@@ -28,7 +32,7 @@ export interface NamedPolicy extends RowPolicy {
 }
 
 export const dense: NamedPolicy = {
-  name: { selector: 'dense', maps: '', fraction: 1, tail: false },
+  name: { selector: 'dense', maps: '', fraction: 1, tail: 'none' },
   options: { mode: 'dense' },
 };
 
@@ -39,7 +43,7 @@ export function policyGrid(
   chosen: readonly Selector[],
   maps: ReadonlyMap<string, ModelHashMaps>,
   fractions: readonly number[],
-  tail: boolean,
+  tail: Tail,
 ): NamedPolicy[] {
   return fractions.flatMap((fraction) =>
     chosen
@@ -52,18 +56,18 @@ export function policyGrid(
 }
 
 /** Sink and window alone, where it is among the chosen. */
-export function streaming(chosen: readonly Selector[], tail: boolean): NamedPolicy[] {
+export function streaming(chosen: readonly Selector[], tail: Tail): NamedPolicy[] {
   return chosen.includes('streaming') ? [namedPolicy('streaming', '', undefined, 0, tail)] : [];
 }
 
-/** With the tail and layer 0 dense, and other accounts of the tokens left out. */
+/** With layer 0 dense, and other accounts of the tokens left out. */
 export function proxyPolicies(
   selectors: readonly Selector[],
   proxies: readonly TailProxy[],
   maps: ReadonlyMap<string, ModelHashMaps>,
   fractions: readonly number[],
 ): NamedPolicy[] {
-  return policyGrid(selectors, maps, fractions, true).flatMap((policy) =>
+  return policyGrid(selectors, maps, fractions, 'mean').flatMap((policy) =>
     proxies.map((proxy) => ({ ...policy, name: { ...policy.name, proxy: proxyLabel(proxy) }, proxy })),
   );
 }
@@ -75,13 +79,13 @@ export interface LayerBudgets {
   readonly weights: readonly number[];
 }
 
-/** With the tail and layer 0 dense, at the mean budgets of `fractions`. */
+/** With a tail of blocks, at the mean budgets of `fractions`. */
 export function budgetPolicies(
   budgets: readonly LayerBudgets[],
   maps: ReadonlyMap<string, ModelHashMaps>,
   fractions: readonly number[],
 ): NamedPolicy[] {
-  return policyGrid(['hash'], maps, fractions, true).flatMap((policy) =>
+  return policyGrid(['hash'], maps, fractions, 'blocks').flatMap((policy) =>
     budgets.map(({ name, weights }) => ({
       ...policy,
       name: { ...policy.name, budgets: name },
@@ -108,17 +112,21 @@ export function proxyOf(label: string): TailProxy | null {
   return proxyLabel(proxy) === label ? proxy : null;
 }
 
+const tailBlocks: TailProxy = { kind: 'mean', block: 1024, over: 'block', estimated: true };
+
 function namedPolicy(
   selector: Selector,
   mapsName: string,
   maps: ModelHashMaps | undefined,
   fraction: number,
-  tail: boolean,
+  tail: Tail,
 ): NamedPolicy {
-  const edges = { sink: 128, window: 128, tail, denseLayers: tail ? [0] : [] };
+  const hasTail = tail !== 'none';
+  const edges = { sink: 128, window: 128, tail: hasTail, denseLayers: hasTail ? [0] : [] };
   const budgeted = { ...edges, budget: { fraction } };
   const name = { selector, maps: mapsName, fraction, tail };
-  return { name, options: optionsOf(selector, edges, budgeted), ...(maps ? { maps } : {}) };
+  const blocks = tail === 'blocks' ? { proxy: tailBlocks } : {};
+  return { name, options: optionsOf(selector, edges, budgeted), ...(maps ? { maps } : {}), ...blocks };
 }
 
 function optionsOf(
@@ -144,20 +152,17 @@ function optionsOf(
   }
 }
 
-/** "hash trained 1/16 +tail" and the like. */
+/** "hash trained 1/16 +blocks" and the like. */
 export function policyLabel(policy: PolicyName): string {
   const { selector, maps, fraction, budgets = '' } = policy;
   const parts = [selector, maps, fractionLabel(fraction), budgets, restLabel(policy)];
   return parts.filter((part) => part !== '').join(' ');
 }
 
-/** What becomes of the tokens left out, in few words: for plots. */
+/** What becomes of the tokens left out, in few words. */
 export function restLabel({ tail, proxy }: PolicyName): string {
-  const known = proxy === undefined ? null : proxyOf(proxy);
-  if (!known) return tail ? '+tail' : '';
-  const { kind, block, over, estimated } = known;
-  const isBlocks = kind === 'mean' && over === 'block' && estimated && block !== null;
-  return isBlocks ? `+blocks ${block}` : `+${proxy}`;
+  if (proxy) return `+${proxy}`;
+  return { blocks: '+blocks', mean: '+mean', none: '' }[tail];
 }
 
 export function fractionLabel(fraction: number): string {

@@ -33,7 +33,7 @@ function perplexityTable(rows: readonly Perplexity[]): string {
     [
       'policy',
       'selected',
-      'tail, layer 0 dense',
+      'tail (layer 0 then dense)',
       'perplexity',
       'against dense',
       'bytes a token',
@@ -43,7 +43,7 @@ function perplexityTable(rows: readonly Perplexity[]): string {
     rows.map(({ policy, perplexity, excess, bytes, share, windows }) => [
       nameOf(policy),
       fractionLabel(policy.fraction) || '–',
-      policy.tail ? (policy.proxy ?? 'yes') : 'no',
+      policy.proxy ?? policy.tail,
       perplexity.toFixed(3),
       policy.selector === 'dense' ? '' : signed(excess),
       `${(bytes / 1e6).toFixed(2)} MB`,

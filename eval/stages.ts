@@ -3,12 +3,20 @@ import type { ModelHashMaps } from '../src/engine/attention/model-hash-maps.ts';
 import type { Stage, TextWindow } from './evaluate.ts';
 import type { NeedlePrompt } from './needles.ts';
 import type { EvalOptions } from './options.ts';
-import { budgetPolicies, dense, policyGrid, proxyPolicies, type Selector, streaming } from './policies.ts';
+import {
+  budgetPolicies,
+  dense,
+  policyGrid,
+  proxyPolicies,
+  type Selector,
+  streaming,
+  type Tail,
+} from './policies.ts';
 
 export interface StageInput {
   readonly options: Pick<
     EvalOptions,
-    'policies' | 'needlePolicies' | 'fractions' | 'contexts' | 'proxies' | 'layerBudgets'
+    'policies' | 'needlePolicies' | 'fractions' | 'tails' | 'contexts' | 'proxies' | 'layerBudgets'
   >;
   readonly maps: ReadonlyMap<string, ModelHashMaps>;
   /** Of the largest context. */
@@ -22,38 +30,31 @@ const mainFractions = [1 / 16, 1 / 32];
 /** Needles are looked for at small budgets: at large ones nothing is missed. */
 const mostNeedleFraction = 1 / 16;
 
-/** The first maps are tried in every way, the others at the largest context with tail. */
+/** The first tail is tried in most ways, and the first maps; others at the largest context. */
 export function planStages({ options, maps, windows, prompts }: StageInput): Stage[] {
-  const { policies, needlePolicies, fractions } = options;
+  const { policies, needlePolicies, fractions, tails } = options;
   const [context, ...shorter] = options.contexts;
-  if (context === undefined) return [];
+  const [firstTail] = tails;
+  if (context === undefined || firstTail === undefined) return [];
+  const withTail = tails.filter((tail) => tail !== 'none');
   const main = fractions.filter((fraction) => mainFractions.includes(fraction));
   const mainOnes = policies.filter((selector) => mainSelectors.includes(selector));
-  const oracle = policies.filter((selector) => selector === 'oracle');
-  const proxies = (at: readonly number[], by: ReadonlyMap<string, ModelHashMaps>) =>
-    proxyPolicies(['hash'], options.proxies, by, at);
   const small = fractions.filter((fraction) => fraction <= mostNeedleFraction);
-  const grid = (chosen: readonly Selector[], at: readonly number[], tail: boolean, by = maps) =>
-    policyGrid(chosen, by, at, tail);
   const firstMaps: ReadonlyMap<string, ModelHashMaps> = new Map([...maps].slice(0, 1));
-  const whole = (length: number, tail: boolean, by = firstMaps): Stage => ({
+  const whole = (length: number, tail: Tail, by = firstMaps): Stage => ({
     ...{ kind: 'perplexity', context: length, windows },
-    policies: [
-      dense,
-      ...streaming(policies, tail),
-      ...grid(policies, fractions, tail, by),
-      ...(tail ? proxies(fractions, by) : []),
-    ],
+    policies: [dense, ...streaming(policies, tail), ...policyGrid(policies, by, fractions, tail)],
   });
   return [
     {
       ...{ kind: 'perplexity', context, windows },
       policies: [
         dense,
-        ...streaming(policies, true),
-        ...grid(mainOnes, main, true),
-        ...proxies(fractions, maps),
-        ...proxyPolicies(oracle, options.proxies, maps, main),
+        ...withTail.flatMap((tail) => [
+          ...streaming(policies, tail),
+          ...policyGrid(mainOnes, maps, main, tail),
+        ]),
+        ...proxyPolicies(mainOnes, options.proxies, maps, fractions),
         ...budgetPolicies(options.layerBudgets, maps, fractions),
       ],
     },
@@ -61,18 +62,17 @@ export function planStages({ options, maps, windows, prompts }: StageInput): Sta
       ...{ kind: 'retrieval', prompts },
       policies: [
         dense,
-        ...streaming(needlePolicies, true),
-        ...grid(needlePolicies, small, true),
-        ...proxies(small, maps),
+        ...streaming(needlePolicies, firstTail),
+        ...policyGrid(needlePolicies, maps, small, firstTail),
       ],
     },
     {
       ...{ kind: 'quality', context, rows: Math.min(512, context / 4), windows: windows.slice(0, 2) },
-      policies: grid(policies, main.slice(0, 1), false),
+      policies: policyGrid(policies, maps, main.slice(0, 1), 'none'),
     },
-    whole(context, true, maps),
-    ...shorter.map((length) => whole(length, true)),
-    whole(context, false),
-    ...shorter.map((length) => whole(length, false)),
+    ...tails.flatMap((tail, i) => [
+      whole(context, tail, i === 0 ? maps : firstMaps),
+      ...shorter.map((length) => whole(length, tail)),
+    ]),
   ];
 }

@@ -4,9 +4,9 @@ import { fillPage } from '../../eval/fill-page.ts';
 import type { PolicyName } from '../../eval/policies.ts';
 import type { EvalRecord } from '../../eval/records.ts';
 
-const dense: PolicyName = { selector: 'dense', maps: '', fraction: 1, tail: false };
-const hash: PolicyName = { selector: 'hash', maps: 'mine', fraction: 1 / 16, tail: true };
-const streaming: PolicyName = { selector: 'streaming', maps: '', fraction: 0, tail: false };
+const dense: PolicyName = { selector: 'dense', maps: '', fraction: 1, tail: 'none' };
+const hash: PolicyName = { selector: 'hash', maps: 'mine', fraction: 1 / 16, tail: 'mean' };
+const streaming: PolicyName = { selector: 'streaming', maps: '', fraction: 0, tail: 'none' };
 
 function windowOf(policy: PolicyName, window: string, loss: number, bytes: number): EvalRecord {
   return { kind: 'window', policy, context: 8, window, loss, tokens: 4, bytes, ms: 1 };
@@ -44,7 +44,7 @@ describe('tables of a page', () => {
       '| --- | --- | --- | --- |',
       '| hash (mine) | one mean |  | +1.01 % (1 windows) |',
       '| hash (mine) | blocks of 64, whole, estimated | +0.00 % |  |',
-      '| streaming | left out; no layer dense | +28.40 % | +28.40 % |',
+      '| streaming | nothing; no layer dense | +28.40 % | +28.40 % |',
       '',
       '<!-- end -->',
       'after',

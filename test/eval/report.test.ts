@@ -8,8 +8,8 @@ import { type EvalRecord, perplexities, recordKey, retrievals } from '../../eval
 import { markdownReport } from '../../eval/report.ts';
 import { planStages } from '../../eval/stages.ts';
 
-const dense: PolicyName = { selector: 'dense', maps: '', fraction: 1, tail: false };
-const hash: PolicyName = { selector: 'hash', maps: 'a<b', fraction: 1 / 16, tail: true };
+const dense: PolicyName = { selector: 'dense', maps: '', fraction: 1, tail: 'none' };
+const hash: PolicyName = { selector: 'hash', maps: 'a<b', fraction: 1 / 16, tail: 'mean' };
 
 function windowOf(policy: PolicyName, window: string, loss: number, bytes: number): EvalRecord {
   return { kind: 'window', policy, context: 8, window, loss, tokens: 4, bytes, ms: 1 };
@@ -66,8 +66,8 @@ describe('records', () => {
 test('the report has a row for every policy and the mean over windows in every layer', () => {
   const facts = { model: 'm', device: 'd', date: 'today', command: 'c', seconds: 1, isComplete: true };
   const report = markdownReport(facts, records);
-  expect(report).toContain('| hash (a<b) | 1/16 | yes | 9.488 | +28.40 % |');
-  expect(report).toContain('| hash a<b 1/16 +tail | 1/2 | 1/1 | 0/1 |');
+  expect(report).toContain('| hash (a<b) | 1/16 | mean | 9.488 | +28.40 % |');
+  expect(report).toContain('| hash a<b 1/16 +mean | 1/2 | 1/1 | 0/1 |');
   expect(report).toContain('| 1 | 0.600 |');
   expect(report).toContain('| 1 | 0.500 |');
 });
@@ -109,6 +109,7 @@ describe('the command line', () => {
     ['--policies', 'hash,best', /expected some of hash/],
     ['--contexts', 'long', /--contexts: expected an integer/],
     ['--maps', 'file', /NAME=FILE/],
+    ['--tails', 'blocks,some', /expected some of blocks/],
     ['--proxies', 'mean-63', /blocks of 64 tokens/],
     ['--proxies', 'mean-64-some', /blocks of 64 tokens/],
   ])('%s %s is refused', (option, value, message) => {
@@ -124,6 +125,7 @@ test('every policy asked for is planned, dense in every stage that compares with
       needlePolicies: ['oracle'],
       fractions: [1 / 16, 1 / 4],
       contexts: [8, 4],
+      tails: ['blocks', 'none'],
       proxies: [],
       layerBudgets: [],
     },
