@@ -1,6 +1,6 @@
 /** Tables made from records, put where a page asks for them: `<!-- perplexity 8192 -->` … `<!-- end -->`, of other records
  *  than the main ones `<!-- perplexity 8192 in choosing -->`. */
-import { fractionLabel, type PolicyName, proxyOf } from './policies.ts';
+import { fractionLabel, type PolicyName, proxyOf, tails } from './policies.ts';
 import {
   type EvalRecord,
   type NeedleRecord,
@@ -65,7 +65,8 @@ function byBudget(rows: readonly Perplexity[], cell: (row: Perplexity) => string
     .filter((fraction) => fraction > 0)
     .sort((a, b) => b - a);
   const lines = new Map<string, Perplexity[]>();
-  for (const row of sparse) lines.set(lineOf(row.policy), [...(lines.get(lineOf(row.policy)) ?? []), row]);
+  for (const row of sparse.sort((a, b) => tailOrder(a.policy) - tailOrder(b.policy)))
+    lines.set(lineOf(row.policy), [...(lines.get(lineOf(row.policy)) ?? []), row]);
   return table(
     ['policy', 'rest', ...fractions.map(fractionLabel)],
     [...lines.values()].map((own) => {
@@ -80,6 +81,10 @@ function byBudget(rows: readonly Perplexity[], cell: (row: Perplexity) => string
   );
 }
 
+function tailOrder({ tail, proxy }: PolicyName): number {
+  return proxy === undefined ? tails.indexOf(tail) : tails.length;
+}
+
 /** Each window's excess over dense at one budget. */
 function windowTable(records: readonly EvalRecord[], context: number, inverse: number): string {
   const windows = records.filter(
@@ -89,7 +94,8 @@ function windowTable(records: readonly EvalRecord[], context: number, inverse: n
   const own = windows.filter(
     ({ policy }) => Math.abs(policy.fraction * inverse - 1) < 1e-9 && policy.tail !== 'none',
   );
-  const policies = new Map(own.map(({ policy }) => [lineOf(policy), policy]));
+  const sorted = own.sort((a, b) => tailOrder(a.policy) - tailOrder(b.policy));
+  const policies = new Map(sorted.map(({ policy }) => [lineOf(policy), policy]));
   return table(
     ['policy', 'rest', ...dense.map(({ window }) => shortName(window))],
     [...policies].map(([line, policy]) => [
@@ -167,9 +173,9 @@ function restOf({ selector, tail, proxy }: PolicyName): string {
     return { blocks: '**blocks of 1024**', mean: 'one mean', none: 'nothing; no layer dense' }[tail];
   const { kind, block, over, estimated } = known;
   const parts = [
-    block === null ? 'one' : `blocks of ${block}`,
+    block === null ? 'one mean' : `blocks of ${block}`,
     { mean: '', spread: ', mass by variance', linear: ', values lean', mass: ', exact mass' }[kind],
-    { rest: '', candidates: ', candidates', block: ', whole' }[over],
+    { rest: ', left out', candidates: ', candidates', block: ', whole' }[over],
     estimated ? ', estimated' : '',
   ];
   return parts.join('');
