@@ -21,9 +21,9 @@ struct ChunkRange {
   last: u32,
 }
 
-var<workgroup> selection: Selection;
 var<workgroup> roundChunks: ChunkRange;
 var<workgroup> found: array<u32, roundTokens>; // tokens of the round
+var<private> selection: Selection;
 var<private> roundStart: u32;
 
 fn tokenCount() -> u32 {
@@ -45,13 +45,11 @@ fn findTokens(list: u32, first: u32, end: u32, isFirst: bool, thread: u32) -> u3
   if (isFirst) {
     let all = placesOf(attended, first, end);
     if (all.x < all.y) {
-      let chosen = selectionOf(list, goal, thread);
-      if (thread == 0u) {
-        selection = chosen;
-      }
+      selection = selectionOf(list, goal, thread);
     }
+  } else {
+    workgroupBarrier(); // until all have used what the round before found
   }
-  workgroupBarrier(); // until all have used what the round before found
   roundStart = first;
   for (var i = first + thread; i < roundEnd; i += threads) {
     if (i < attended.sinkEnd) {
