@@ -7,7 +7,7 @@
 // pairs of teams of four rows: all eight rows are asked for before the first is used. What a subgroup finds of a row is one
 // number in workgroup memory; at the end an invocation makes an output of them, and one of eight packs an octet of outputs.
 const mostPairs = 4u;
-// Invocations that exchange values by shuffles: at most the smallest subgroup, a power of two from 4, divides lanes.
+// Invocations that exchange values by shuffles: at most the smallest subgroup, a power of two from 4 to 32, divides lanes.
 override together: u32;
 
 @group(0) @binding(6) var<storage, read> nextGain: array<vec4f>;
@@ -45,16 +45,28 @@ fn rowOfLane(lane: u32) -> u32 {
   return 2u * (lane & 1u) + ((lane >> 1u) & 1u);
 }
 
+// Sums over the lanes that have the same place in a quad, every `together` of them. Written out: a loop of unknown steps
+// costs more than what is in it.
+fn acrossQuads(value: f32) -> f32 {
+  var sum = value;
+  if (together > 4u) {
+    sum += subgroupShuffleXor(sum, 4u);
+  }
+  if (together > 8u) {
+    sum += subgroupShuffleXor(sum, 8u);
+  }
+  if (together > 16u) {
+    sum += subgroupShuffleXor(sum, 16u);
+  }
+  return sum;
+}
+
 // Sums over `together` lanes: each gives away half of its rows, twice, then adds what others have of the one it keeps.
 fn sumOfRow(sums: vec4f, lane: u32) -> f32 {
   let isOdd = (lane & 1u) != 0u;
   let isUpper = (lane & 2u) != 0u;
   let pair = select(sums.xy, sums.zw, isOdd) + subgroupShuffleXor(select(sums.zw, sums.xy, isOdd), 1u);
-  var sum = select(pair.x, pair.y, isUpper) + subgroupShuffleXor(select(pair.y, pair.x, isUpper), 2u);
-  for (var mask = 4u; mask < together; mask *= 2u) {
-    sum += subgroupShuffleXor(sum, mask);
-  }
-  return sum;
+  return acrossQuads(select(pair.x, pair.y, isUpper) + subgroupShuffleXor(select(pair.y, pair.x, isUpper), 2u));
 }
 
 // Adds what a subgroup found of a team, counted within the workgroup.
@@ -106,9 +118,9 @@ fn main(
     }
   }
   if (dims.normed != 0u) {
-    for (var mask = 1u; mask < together; mask *= 2u) {
-      squares += subgroupShuffleXor(squares, mask);
-    }
+    squares += subgroupShuffleXor(squares, 1u);
+    squares += subgroupShuffleXor(squares, 2u);
+    squares = acrossQuads(squares);
     if (lane == 0u) {
       squareSums[subgroup] = squares;
     }
