@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { Arena } from '../runtime/arena.ts';
 import { submitDispatches } from '../runtime/dispatch.ts';
+import type { Gpu } from '../runtime/gpu.ts';
 import { type MatrixFormat, rowStride } from '../runtime/matrix.ts';
 import { readBytes, readF32 } from '../runtime/readback.ts';
 import type { Tensor } from '../runtime/tensor.ts';
@@ -10,6 +11,7 @@ import { dotBound, expectClose } from '../testing/expect-close.ts';
 import { expectPacked } from '../testing/expect-packed.ts';
 import { Random, runSeed } from '../testing/random.ts';
 import { randomMatrix } from '../testing/random-matrix.ts';
+import { withWideSubgroups } from '../testing/wide-subgroups.ts';
 import { withGpu } from '../testing/with-gpu.ts';
 import { matVecReference } from './mat-vec.ref.ts';
 import { type Finish, type MatVecVariant, prepareMatVec } from './mat-vec.ts';
@@ -113,6 +115,13 @@ describe(`mat-vec (seed ${runSeed})`, () => {
     }
   });
 
+  test('q4 against rounded inputs in subgroups of 32, whose lanes meet in more steps', async () => {
+    const random = new Random(runSeed + 3);
+    const wide = withWideSubgroups(gpu(), 32);
+    for (const index of [5, 9])
+      await check(random, integerFormats[0]!, 'integer', integerCases[index]!, wide);
+  });
+
   test('columns that do not fill a block of 32 are padded', async () => {
     const random = new Random(runSeed + 1);
     for (const kind of ['f16', 'bf16', 'f32'] as const) {
@@ -131,6 +140,7 @@ describe(`mat-vec (seed ${runSeed})`, () => {
     format: MatrixFormat,
     variant: MatVecVariant,
     spec: Case,
+    device: Gpu = gpu(),
   ): Promise<void> {
     const { rows, columns, finish } = spec;
     const arena = new Arena(gpu());
@@ -152,7 +162,7 @@ describe(`mat-vec (seed ${runSeed})`, () => {
     const residual = random.normals(rows);
     const out = arena.tensorFrom('out', 'f32', [rows], residual);
     const product = await prepareMatVec(
-      gpu(),
+      device,
       {
         ...{ format, finish, hasNorm: spec.norm, rows, columns },
       },

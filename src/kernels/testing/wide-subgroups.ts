@@ -28,6 +28,9 @@ fn exchangedWords(value: vec4u, mask: u32) -> vec4u {
 fn exchangedPair(value: vec2u, mask: u32) -> vec2u {
   return exchangedWords(value.xyxy, mask).xy;
 }
+fn exchangedFloat(value: f32, mask: u32) -> f32 {
+  return exchanged4(vec4f(value), mask).x;
+}
 fn exchangedWord(value: u32, mask: u32) -> u32 {
   return exchangedWords(vec4u(value), mask).x;
 }
@@ -50,6 +53,10 @@ const replacements: readonly (readonly [string, string])[] = [
   ['subgroupShuffleXor(ofTeam, 1u << i)', 'exchangedWord(ofTeam, 1u << i)'],
   ['subgroupShuffleXor(own, ', 'exchanged4(own, '],
   ['subgroupShuffleXor(select(values', 'exchanged2(select(values'],
+  ['subgroupShuffleXor(select(sums', 'exchanged2(select(sums'],
+  ['subgroupShuffleXor(select(pair', 'exchangedFloat(select(pair'],
+  ['subgroupShuffleXor(sum, ', 'exchangedFloat(sum, '],
+  ['subgroupShuffleXor(squares, ', 'exchangedFloat(squares, '],
   ['subgroupShuffleXor(within, mask)', 'exchangedWords(within, mask)'],
   ['subgroupAdd(1u)', 'SIZEu'],
   ['subgroupMax(', 'largestOf('],
@@ -68,8 +75,8 @@ export function withWideSubgroups(gpu: Gpu, size: number): Gpu {
 
 function throughMemory(source: string, size: number): string {
   if (!/subgroup[A-Z]\w*\(/.test(source)) return source;
-  let rewritten = source.replace('local_invocation_index) thread: u32) {', '$&\n  ownLane = thread;');
-  invariant(rewritten.includes('ownLane = thread'), 'a main that this test support does not know');
+  let rewritten = source.replace(/local_invocation_index\) (\w+): u32,?\s*\) \{/, '$&\n  ownLane = $1;');
+  invariant(/ownLane = \w+;/.test(rewritten), 'a main that this test support does not know');
   for (const [operation, instead] of replacements) rewritten = rewritten.replaceAll(operation, instead);
   const unknown = /subgroup[A-Z]\w*\([^)]*\)/.exec(rewritten)?.[0];
   invariant(!unknown, `an operation that this test support does not know: ${unknown}`);
