@@ -10,7 +10,7 @@ export async function decodeOf8b(run: Run): Promise<void> {
   const { gpu, log, ceiling, report } = run;
   const network = await createSyntheticNetwork(gpu, llama8b, 262144 + 1024);
   const sparse = { mode: 'hash', budget: { fraction: 1 / 32 }, denseBelow: 0 } as const;
-  const everywhere = { ...sparse, tail: false, denseLayers: [] };
+  const everywhere = { ...sparse, tail: 'none' as const, denseLayers: [] };
   const timed = (context: number, name: string, attention?: AttentionOptions) =>
     recordDecode(run, report.decode8b, `the 8B shape, ${name}`, () =>
       benchDecode(gpu, network, context, ceiling, { ...(attention ? { attention } : {}) }),
@@ -41,7 +41,7 @@ export async function decodeOfDefault(run: Run): Promise<void> {
     );
   const denseMs = await timed('dense', { mode: 'dense' });
   const hashMs = await timed('HashAttention 1/16', { mode: 'hash', denseBelow: 0 });
-  const everywhere = { mode: 'hash', denseBelow: 0, denseLayers: [], tail: false } as const;
+  const everywhere = { mode: 'hash', denseBelow: 0, denseLayers: [], tail: 'none' } as const;
   const everywhereMs = await timed('the same in every layer, without tail', everywhere);
   log(`dense over sparse: ${(denseMs / hashMs).toFixed(2)}, ${(denseMs / everywhereMs).toFixed(2)}`);
   network.dispose();

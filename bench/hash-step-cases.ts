@@ -13,21 +13,24 @@ interface HashStepSpec extends Omit<HashStepCase, 'layers'> {
 }
 
 const hashStepCases: readonly HashStepSpec[] = [
-  ...[32768, 131072, 262144, 8192].map((context) => ({ ...llamaStep(context), tail: false })),
+  ...[32768, 131072, 262144, 8192].map((context) => ({ ...llamaStep(context), tail: 'none' as const })),
   ...[8192, 32768, 131072].map((context) => ({
-    ...{ context, kvHeads: 32, group: 1, widths: published, denominator: 32, tail: false },
+    ...{ context, kvHeads: 32, group: 1, widths: published, denominator: 32, tail: 'none' as const },
     beside: ofPaper,
   })),
-  { ...llamaStep(32768), tail: true },
-  { ...llamaStep(262144), tail: true },
-  ...[32768, 262144].map((context) => ({ ...llamaStep(context), tail: false, run: 512 })),
+  ...[32768, 262144].flatMap((context) => [
+    { ...llamaStep(context), tail: 'mean' as const },
+    { ...llamaStep(context), tail: 'blocks' as const },
+  ]),
+  ...[32768, 262144].map((context) => ({ ...llamaStep(context), tail: 'none' as const, run: 512 })),
   // all of a list in one chunk
-  ...[32768, 262144].map((context) => ({ ...llamaStep(context), tail: false, run: context / 32 })),
+  ...[32768, 262144].map((context) => ({ ...llamaStep(context), tail: 'none' as const, run: context / 32 })),
 ];
 /** For adapters that run on the CPU. */
 const smallHashStepCases: readonly HashStepSpec[] = [
-  { context: 4096, kvHeads: 3, group: 3, widths: [64, 64, 32], denominator: 16, tail: false },
-  { context: 4096, kvHeads: 3, group: 3, widths: [64, 64, 32], denominator: 16, tail: true },
+  { context: 4096, kvHeads: 3, group: 3, widths: [64, 64, 32], denominator: 16, tail: 'none' },
+  { context: 4096, kvHeads: 3, group: 3, widths: [64, 64, 32], denominator: 16, tail: 'mean' },
+  { context: 4096, kvHeads: 3, group: 3, widths: [64, 64, 32], denominator: 16, tail: 'blocks' },
 ];
 
 function llamaStep(context: number) {
@@ -47,7 +50,7 @@ export function hashStepsCases({ gpu, log, isCpu, ceiling, report }: Run): Case[
     const { context, kvHeads, group, widths, denominator, tail, run, beside } = spec;
     const headDim = widths[0]!;
     const layers = isCpu ? 2 : Math.ceil(stepBytes / (4 * kvHeads * context * headDim));
-    const name = `${kvHeads * group}/${kvHeads} × ${headDim}, ${context} tokens, 1/${denominator}${tail ? ', tail' : ''}${run ? `, in runs of ${run}` : ''}`;
+    const name = `${kvHeads * group}/${kvHeads} × ${headDim}, ${context} tokens, 1/${denominator}${tail === 'none' ? '' : `, tail ${tail}`}${run ? `, in runs of ${run}` : ''}`;
     return {
       name: `hash step ${name}`,
       measure: async () => {

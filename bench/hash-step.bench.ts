@@ -7,7 +7,7 @@ import { type Dispatch, submitDispatches } from '../src/kernels/runtime/dispatch
 import type { Gpu } from '../src/kernels/runtime/gpu.ts';
 import { prepareSelectTokens } from '../src/kernels/select-tokens/select-tokens.ts';
 import { mapBiasBytes, mapWeightBytes, type SignatureMap } from '../src/kernels/shared/signature-map.ts';
-import { blockSumsShape } from '../src/kernels/shared/token-blocks.ts';
+import { blockSumsShape, type TailKind } from '../src/kernels/shared/token-blocks.ts';
 import { countedWords } from '../src/kernels/shared/token-chunks.ts';
 import { prepareFill } from './ceiling.ts';
 import { edgeTokens, hashStepBytes } from './hash-step-bytes.ts';
@@ -22,7 +22,7 @@ export interface HashStepCase {
   /** Tokens selected, as a share of the context: 1/denominator. */
   readonly denominator: number;
   readonly layers: number;
-  readonly tail: boolean;
+  readonly tail: TailKind;
   /** Signatures of equal words in runs of this many tokens: what is selected then comes in runs. 1: all independent. */
   readonly run?: number;
   readonly splits?: number;

@@ -112,8 +112,6 @@ export function proxyOf(label: string): TailProxy | null {
   return proxyLabel(proxy) === label ? proxy : null;
 }
 
-const tailBlocks: TailProxy = { kind: 'mean', block: 1024, over: 'block', estimated: true };
-
 function namedPolicy(
   selector: Selector,
   mapsName: string,
@@ -121,17 +119,15 @@ function namedPolicy(
   fraction: number,
   tail: Tail,
 ): NamedPolicy {
-  const hasTail = tail !== 'none';
-  const edges = { sink: 128, window: 128, tail: hasTail, denseLayers: hasTail ? [0] : [] };
+  const edges = { sink: 128, window: 128, tail, denseLayers: tail === 'none' ? [] : [0] };
   const budgeted = { ...edges, budget: { fraction } };
   const name = { selector, maps: mapsName, fraction, tail };
-  const blocks = tail === 'blocks' ? { proxy: tailBlocks } : {};
-  return { name, options: optionsOf(selector, edges, budgeted), ...(maps ? { maps } : {}), ...blocks };
+  return { name, options: optionsOf(selector, edges, budgeted), ...(maps ? { maps } : {}) };
 }
 
 function optionsOf(
   selector: Selector,
-  edges: { sink: number; window: number; tail: boolean; denseLayers: number[] },
+  edges: { sink: number; window: number; tail: Tail; denseLayers: number[] },
   budgeted: typeof edges & { budget: { fraction: number } },
 ): AttentionOptions {
   switch (selector) {

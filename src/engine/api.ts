@@ -29,8 +29,9 @@ interface SparseOptions {
   /** First and last tokens that are always attended to; 128 each unless told. */
   readonly sink?: number;
   readonly window?: number;
-  /** The unselected tokens enter as one more, their mean; on unless told when layer 0 is dense. */
-  readonly tail?: boolean;
+  /** How the tokens that are not selected enter: not at all; as one token, their mean; or every 1024 tokens as one, the
+   *  mean of those. "blocks" unless told when layer 0 is dense, else "none". */
+  readonly tail?: 'none' | 'mean' | 'blocks';
   /** Layers that attend to everything; layer 0 unless told. */
   readonly denseLayers?: readonly number[];
   /** Contexts of fewer tokens are attended to densely. Unless told: under HashAttention where this device begins to gain

@@ -1,6 +1,7 @@
 /** Every kernel's declaration against its WGSL, and every kernel within WebGPU's default limits. */
 import { describe, expect, test } from 'vitest';
 import { prepareAttend } from './attend/attend.ts';
+import { prepareAttendBlocks } from './attend/attend-blocks.ts';
 import { prepareAttendSelected } from './attend/attend-selected.ts';
 import { prepareAttendTail } from './attend/attend-tail.ts';
 import { prepareAttendPrefill } from './attend-prefill/attend-prefill.ts';
@@ -153,10 +154,13 @@ describe('WebGPU without extras', () => {
     } as const;
     await prepareAttend(gpu(), { headDim: 256, group: 8, variant });
     await prepareAttendTail(gpu(), { headDim: 256, group: 8, lists: 'kv-head', variant });
+    await prepareAttendBlocks(gpu(), { headDim: 256, group: 8, lists: 'kv-head', variant });
     await prepareAttendPrefill(gpu(), 256, { variant });
     for (const headDim of [32, 256]) {
-      const lists = { group: 8, lists: 'kv-head', tail: true, bins: 1024 } as const;
-      await prepareAttendSelected(gpu(), { headDim, ...lists, variant });
+      const lists = { group: 8, lists: 'kv-head', bins: 1024 } as const;
+      for (const tail of ['mean', 'blocks'] as const) {
+        await prepareAttendSelected(gpu(), { headDim, ...lists, tail, variant });
+      }
     }
     await prepareHashQuery(gpu(), { qHeads: 8, width: 256, variant });
     await prepareHashKeys(gpu(), { width: 256, variant });

@@ -19,7 +19,14 @@ const toConvert = ['convert-kernels'];
 const ofDisk = ['local-files'];
 const toLearn = ['learn-signatures'];
 const ofLongRows = [...['mat-vec-integer', 'packed-octet', 'packed-inputs', 'pack-inputs', 'leave-packed']];
-const onCpu = ['mat-mul-serial', 'attend-prefill-serial', 'attend-split-serial', 'attend-merge-serial'];
+const onCpu = [
+  'mat-mul-serial',
+  'attend-prefill-serial',
+  'attend-split-serial',
+  'attend-merge-serial',
+  'attend-blocks-serial',
+  ...['rows-summed-serial', 'merge-tail-serial', 'token-selection-serial'],
+];
 const later = [...onDemand, ...toLook, ...toConvert, ...ofDisk, ...toLearn, ...ofLongRows, ...onCpu];
 const notOurs = ['libraries', 'model'];
 
@@ -50,7 +57,7 @@ describe('the built worker', () => {
     expect(chunks.get('local-engine')).not.toContain('Jinja');
   });
 
-  test('engine and kernels stay within 60 kB, with the model layer within 72 kB, sparse attention within 29.5 kB more, a look into a step within 3 kB, conversion of weights within 2 kB, learning of signatures within 18.5 kB (gzip)', () => {
+  test('engine and kernels stay within 60 kB, with the model layer within 72 kB, sparse attention within 30.5 kB more, a look into a step within 3 kB, conversion of weights within 2 kB, learning of signatures within 18.5 kB (gzip)', () => {
     const others = new Set([...later, ...notOurs]);
     const engine = gzipped(...[...chunks.keys()].filter((name) => !others.has(name)));
     console.log(
@@ -61,7 +68,7 @@ describe('the built worker', () => {
     );
     expect(engine).toBeLessThan(60_000);
     expect(engine + gzipped('model')).toBeLessThan(72_000);
-    expect(gzipped(...onDemand)).toBeLessThan(29_500);
+    expect(gzipped(...onDemand)).toBeLessThan(30_500);
     expect(gzipped(...toLook)).toBeLessThan(3_000);
     expect(gzipped(...toConvert)).toBeLessThan(2_000);
     expect(gzipped(...toLearn)).toBeLessThan(18_500);

@@ -1,5 +1,6 @@
 /** Attention over lists, with and without tail, against an independent program's step over real keys and values. */
 import { describe, expect, test } from 'vitest';
+import { prepareAttendBlocks } from '../../src/kernels/attend/attend-blocks.ts';
 import { attendListedReference, listedBound } from '../../src/kernels/attend/attend-listed.ref.ts';
 import { prepareAttendListed } from '../../src/kernels/attend/attend-listed.ts';
 import { prepareAttendTail } from '../../src/kernels/attend/attend-tail.ts';
@@ -30,9 +31,10 @@ describe.each([
     const golden = new Checkpoint(new Map([[file, bytes]]));
     const values = (name: string): Float64Array => golden.values(`layers.${layer}.${name}`);
     const shape = { headDim, group: qHeads / kvHeads, lists };
-    const [attend, tail] = await Promise.all([
+    const [attend, tail, blocks] = await Promise.all([
       prepareAttendListed(gpu(), shape),
       prepareAttendTail(gpu(), shape),
+      prepareAttendBlocks(gpu(), shape),
     ]);
     const cached = { keys: values('key'), values: values('value') };
     const packed = { keys: packHalves(cached.keys), values: packHalves(cached.values) };
@@ -49,6 +51,7 @@ describe.each([
         ...heads,
         attend,
         tail,
+        blocks,
         position: length - 1,
         budget,
         lists: selected,
@@ -61,13 +64,13 @@ describe.each([
       });
       const tokensOf = (head: number) =>
         attendedTokens(length, ranges, selected[Math.floor((head * selected.length) / qHeads)]!);
-      for (const hasTail of [false, true]) {
-        const reference = { ...heads, ...cached, query, length, tokensOf, tail: hasTail };
+      for (const tail of ['none', 'mean'] as const) {
+        const reference = { ...heads, ...cached, query, length, tokensOf, tail };
         const sizes = { headDim, attended: tokensOf(0).length, splits, runs: slots };
         // Golden outputs are doubles rounded to f32.
         const bound = listedBound(attendListedReference(reference), sizes);
-        const what = hasTail ? nameWithTail : name;
-        expectClose(hasTail ? got.outWithTail : got.out, values(what), (i) => bound(i) + 1e-9, what);
+        const what = tail === 'mean' ? nameWithTail : name;
+        expectClose(tail === 'mean' ? got.outWithTail : got.out, values(what), (i) => bound(i) + 1e-9, what);
       }
     };
 

@@ -53,7 +53,8 @@ const policies = {
 function attentionOf({ selector, fraction, tail, dense_layers }: Policy): AttentionOptions {
   const { options } = policies[selector];
   if (options.mode === 'dense') return options;
-  const common = { sink: 128, window: 128, tail, denseLayers: dense_layers, denseBelow: 0 };
+  const kind = tail ? 'mean' : 'none';
+  const common = { sink: 128, window: 128, tail: kind, denseLayers: dense_layers, denseBelow: 0 } as const;
   return options.mode === 'streaming'
     ? { ...options, ...common }
     : { ...options, ...common, budget: { fraction } };

@@ -10,6 +10,7 @@ import { createStepBuffer, writeStep } from '../../src/engine/network/step.ts';
 import { attendListedReference, listedBound } from '../../src/kernels/attend/attend-listed.ref.ts';
 import type { MapStage } from '../../src/kernels/hash-reference/signature-map.ref.ts';
 import type { HashScoring } from '../../src/kernels/hash-reference/step.ref.ts';
+import { tailOf } from '../../src/kernels/hash-reference/tail.ref.ts';
 import {
   attendedTokens,
   type TokenRanges,
@@ -18,7 +19,7 @@ import {
 import { Arena } from '../../src/kernels/runtime/arena.ts';
 import { submitDispatches } from '../../src/kernels/runtime/dispatch.ts';
 import { readF32, readU32 } from '../../src/kernels/runtime/readback.ts';
-import { blockTokens } from '../../src/kernels/shared/token-blocks.ts';
+import { type TailKind, tailKinds } from '../../src/kernels/shared/token-blocks.ts';
 import { expectClose } from '../../src/kernels/testing/expect-close.ts';
 import { Random, runSeed } from '../../src/kernels/testing/random.ts';
 import { withGpu } from '../../src/kernels/testing/with-gpu.ts';
@@ -83,28 +84,32 @@ describe(`sixteen steps (seed ${runSeed})`, () => {
     const scoring: HashScoring = { score, lists, queryBits: 4, sharing: 'kv-head' };
     const random = new Random(runSeed);
     const queries = data.map(({ query }) => queriesLike(query, random));
-    const alone = await run({ score, lists, tail: false }, queries);
-    const withTail = await run({ score, lists, tail: true }, queries);
+    const runs = {
+      none: await run({ score, lists, tail: 'none' }, queries),
+      mean: await run({ score, lists, tail: 'mean' }, queries),
+      blocks: await run({ score, lists, tail: 'blocks' }, queries),
+    };
     data.forEach((layer, at) => {
       for (let step = 0; step < steps; step++) {
         const where = `layer ${layer.index}, step ${step}`;
         const n = length - steps + step + 1;
         const ranges = tokenRanges(n, { sink: 128, window: 128, count: 0, share: 65536 / 16 });
         const query = queries[at]![step]!;
-        const result = alone[at]![step]!;
+        const result = runs.none[at]![step]!;
         expectLists(result.lists, layer, { scoring, query, ranges, n }, where);
-        expect(withTail[at]![step]!.lists, where).toEqual(result.lists);
         const tokensOf = (head: number) =>
           attendedTokens(n, ranges, result.lists[Math.floor((head * result.lists.length) / qHeads)]!);
         const { keys, values } = layer;
-        for (const tail of [false, true]) {
+        for (const tail of tailKinds) {
+          const got = runs[tail][at]![step]!;
+          expect(got.lists, where).toEqual(result.lists);
           const expected = attendListedReference({
-            ...{ ...heads, query, keys, values, length: n, tokensOf, tail, blockTokens },
+            ...{ ...heads, query, keys, values, length: n, tokensOf },
+            tail: tailOf(tail, ranges),
           });
           // one split, one run of blocks: the longest chains of additions there can be
           const sizes = { headDim, attended: tokensOf(0).length, splits: 1, runs: 2 };
-          const got = (tail ? withTail : alone)[at]![step]!.out;
-          expectClose(got, expected.out, listedBound(expected, sizes), `${where}, tail ${tail}`);
+          expectClose(got.out, expected.out, listedBound(expected, sizes), `${where}, tail ${tail}`);
         }
       }
     });
@@ -115,7 +120,7 @@ describe(`sixteen steps (seed ${runSeed})`, () => {
     mode: {
       readonly score: 'asymmetric' | 'hamming';
       readonly lists: 'kv-head' | 'query-head';
-      readonly tail: boolean;
+      readonly tail: TailKind;
     },
     queries: readonly (readonly Float32Array<ArrayBuffer>[])[],
   ): Promise<{ readonly lists: number[][]; readonly out: Float32Array }[][]> {

@@ -13,6 +13,7 @@ import {
   type TokenBudget,
   tokenRanges,
 } from '../../src/kernels/hash-reference/token-set.ref.ts';
+import { type TailKind, tailKinds } from '../../src/kernels/shared/token-blocks.ts';
 import { Random, runSeed } from '../../src/kernels/testing/random.ts';
 
 describe(`reference step (seed ${runSeed})`, () => {
@@ -78,7 +79,7 @@ describe(`reference step (seed ${runSeed})`, () => {
         bias: random.normals(heads * outputs, 0.1),
       });
       const mapOf = (heads: number) => [stage(heads, headDim, 21), stage(heads, 21, 64)];
-      const step = (count: number, tail: boolean) =>
+      const step = (count: number, tail: TailKind) =>
         hashStep({ ...input, budget: { sink: 3, window: 5, count, share: 0 }, tail });
       const input = {
         ...{ scoring, qHeads, kvHeads, headDim },
@@ -88,14 +89,16 @@ describe(`reference step (seed ${runSeed})`, () => {
         keys: random.normals(kvHeads * n * headDim),
         values: random.normals(kvHeads * n * headDim),
       };
-      const all = step(n, true);
+      const all = step(n, 'mean');
       const lists = scoring.lists === 'kv-head' ? kvHeads : qHeads;
       expect(all.lists).toEqual(
         Array.from({ length: lists }, () => Array.from({ length: 32 }, (_, i) => 3 + i)),
       );
-      expect(all.attended).toEqual(step(n, false).attended);
-      expect(step(7, true).attended).not.toEqual(step(7, false).attended);
-      expect(new Set(step(7, false).lists.map(String)).size).toBeGreaterThan(1);
+      expect(all.attended).toEqual(step(n, 'none').attended);
+      expect(all.attended).toEqual(step(n, 'blocks').attended);
+      const few = tailKinds.map((tail) => step(7, tail));
+      expect(new Set(few.map(({ attended }) => String(attended))).size).toBe(3);
+      expect(new Set(few[0]!.lists.map(String)).size).toBeGreaterThan(1);
     },
   );
 });

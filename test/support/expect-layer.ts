@@ -2,7 +2,9 @@
 import { expect } from 'vitest';
 import { attendListedReference, listedBound } from '../../src/kernels/attend/attend-listed.ref.ts';
 import type { HashScoring } from '../../src/kernels/hash-reference/step.ref.ts';
+import { tailOf } from '../../src/kernels/hash-reference/tail.ref.ts';
 import { attendedTokens } from '../../src/kernels/hash-reference/token-set.ref.ts';
+import type { TailKind } from '../../src/kernels/shared/token-blocks.ts';
 import { expectClose } from '../../src/kernels/testing/expect-close.ts';
 import type { LastLayer } from './last-layer.ts';
 import { type BoundedValues, bitCosts, decidedTokens, distanceSpan, mapWithBound } from './map-bound.ts';
@@ -58,11 +60,11 @@ export function expectNearest(last: LastLayer, scoring: HashScoring, maps: Layer
 }
 
 /** Fails where attended values are not those of the lists. */
-export function expectAttended(last: LastLayer, tail: boolean): void {
+export function expectAttended(last: LastLayer, tail: TailKind): void {
   const { qHeads, headDim, length, lists } = last;
   const tokensOf = (head: number) =>
     attendedTokens(length, last, lists[Math.floor((head * lists.length) / qHeads)]!);
-  const expected = attendListedReference({ ...last, tokensOf, tail });
+  const expected = attendListedReference({ ...last, tokensOf, tail: tailOf(tail, last) });
   const attended = tokensOf(0).length;
   const bound = listedBound(expected, { headDim, attended, splits: 1, runs: 1 });
   expectClose(last.attended, expected.out, bound, `${last.selected} of ${length} tokens`);

@@ -11,7 +11,7 @@ import { attendedOf, type SparseChoices } from './sparse-choices.ts';
 
 type Heads = Pick<ModelConfig, 'qHeads' | 'kvHeads' | 'headDim'>;
 
-/** Keys and values attended to by `lists` lists, and the sums of the tail. */
+/** Keys and values attended to by `lists` lists, and the sums of blocks, from which both kinds of tail are made. */
 export function attendedBytes(
   { kvHeads, headDim }: Heads,
   choices: SparseChoices,
@@ -19,7 +19,7 @@ export function attendedBytes(
   lists: number,
 ): number {
   const rows = lists * attendedOf(choices, contextTokens).attended * rowBytes(headDim);
-  const blocks = choices.tail ? Math.ceil(contextTokens / blockTokens) : 0;
+  const blocks = choices.tail === 'none' ? 0 : Math.ceil(contextTokens / blockTokens);
   return rows + kvHeads * blocks * 2 * headDim * 4;
 }
 

@@ -12,6 +12,7 @@ const senseless: readonly (readonly [option: string, options: AttentionOptions])
   ['budget.fraction', { mode: 'hash', budget: { fraction: Number.NaN } }],
   ['denseLayers', { mode: 'hash', denseLayers: [0, 1] }],
   ['denseBelow', { mode: 'hash', denseBelow: -1 }],
+  ['tail', { mode: 'hash', tail: true } as unknown as AttentionOptions],
   ['mode', { mode: 'quest' } as unknown as AttentionOptions],
 ];
 

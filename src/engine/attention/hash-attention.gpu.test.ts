@@ -64,7 +64,7 @@ describe.each(models)('HashAttention in %s', (name) => {
 
   for (const [what, options] of [
     ['asymmetric', covering],
-    ['asymmetric with tail', { ...covering, tail: true }],
+    ['asymmetric with tail', { ...covering, tail: 'blocks' }],
     ['hamming', { ...covering, score: 'hamming', budget: { tokens: 4096 } }],
     ['hamming, a list per query head', { ...covering, score: 'hamming', lists: 'query-head' }],
   ] as const) {
@@ -82,7 +82,7 @@ describe.each(models)('HashAttention in %s', (name) => {
     const choices: AttentionOptions[] = [
       covering,
       { mode: 'dense' },
-      { ...covering, score: 'hamming', tail: true },
+      { ...covering, score: 'hamming', tail: 'mean' },
       { mode: 'dense' },
     ];
     const events = await answer(engine, golden.prompt_ids, 60, (token) =>
@@ -110,7 +110,7 @@ describe.each(models)('HashAttention in %s', (name) => {
   });
 
   test('a prompt may make the cache grow after sparse steps', async () => {
-    const options = { ...everywhere, budget: { tokens: 9 }, tail: true } as const;
+    const options = { ...everywhere, budget: { tokens: 9 }, tail: 'blocks' } as const;
     const [small, large] = [await open(2048), await open(2048)];
     const long = Array.from({ length: 1100 }, (_, i) => (i * 29 + (i % 7)) % 200);
     await answer(large.engine, long, 1);

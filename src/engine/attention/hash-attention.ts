@@ -122,7 +122,7 @@ async function prepareKernels(parts: HashAttentionParts) {
   const [hashQuery, signatures, blockSums, select] = await Promise.all([
     prepareHashQuery(gpu, { qHeads, width: maps.width }),
     derivedSignatures(gpu, config, maps),
-    tail ? derivedBlockSums(gpu, config) : null,
+    tail === 'none' ? null : derivedBlockSums(gpu, config),
     prepareSelectTokens(gpu, { score, summed, words, signatures: owners }),
   ]);
   const { bins } = select;

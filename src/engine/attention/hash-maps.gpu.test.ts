@@ -29,7 +29,7 @@ const cases: readonly Case[] = [
       queryBits: 1,
       stages: [128, 128, 32],
     },
-    options: { lists: 'query-head', tail: false, denseLayers: [] },
+    options: { lists: 'query-head', tail: 'none', denseLayers: [] },
   },
   {
     name: 'maps per query head, lists per KV head',
@@ -44,12 +44,12 @@ const cases: readonly Case[] = [
   {
     name: 'seven query heads on one KV head, head size 36, 64 bits, three stages',
     maps: { ...heads(7, 1, 36), sharing: 'kv-head', score: 'asymmetric', queryBits: 4, stages: [70, 33, 64] },
-    options: { tail: true },
+    options: { tail: 'mean' },
   },
   {
     name: 'eight query heads on one KV head, head size 64, compared bit by bit',
     maps: { ...heads(8, 1, 64), sharing: 'kv-head', score: 'asymmetric', queryBits: 4, stages: [32] },
-    options: { score: 'hamming', tail: true },
+    options: { score: 'hamming', tail: 'blocks' },
   },
 ];
 
@@ -88,21 +88,21 @@ describe(`the tokens looked up and what is made of them (seed ${runSeed})`, () =
     expect(few.selected).toBe(13);
     expect(few.length).toBe(101);
     expectNearest(few, scoring, maps.layers.at(-1)!);
-    const tail = options.tail ?? !options.denseLayers;
+    const tail = options.tail ?? (options.denseLayers ? 'none' : 'blocks');
     expectAttended(few, tail);
 
     expectAttended(await answer({ tokens: 0 }), tail);
     const all = await answer({ fraction: 1 });
     expect(all.selected).toBe(101 - 8);
-    expectAttended(all, false);
+    expectAttended(all, 'none');
 
     // a context shorter than the window, and one that sink and window share
     const windowed = await answer({ tokens: 13 }, { sink: 128, window: 128 });
     expect(windowed).toMatchObject({ sinkEnd: 0, windowStart: 0, selected: 0 });
-    expectAttended(windowed, false);
+    expectAttended(windowed, 'none');
     const overlapping = await answer({ tokens: 13 }, { sink: 90, window: 60 });
     expect(overlapping).toMatchObject({ sinkEnd: 41, windowStart: 41, selected: 0 });
-    expectAttended(overlapping, false);
+    expectAttended(overlapping, 'none');
     network.dispose();
   });
 });

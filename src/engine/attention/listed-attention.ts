@@ -1,4 +1,5 @@
 /** Attention to sink, window and a list of tokens per KV head, however that list is made. */
+import { type AttendBlocks, prepareAttendBlocks } from '../../kernels/attend/attend-blocks.ts';
 import {
   type AttendListed,
   type AttendListedArgs,
@@ -21,10 +22,11 @@ export interface ListedAttentionParts extends SparseAttentionParts {
 
 type Lists = Pick<AttendListedArgs, 'budget' | 'tokenLists' | 'listCapacity'>;
 
-/** Attention to a list, with or without the tail. */
+/** Attention to a list, by its tail. */
 type Attending =
-  | { readonly kind: 'listed'; readonly attend: AttendListed }
-  | { readonly kind: 'tail'; readonly attend: AttendTail; readonly blockSums: Derived };
+  | { readonly kind: 'none'; readonly attend: AttendListed }
+  | { readonly kind: 'mean'; readonly attend: AttendTail; readonly blockSums: Derived }
+  | { readonly kind: 'blocks'; readonly attend: AttendBlocks; readonly blockSums: Derived };
 
 export class ListedAttention extends SparseAttention {
   readonly #parts: ListedAttentionParts;
@@ -34,18 +36,21 @@ export class ListedAttention extends SparseAttention {
     const { gpu, config, choices } = parts;
     const { headDim, qHeads, kvHeads } = config;
     const shape = { headDim, group: qHeads / kvHeads, lists: 'kv-head' } as const;
-    if (!choices.tail) {
-      return new ListedAttention(parts, { kind: 'listed', attend: await prepareAttendListed(gpu, shape) });
+    const kind = choices.tail;
+    if (kind === 'none') {
+      return new ListedAttention(parts, { kind, attend: await prepareAttendListed(gpu, shape) });
     }
-    const [attend, blockSums] = await Promise.all([
-      prepareAttendTail(gpu, shape),
-      derivedBlockSums(gpu, config),
-    ]);
-    return new ListedAttention(parts, { kind: 'tail', attend, blockSums });
+    const sums = derivedBlockSums(gpu, config);
+    if (kind === 'blocks') {
+      const [attend, blockSums] = await Promise.all([prepareAttendBlocks(gpu, shape), sums]);
+      return new ListedAttention(parts, { kind, attend, blockSums });
+    }
+    const [attend, blockSums] = await Promise.all([prepareAttendTail(gpu, shape), sums]);
+    return new ListedAttention(parts, { kind, attend, blockSums });
   }
 
   private constructor(parts: ListedAttentionParts, attending: Attending) {
-    super(parts, attending.kind === 'tail' ? [attending.blockSums] : []);
+    super(parts, attending.kind === 'none' ? [] : [attending.blockSums]);
     this.#parts = parts;
     this.#attending = attending;
   }
@@ -80,8 +85,9 @@ export class ListedAttention extends SparseAttention {
     const { capacity } = cache;
     const attending = this.#attending;
     const most = choices.sink + choices.window + lists.listCapacity;
-    const splits = attending.attend.splitsFor(most, kvHeads);
-    const partialsShape = attending.attend.partialsShape(kvHeads, splits);
+    const slots = attending.kind === 'none' ? 0 : attending.attend.slotsFor(capacity);
+    const splits = attending.attend.splitsFor(most, kvHeads, slots);
+    const partialsShape = attending.attend.partialsShape(kvHeads, splits, slots);
     const partials = arena.tensor('attention.partials', 'f32', partialsShape);
     const shared = { partials, kvHeads, splits };
     const splitArgs = ({ index, step, query, cache: { key, value } }: AttentionLayer) => ({
@@ -94,13 +100,22 @@ export class ListedAttention extends SparseAttention {
       out: attended,
     });
     switch (attending.kind) {
-      case 'listed': {
+      case 'none': {
         const { split, merge } = attending.attend;
         return (own, layer) => [split(own, splitArgs(layer)), merge(own, mergeArgs(layer))];
       }
-      case 'tail': {
-        const { slotsFor, tailSumsShape, split, merge } = attending.attend;
-        const slots = slotsFor(capacity);
+      case 'blocks': {
+        const { split, merge } = attending.attend;
+        return (own, layer) => {
+          const blockSums = this.caches.tensor(attending.blockSums, layer.index);
+          return [
+            split(own, { ...splitArgs(layer), slots, blockSums }),
+            merge(own, { ...mergeArgs(layer), splits: splits + slots }),
+          ];
+        };
+      }
+      case 'mean': {
+        const { tailSumsShape, split, merge } = attending.attend;
         const tailSums = arena.tensor('attention.tailSums', 'f32', tailSumsShape(kvHeads, slots, splits));
         const tail = { tailSums, slots };
         return (own, layer) => {

@@ -7,6 +7,7 @@ import { MemorySource, readTinyModel } from '../../../test/support/test-files.ts
 import { attendListedReference, listedBound } from '../../kernels/attend/attend-listed.ref.ts';
 import { attentionWeightsReference } from '../../kernels/attention-weights/attention-weights.ref.ts';
 import { randomListSeed, randomScore } from '../../kernels/hash-reference/random-score.ref.ts';
+import { tailOf } from '../../kernels/hash-reference/tail.ref.ts';
 import { selectLargestReference } from '../../kernels/select-scores/select-scores.ref.ts';
 import { expectClose } from '../../kernels/testing/expect-close.ts';
 import { Random, runSeed } from '../../kernels/testing/random.ts';
@@ -54,10 +55,10 @@ describe.each(models)(`sparse policies in %s (seed ${runSeed})`, (name) => {
 
   const cases: readonly SparseAttentionOptions[] = [
     { mode: 'oracle', ...sizes, budget: { tokens: 9 } },
-    { mode: 'oracle', ...sizes, budget: { fraction: 0.25 }, tail: false },
-    { mode: 'random', ...sizes, budget: { tokens: 11 }, seed: 5 },
+    { mode: 'oracle', ...sizes, budget: { fraction: 0.25 }, tail: 'none' },
+    { mode: 'random', ...sizes, budget: { tokens: 11 }, seed: 5, tail: 'mean' },
     { mode: 'streaming', ...sizes },
-    { mode: 'streaming', ...sizes, tail: false },
+    { mode: 'streaming', ...sizes, tail: 'none' },
     { mode: 'hash', ...sizes, budget: { tokens: 10 } },
   ];
   test.each(cases)('attends to sink, list and window: %o', async (options) => {
@@ -81,7 +82,7 @@ describe.each(models)(`sparse policies in %s (seed ${runSeed})`, (name) => {
         const list = new Set(lists[Math.floor(head / group)]);
         return all.filter((token) => token < sinkEnd || token >= windowStart || list.has(token));
       },
-      tail: options.tail ?? true,
+      tail: tailOf(options.tail ?? 'blocks', last),
     });
     const attended = sinkEnd + selected + length - windowStart;
     const bound = listedBound(expected, { headDim, attended, splits: 1, runs: 1 });
@@ -96,7 +97,7 @@ describe.each(models)(`sparse policies in %s (seed ${runSeed})`, (name) => {
       expect(attendedTokens).toBe(Math.round((n + (layers - 1) * own) / layers));
       const row = 4 * headDim; // a key and a value
       expect(denseAttentionBytes).toBe(layers * n * kvHeads * row);
-      const sums = (options.tail ?? true) ? 2 * headDim * 4 : 0;
+      const sums = options.tail !== 'none' ? 2 * headDim * 4 : 0;
       const choosing = { oracle: n * 2 * headDim, random: 0, streaming: 0, hash: hashBytes(n - 8, last) };
       const each = own * row + sums + choosing[options.mode];
       expect(attentionBytes).toBe(kvHeads * (n * row + (layers - 1) * each));
@@ -146,7 +147,7 @@ describe.each(models)(`sparse policies in %s (seed ${runSeed})`, (name) => {
 
   test.each([
     { mode: 'oracle', budget: { fraction: 1 } },
-    { mode: 'random', budget: { tokens: 500 }, tail: false },
+    { mode: 'random', budget: { tokens: 500 }, tail: 'none' },
     { mode: 'streaming', window: 512 },
     { mode: 'hash', budget: { fraction: 1 } },
   ] as const satisfies readonly SparseAttentionOptions[])(
@@ -158,7 +159,7 @@ describe.each(models)(`sparse policies in %s (seed ${runSeed})`, (name) => {
       const dense = attendListedReference({
         ...last,
         tokensOf: () => Array.from({ length: last.length }, (_, token) => token),
-        tail: false,
+        tail: 'none',
       });
       const { headDim, length } = last;
       const bound = listedBound(dense, { headDim, attended: length, splits: 1, runs: 1 });
@@ -171,7 +172,7 @@ describe.each(models)(`sparse policies in %s (seed ${runSeed})`, (name) => {
     const ids = prompt(30);
     await answer(ids, { mode: 'streaming', ...sizes });
     const { decoder } = network;
-    await answer(ids, { mode: 'streaming', ...sizes, denseLayers: [0, 0], tail: true });
+    await answer(ids, { mode: 'streaming', ...sizes, denseLayers: [0, 0], tail: 'blocks' });
     expect(network.decoder).toBe(decoder);
     await answer(ids, { mode: 'streaming', ...sizes, sink: 4 });
     expect(network.decoder).not.toBe(decoder);

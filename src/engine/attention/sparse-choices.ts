@@ -1,5 +1,6 @@
 /** The options that every sparse policy has, checked and complete. */
 import { AppError } from '../../errors.ts';
+import { type TailKind, tailKinds } from '../../kernels/shared/token-blocks.ts';
 import type { SparseAttentionOptions } from '../api.ts';
 import type { AttendedSet } from './attention-policy.ts';
 
@@ -9,7 +10,7 @@ export interface SparseChoices {
   /** Selected at least, and as a share of the context in 1/65536: struct Budget in kernels/shared/budget.wgsl. */
   readonly count: number;
   readonly share: number;
-  readonly tail: boolean;
+  readonly tail: TailKind;
   readonly denseLayers: readonly number[];
 }
 
@@ -35,7 +36,7 @@ export function sparseChoices(options: SparseAttentionOptions, layers: number): 
     sink: checkInteger('sink', options.sink ?? 128, 0),
     window: checkInteger('window', options.window ?? 128, 1),
     ...budgetOf(options),
-    tail: options.tail ?? denseLayers.includes(0),
+    tail: checkTail(options.tail ?? (denseLayers.includes(0) ? 'blocks' : 'none')),
     denseLayers,
   };
 }
@@ -67,6 +68,11 @@ export function attendedOf(
 /** Layers that attend sparsely. */
 export function sparseLayers({ denseLayers }: SparseChoices, layers: number): number[] {
   return Array.from({ length: layers }, (_, index) => index).filter((index) => !denseLayers.includes(index));
+}
+
+function checkTail(tail: TailKind): TailKind {
+  if (tailKinds.includes(tail)) return tail;
+  throw invalidOption('tail', JSON.stringify(tail), `one of ${tailKinds.join(', ')}`);
 }
 
 export function checkInteger(name: string, value: number, least: number, most = 2 ** 31): number {

@@ -97,10 +97,10 @@ describe(`switching (seed ${runSeed})`, () => {
     const covering: readonly AttentionOptions[] = [
       { mode: 'hash', ...everywhere, budget: { fraction: 1 } },
       { mode: 'streaming', ...everywhere, window: 400 },
-      { mode: 'hash', ...everywhere, budget: { tokens: 400 }, tail: true },
+      { mode: 'hash', ...everywhere, budget: { tokens: 400 }, tail: 'mean' },
       { mode: 'dense' },
       { mode: 'hash', ...everywhere, budget: { fraction: 1 }, score: 'hamming', denseLayers: [1] },
-      { mode: 'oracle', ...everywhere, budget: { fraction: 1 }, tail: true },
+      { mode: 'oracle', ...everywhere, budget: { fraction: 1 }, tail: 'blocks' },
       { mode: 'hash', ...everywhere, budget: { tokens: 330 }, score: 'hamming', lists: 'query-head' },
       { mode: 'random', ...everywhere, budget: { tokens: 400 } },
       { mode: 'hash', ...everywhere, budget: { fraction: 0 }, denseBelow: 350 },
@@ -128,12 +128,13 @@ describe(`switching (seed ${runSeed})`, () => {
     const newest = recordBuffers(gpu().device);
     const { engine, network, source } = await open('mistral-bf16', random);
     const words = (count: number) => Array.from({ length: count }, () => random.integer(3, 600));
-    const sparse: AttentionOptions = { mode: 'hash', ...everywhere, budget: { tokens: 12 }, tail: true };
+    const tail = random.integer(0, 1) === 0 ? 'mean' : 'blocks';
+    const sparse: AttentionOptions = { mode: 'hash', ...everywhere, budget: { tokens: 12 }, tail };
     const others: readonly AttentionOptions[] = [
       sparse,
       { mode: 'dense' },
       { mode: 'hash', ...everywhere, budget: { fraction: 0.03 }, score: 'hamming', lists: 'query-head' },
-      { mode: 'oracle', ...everywhere, budget: { tokens: 9 }, tail: true },
+      { mode: 'oracle', ...everywhere, budget: { tokens: 9 }, tail: tail === 'mean' ? 'blocks' : 'mean' },
       sparse,
       { mode: 'streaming', ...everywhere },
     ];

@@ -16,15 +16,15 @@ test('dense layers read everything, sparse ones what they attend to, the tail th
   const dense = 2048 * 2 * row;
   expect(bytesOf({ options: { mode: 'dense' } })).toBe(3 * dense);
   const attended = (10 + 128 + 20) * 2 * row;
-  expect(bytesOf({ options: { ...options, tail: false } })).toBe(dense + 2 * attended);
+  expect(bytesOf({ options: { ...options, tail: 'none' } })).toBe(dense + 2 * attended);
   const sums = (blocks: number) => 2 * blocks * 2 * 8 * 4;
-  expect(bytesOf({ options: { ...options, tail: true } })).toBe(dense + 2 * (attended + sums(2)));
+  expect(bytesOf({ options: { ...options, tail: 'mean' } })).toBe(dense + 2 * (attended + sums(2)));
   const proxy = { kind: 'mean', block: 64, over: 'block', estimated: true } as const;
-  expect(bytesOf({ options: { ...options, tail: true }, proxy })).toBe(dense + 2 * (attended + sums(32)));
+  expect(bytesOf({ options: { ...options, tail: 'mean' }, proxy })).toBe(dense + 2 * (attended + sums(32)));
 });
 
 test('budgets by layer read what each layer attends to', () => {
-  const options = { ...edges, mode: 'random', tail: false } as const;
+  const options = { ...edges, mode: 'random', tail: 'none' } as const;
   const fractions = [1, 1 / 32, 1 / 8];
   expect(bytesOf({ options, fractions })).toBe((2048 + 2 * 30 + 64 + 256) * 2 * row);
   expect(() => bytesOf({ options, fractions: [1] })).toThrow(/one for each of 3 layers/);

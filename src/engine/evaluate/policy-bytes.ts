@@ -16,7 +16,7 @@ export function policyBytes(plan: RowPlan | null, config: ModelConfig, contextTo
       continue;
     }
     const { selector, proxy } = plan;
-    const choices = { ...choicesOf(plan, layer), ...(proxy ? { tail: false } : {}) };
+    const choices = { ...choicesOf(plan, layer), ...(proxy ? { tail: 'none' as const } : {}) };
     bytes +=
       selector.kind === 'hash'
         ? hashBytesRead(

@@ -7,6 +7,7 @@ import type { Arena } from '../../kernels/runtime/arena.ts';
 import type { Dispatch } from '../../kernels/runtime/dispatch.ts';
 import type { BufferSlice, Tensor } from '../../kernels/runtime/tensor.ts';
 import { maskShape, type RowRanking } from '../../kernels/select-rows/select-rows.ts';
+import { blockTokens, type TailKind } from '../../kernels/shared/token-blocks.ts';
 import type { ModelConfig } from '../../model/config.ts';
 import type { Derived } from '../attention/derived-caches.ts';
 import type { HashChoices } from '../attention/hash-choices.ts';
@@ -35,7 +36,7 @@ export interface RowAttentionParts {
   readonly kernels: RowKernels;
   readonly selector: RowSelector;
   readonly lists: number;
-  readonly tail: boolean;
+  readonly tail: TailKind;
   /** In place of the tail. */
   readonly proxy: TailProxy | null;
   /** Uniform `Budget`. */
@@ -132,7 +133,7 @@ function attendMask(arena: Arena, parts: RowAttentionParts, layer: RowLayer): Di
 
 /** What the fast kernel does; null where the proxy is none of its own. */
 function tailOf({ tail, proxy }: RowAttentionParts): RowTail | null {
-  if (!proxy) return { kind: tail ? 'one' : 'none' };
+  if (!proxy) return tail === 'blocks' ? { kind: tail, tokens: blockTokens } : { kind: tail };
   const { kind, block, over, estimated } = proxy;
   const isOwn = kind === 'mean' && block !== null && over === 'block' && estimated;
   return isOwn ? { kind: 'blocks', tokens: block } : null;

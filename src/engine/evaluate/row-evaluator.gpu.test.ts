@@ -4,6 +4,7 @@ import { expectAttended } from '../../../test/support/expect-layer.ts';
 import { expectDecoded, readLastRows } from '../../../test/support/last-rows.ts';
 import { openNetwork } from '../../../test/support/open-network.ts';
 import { MemorySource, readTinyModel } from '../../../test/support/test-files.ts';
+import { blockTokens, type TailKind } from '../../kernels/shared/token-blocks.ts';
 import { Random, runSeed } from '../../kernels/testing/random.ts';
 import { withGpu } from '../../kernels/testing/with-gpu.ts';
 import type { AttentionOptions } from '../api.ts';
@@ -18,6 +19,8 @@ const models = ['llama-bf16-sharded', 'qwen3-bf16'];
 const read = 150;
 const scored = 24;
 const edges = { sink: 3, window: 6, denseBelow: 0 } as const;
+const tailOfOptions = (options: AttentionOptions): TailKind =>
+  options.mode === 'dense' ? 'none' : (options.tail ?? 'none');
 const few = { ...edges, budget: { fraction: 1 / 8 }, denseLayers: [] } as const;
 
 describe(`rows in bulk (seed ${runSeed})`, () => {
@@ -52,23 +55,23 @@ describe(`rows in bulk (seed ${runSeed})`, () => {
     }
 
     /** Tails differ, and nothing before them: keys, queries and lists of the last layer are the same bits. */
-    const tailInLast = { ...few, mode: 'hash', tail: true, denseLayers: [0, 1] } as const;
+    const tailInLast = { ...few, mode: 'hash', tail: 'mean', denseLayers: [0, 1] } as const;
     const largest = (some: Float32Array, others: Float32Array): number =>
       Math.max(...some.map((loss, i) => Math.abs(loss - others[i]!)));
 
     /** One sparse layer where lists depend on sums, so that they can be compared; the last where it may be any. */
     const all: AttentionOptions[] = [
       { mode: 'dense' },
-      { ...few, mode: 'hash', tail: false, denseLayers: [0, 1] },
-      { ...few, mode: 'hash', tail: true, denseLayers: [1, 2] },
-      { ...few, mode: 'hash', score: 'hamming', tail: true, denseLayers: [0, 1] },
-      { ...few, mode: 'hash', score: 'hamming', lists: 'query-head', tail: false, denseLayers: [0, 2] },
-      { ...few, mode: 'oracle', tail: true, denseLayers: [0, 1] },
-      { ...few, mode: 'random', seed: 3, tail: true },
+      { ...few, mode: 'hash', tail: 'none', denseLayers: [0, 1] },
+      { ...few, mode: 'hash', tail: 'mean', denseLayers: [1, 2] },
+      { ...few, mode: 'hash', score: 'hamming', tail: 'blocks', denseLayers: [0, 1] },
+      { ...few, mode: 'hash', score: 'hamming', lists: 'query-head', tail: 'none', denseLayers: [0, 2] },
+      { ...few, mode: 'oracle', tail: 'blocks', denseLayers: [0, 1] },
+      { ...few, mode: 'random', seed: 3, tail: 'mean' },
       { ...edges, mode: 'streaming', denseLayers: [1] },
     ];
     // one model under every policy, the other under those whose kernels see its head size
-    const compared = name === models[0] ? all : all.filter((options) => 'tail' in options && options.tail);
+    const compared = name === models[0] ? all : all.filter((options) => tailOfOptions(options) !== 'none');
     test.each(compared)('scores what decoding scores: %j', async (options) => {
       const { losses, tops } = await inBulk(options);
       const dense = options.mode === 'dense' ? [0, 1, 2] : options.denseLayers!;
@@ -77,8 +80,7 @@ describe(`rows in bulk (seed ${runSeed})`, () => {
       const budget = { sink: edges.sink, window: edges.window, count: 0, share };
       const chunk = { position: read, count: scored };
       const rows = await readLastRows(gpu(), network, evaluator, { options, maps }, budget, chunk);
-      if (!dense.includes(2))
-        for (const row of rows) expectAttended(row, options.mode !== 'dense' && !!options.tail);
+      if (!dense.includes(2)) for (const row of rows) expectAttended(row, tailOfOptions(options));
       network.setAttention(options);
       const mostOtherwise = options.mode === 'hash' || options.mode === 'oracle' ? 2 : 0;
       await expectDecoded(gpu(), network, rows, losses, text, { read, layer, mostOtherwise });
@@ -87,13 +89,13 @@ describe(`rows in bulk (seed ${runSeed})`, () => {
 
     test('a budget that covers the context gives the dense losses, whoever selects', async () => {
       const { losses: dense } = await inBulk({ mode: 'dense' });
-      const covering = { ...edges, budget: { fraction: 1 }, denseLayers: [], tail: true } as const;
+      const covering = { ...edges, budget: { fraction: 1 }, denseLayers: [], tail: 'mean' } as const;
       for (const options of [
         { ...covering, mode: 'hash' },
         { ...covering, mode: 'hash', score: 'hamming', lists: 'query-head' },
         { ...covering, mode: 'oracle' },
         { ...covering, mode: 'random' },
-        { ...edges, mode: 'streaming', window: 500, tail: true, denseLayers: [] },
+        { ...edges, mode: 'streaming', window: 500, tail: 'mean', denseLayers: [] },
       ] as const) {
         const { losses } = await inBulk(options);
         // The same tokens in another order of additions: halves in the cache move by a unit.
@@ -102,8 +104,8 @@ describe(`rows in bulk (seed ${runSeed})`, () => {
     });
 
     test('a policy that selects nothing is streaming, whatever ranks', async () => {
-      const { losses: streaming } = await inBulk({ ...edges, mode: 'streaming', tail: true });
-      const none = { ...edges, budget: { tokens: 0 }, tail: true } as const;
+      const { losses: streaming } = await inBulk({ ...edges, mode: 'streaming', tail: 'mean' });
+      const none = { ...edges, budget: { tokens: 0 }, tail: 'mean' } as const;
       for (const mode of ['hash', 'oracle', 'random'] as const) {
         expect([...(await inBulk({ ...none, mode })).losses], mode).toEqual([...streaming]);
       }
@@ -131,7 +133,7 @@ describe(`rows in bulk (seed ${runSeed})`, () => {
     });
 
     test('every layer has the budget that it is given', async () => {
-      const options = { ...few, mode: 'hash', tail: true } as const;
+      const options = { ...few, mode: 'hash', tail: 'mean' } as const;
       const layers = network.config.layers;
       const fractions = Array.from({ length: layers }, () => few.budget.fraction);
       const { losses } = await inBulk(options);
@@ -216,5 +218,27 @@ describe(`rows in bulk (seed ${runSeed})`, () => {
       expect(mean(chance.map(({ recall }) => recall))).toBeLessThan(0.2);
       expect(await of({ ...few, mode: 'hash', denseLayers: [0] }).then((layers) => layers[0]!.layer)).toBe(1);
     });
+  });
+
+  test('a tail of blocks scores what decoding scores where a block ends and the next has candidates', async () => {
+    const [before, count] = [blockTokens - 3, 14];
+    const model = new MemorySource(await readTinyModel(models[0]!));
+    const network = await openNetwork(gpu(), model, { context: blockTokens + 64 });
+    const evaluator = await RowEvaluator.create(gpu(), network);
+    const random = new Random(runSeed);
+    const text = Array.from({ length: before + count + 1 }, () =>
+      random.integer(0, network.config.vocab - 1),
+    );
+    const options = { ...few, mode: 'random', seed: 7, tail: 'blocks' } as const;
+    await evaluator.read(text.slice(0, before), count);
+    const { losses } = await evaluator.score({ options }, text.slice(before, -1), text.slice(before + 1));
+    const budget = { sink: edges.sink, window: edges.window, count: 0, share: 65536 / 8 };
+    const chunk = { position: before, count };
+    const rows = await readLastRows(gpu(), network, evaluator, { options }, budget, chunk);
+    for (const row of rows) expectAttended(row, 'blocks');
+    network.setAttention(options);
+    await expectDecoded(gpu(), network, rows, losses, text, { read: before, layer: 2, mostOtherwise: 0 });
+    evaluator.dispose();
+    network.dispose();
   });
 });

@@ -6,6 +6,7 @@ import { expectDecoded, readLastRows } from '../../../test/support/last-rows.ts'
 import { openNetwork } from '../../../test/support/open-network.ts';
 import { type MapsShape, randomHashMaps, randomModel } from '../../../test/support/random-model.ts';
 import { MemorySource } from '../../../test/support/test-files.ts';
+import type { TailKind } from '../../kernels/shared/token-blocks.ts';
 import { Random, runSeed } from '../../kernels/testing/random.ts';
 import { withGpu } from '../../kernels/testing/with-gpu.ts';
 import type { HashAttentionOptions } from '../api.ts';
@@ -16,7 +17,7 @@ interface Case {
   readonly name: string;
   readonly maps: Omit<MapsShape, 'layers'>;
   readonly lists: 'kv-head' | 'query-head';
-  readonly tail: boolean;
+  readonly tail: TailKind;
 }
 
 const heads = { qHeads: 6, kvHeads: 2, headDim: 32 } as const;
@@ -25,19 +26,19 @@ const cases: readonly Case[] = [
     name: 'as published: a map and a list per query head',
     maps: { ...heads, sharing: 'query-head', score: 'hamming', queryBits: 1, stages: [40, 32] },
     lists: 'query-head',
-    tail: false,
+    tail: 'none',
   },
   {
-    name: 'maps per query head, lists per KV head, 64 bits, tail',
+    name: 'maps per query head, lists per KV head, 64 bits, tail of blocks',
     maps: { ...heads, sharing: 'query-head', score: 'hamming', queryBits: 1, stages: [64] },
     lists: 'kv-head',
-    tail: true,
+    tail: 'blocks',
   },
   {
     name: '3-bit queries, 64 bits, lists per KV head',
     maps: { ...heads, sharing: 'kv-head', score: 'asymmetric', queryBits: 3, stages: [64] },
     lists: 'kv-head',
-    tail: false,
+    tail: 'none',
   },
 ];
 

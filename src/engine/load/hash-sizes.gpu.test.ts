@@ -28,7 +28,7 @@ test('random projections, signatures and sums of a whole context', async () => {
   const network = await openNetwork(gpu(), source, { context: 1024 });
   const engine = new GpuTokenEngine(gpu(), network);
   const before = network.memory();
-  engine.setAttention({ mode: 'hash', denseLayers: [], denseBelow: 0, tail: true });
+  engine.setAttention({ mode: 'hash', denseLayers: [], denseBelow: 0, tail: 'mean' });
   for await (const _ of engine.generateTokens(greedyRequest([1, 2, 3], 3)));
   const after = network.memory();
   const { config } = network;

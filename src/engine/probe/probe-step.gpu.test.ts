@@ -59,8 +59,8 @@ describe.each(models)('probing %s', (name) => {
   }
 
   for (const [what, options] of [
-    ['a list per KV head', { ...small, tail: false }],
-    ['a list per query head', { ...small, tail: false, score: 'hamming', lists: 'query-head' }],
+    ['a list per KV head', { ...small, tail: 'none' }],
+    ['a list per query head', { ...small, tail: 'none', score: 'hamming', lists: 'query-head' }],
   ] as const) {
     test(`${what}: figures of the last layer equal arithmetic on its query, keys and values`, async () => {
       const { network, engine } = await open(options);
@@ -81,7 +81,7 @@ describe.each(models)('probing %s', (name) => {
       const probed = layers[count - 1]!;
       const length = position + 1;
       expect(probed).toMatchObject({ isDense: false, sinkEnd: 3, windowStart: length - 6 });
-      expect(probed.lists.length).toBe(options.tail === false && 'lists' in options ? qHeads : kvHeads);
+      expect(probed.lists.length).toBe(options.tail === 'none' && 'lists' in options ? qHeads : kvHeads);
       const { key, value } = network.cache.layer(count - 1);
       // The layer's query is still where the step left it, and the cache holds what the answer's own step had written.
       const input = {
@@ -120,7 +120,7 @@ describe.each(models)('probing %s', (name) => {
   }
 
   test('a budget that covers the context catches everything', async () => {
-    const { engine } = await open({ ...small, denseLayers: [], budget: { fraction: 1 }, tail: true });
+    const { engine } = await open({ ...small, denseLayers: [], budget: { fraction: 1 }, tail: 'blocks' });
     await answer(engine, prompt, 5);
     const { layers, position } = await engine.probe({});
     for (const { isDense, lists, heads, windowStart } of layers) {
@@ -137,19 +137,22 @@ describe.each(models)('probing %s', (name) => {
     }
   });
 
-  test('says the same every time: the tail counts the token once', async () => {
-    const { engine } = await open({ ...small, denseLayers: [], tail: true });
-    await answer(engine, prompt, 5);
-    const first = await engine.probe({});
-    expect(first.layers[1]!.heads.some(({ outputError }) => outputError > 1e-3)).toBe(true);
-    for (const position of [first.position, 20, first.position]) {
-      const again = await engine.probe({ position });
-      if (position === first.position) expect(again).toEqual(first);
-    }
-  });
+  test.each(['mean', 'blocks'] as const)(
+    'says the same every time: tail %s counts the token once',
+    async (tail) => {
+      const { engine } = await open({ ...small, denseLayers: [], tail });
+      await answer(engine, prompt, 5);
+      const first = await engine.probe({});
+      expect(first.layers[1]!.heads.some(({ outputError }) => outputError > 1e-3)).toBe(true);
+      for (const position of [first.position, 20, first.position]) {
+        const again = await engine.probe({ position });
+        if (position === first.position) expect(again).toEqual(first);
+      }
+    },
+  );
 
   test('the oracle recalls everything, a window nothing, and chance little', async () => {
-    const ranges = { denseLayers: [], tail: false, sink: 3, window: 6 } as const;
+    const ranges = { denseLayers: [], tail: 'none', sink: 3, window: 6 } as const;
     const { engine } = await open({ mode: 'oracle', ...ranges, budget: { tokens: 7 } });
     await answer(engine, prompt, 3);
     const recalls = async () =>
@@ -163,7 +166,7 @@ describe.each(models)('probing %s', (name) => {
   });
 
   test('leaves no trace: cache, and what is answered next with small budgets and tail', async () => {
-    const options = { ...small, denseLayers: [], tail: true } as const;
+    const options = { ...small, denseLayers: [], tail: 'blocks' } as const;
     const [plain, probed] = [await open(options), await open(options)];
     const first = await answer(plain.engine, prompt, 12);
     expect(await answer(probed.engine, prompt, 12)).toEqual(first);

@@ -1,9 +1,11 @@
 import { describe, expect, test } from 'vitest';
 import { attendTokens } from '../hash-reference/attend-tokens.ref.ts';
-import type { TokenBudget } from '../hash-reference/token-set.ref.ts';
+import { tailOf } from '../hash-reference/tail.ref.ts';
+import { attendedTokens, type TokenBudget, tokenRanges } from '../hash-reference/token-set.ref.ts';
 import { Arena } from '../runtime/arena.ts';
 import { submitDispatches } from '../runtime/dispatch.ts';
 import { readF32 } from '../runtime/readback.ts';
+import { blockTokens } from '../shared/token-blocks.ts';
 import { expectClose, unitF32 } from '../testing/expect-close.ts';
 import { Random, runSeed } from '../testing/random.ts';
 import { randomRows } from '../testing/random-rows.ts';
@@ -18,12 +20,32 @@ test('one block by its mean is the tail that decoding has', () => {
   const random = new Random(runSeed);
   const [query, keys, values] = [6, 90, 90].map((size) => Float64Array.from(random.normals(size, 1)));
   const input = { query: query!, keys: keys!, values: values!, tokens: [0, 4, 5, 14] };
-  const expected = attendTokens({ ...input, tail: true });
+  const expected = attendTokens({ ...input, tail: 'mean' });
   expectClose(attendProxies(input, { ...plain, block: null }, budget), expected, () => 1e-12, `${runSeed}`);
   const one = attendProxies(input, { ...plain, block: 1 }, budget);
   const all = Array.from({ length: 15 }, (_, token) => token);
-  expectClose(one, attendTokens({ ...input, tokens: all, tail: false }), () => 1e-12, 'blocks of one token');
+  expectClose(one, attendTokens({ ...input, tokens: all, tail: 'none' }), () => 1e-12, 'blocks of one token');
   expect([...one]).not.toEqual([...expected]);
+});
+
+test('the means of whole blocks, counted by the share left out, are the tail of blocks that decoding has', () => {
+  const random = new Random(runSeed);
+  const n = 2 * blockTokens + 40;
+  const [query, keys, values] = [6, 6 * n, 6 * n].map((size) => Float64Array.from(random.normals(size, 1)));
+  for (const own of [
+    { sink: 3, window: 9, count: 0, share: 4096 },
+    { sink: blockTokens + 5, window: 50, count: 7, share: 0 },
+    { sink: 0, window: 1, count: n, share: 0 },
+  ]) {
+    const ranges = tokenRanges(n, own);
+    const step = (ranges.windowStart - ranges.sinkEnd) / Math.max(1, ranges.selected);
+    const list = Array.from({ length: ranges.selected }, (_, i) => ranges.sinkEnd + Math.floor(i * step));
+    const tokens = attendedTokens(n, ranges, list);
+    const input = { query: query!, keys: keys!, values: values!, tokens };
+    const expected = attendTokens({ ...input, tail: tailOf('blocks', ranges) });
+    const proxy = { kind: 'mean', block: blockTokens, over: 'block', estimated: true } as const;
+    expectClose(attendProxies(input, proxy, own), expected, () => 1e-12, `${runSeed} ${JSON.stringify(own)}`);
+  }
 });
 
 describe(`attend-proxies (seed ${runSeed})`, () => {

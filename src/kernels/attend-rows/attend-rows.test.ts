@@ -13,10 +13,10 @@ import { attendProxies } from './attend-proxies.ref.ts';
 import { prepareAttendRows, type RowTail } from './attend-rows.ts';
 
 const budget: TokenBudget = { sink: 5, window: 7, count: 9, share: 0 };
-const tails: readonly RowTail[] = [{ kind: 'none' }, { kind: 'one' }, { kind: 'blocks', tokens: 128 }];
+const tails: readonly RowTail[] = [{ kind: 'none' }, { kind: 'mean' }, { kind: 'blocks', tokens: 128 }];
 
 function expectedOf(input: Omit<AttendTokensInput, 'tail'>, tail: RowTail): Float64Array {
-  if (tail.kind !== 'blocks') return attendTokens({ ...input, tail: tail.kind === 'one' });
+  if (tail.kind !== 'blocks') return attendTokens({ ...input, tail: tail.kind });
   const proxy = { kind: 'mean', block: tail.tokens, over: 'block', estimated: true } as const;
   return attendProxies(input, proxy, budget);
 }

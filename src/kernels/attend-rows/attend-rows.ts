@@ -47,7 +47,7 @@ export interface AttendRowsArgs {
 export type RowTail =
   | { readonly kind: 'none' }
   /** As one: their mean key and value, weight log(count). */
-  | { readonly kind: 'one' }
+  | { readonly kind: 'mean' }
   /** Each block of `tokens`, a multiple of 64, as one: the mean key and value of all its tokens, weight log(candidates in
    *  it · share of all candidates that is not selected). */
   | { readonly kind: 'blocks'; readonly tokens: number };
@@ -96,7 +96,7 @@ export const attendRowsKernels = {
 };
 
 /** As in the WGSL. */
-const tailKinds: readonly RowTail['kind'][] = ['none', 'one', 'blocks'];
+const tailKinds: readonly RowTail['kind'][] = ['none', 'mean', 'blocks'];
 
 /** Query heads that a workgroup takes together. */
 export const headsTogether = 4;

@@ -1,5 +1,5 @@
 // Attention of many rows, each to its own few tokens: a workgroup takes one row of row-tiles.wgsl and attends to the
-// tokens whose bits are set. With a tail of one, the tokens left out enter as one more: all tokens' sums less those of the
+// tokens whose bits are set. With a tail of one mean, the tokens left out enter as one more: all tokens' sums less those of the
 // attended, weight log(count); the attended keys' share of the sum is known from their scores. With a tail of blocks,
 // every block enters as one more with the mean key and value of all its tokens, weight log(candidates in it · share of
 // all candidates that is not selected).
@@ -13,7 +13,7 @@ struct Dims {
   capacity: u32,
   room: u32,
   maskWords: u32,
-  tail: u32,  // none, one, blocks
+  tail: u32,  // none, mean, blocks
   block: u32, // tokens, a multiple of 64
   blocks: u32,
   scale: f32, // includes log2(e): powers of two are taken instead of e
@@ -22,7 +22,7 @@ struct Dims {
 @group(0) @binding(8) var<storage, read> blocksBefore: array<f32>;
 @group(0) @binding(9) var<uniform> budget: Budget;
 
-const tailOfOne = 1u;
+const tailOfMean = 1u;
 const tailOfBlocks = 2u;
 
 var<workgroup> words: array<u32, lanes / 4u>;
@@ -149,7 +149,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index
   var even = sumOfTeams(state.even, lane);
   var odd = sumOfTeams(state.odd, lane);
   let others = n - count;
-  if (dims.tail == tailOfOne && others > 0u) {
+  if (dims.tail == tailOfMean && others > 0u) {
     let pairs = dims.headDim / 2u;
     let ofRow = (heads.kv * dims.room + row) * 2u * dims.headDim;
     var products = vec4f();

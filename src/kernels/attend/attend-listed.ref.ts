@@ -1,5 +1,7 @@
-/** Softmax attention of one token over a list of tokens per query head, in double precision, with those left out as one
- *  more token or not: the specification of attend-listed and attend-tail. */
+/** Softmax attention of one token over a list of tokens per query head, in double precision, with what stands for those
+ *  left out: the specification of attend-listed, attend-tail and attend-blocks. */
+import { type Tail, tailTokens } from '../hash-reference/tail.ref.ts';
+
 export interface AttendListedInput {
   /** [qHeads, headDim] */
   readonly query: ArrayLike<number>;
@@ -14,8 +16,7 @@ export interface AttendListedInput {
   readonly length: number;
   /** Tokens attended to by a query head. */
   readonly tokensOf: (head: number) => readonly number[];
-  /** The tokens of [0, length) left out enter as one more: mean key, mean value, weight log(count). */
-  readonly tail: boolean;
+  readonly tail: Tail;
 }
 
 export interface AttendListedOutput {
@@ -27,16 +28,16 @@ export interface AttendListedOutput {
   readonly scoreMagnitude: Float64Array;
   /** Per query head, the tail's share of the softmax; 0 without one. */
   readonly tailWeight: Float64Array;
-  /** Per query head and per element, what errors of the tail's score and of its value scale with: the same sums over
-   *  every token. */
+  /** Per query head and per element, what errors of the tail's scores and of its values scale with: the same with the
+   *  magnitudes of whatever is summed. */
   readonly tailScore: Float64Array;
   readonly tailValue: Float64Array;
 }
 
 /** Bound of |got − out[i]| for a computation in f32 over splits of `attended` tokens and `runs` runs of blocks.
  *  What is attended to: as derived in attend.test.ts. The tail: tokens of a block, blocks of a run, runs, and what
- *  splits attend to are added one by one, its score is a dot product more; a tail that weighs more or less moves all
- *  others. */
+ *  splits attend to are added one by one, its score is a dot product more, and the logarithm of a count may be wrong by
+ *  three units of 16; a tail that weighs more by ε moves the rest by ε times its weight, itself by ε times its part. */
 export function listedBound(
   expected: AttendListedOutput,
   sizes: {
@@ -47,14 +48,14 @@ export function listedBound(
   },
 ): (i: number) => number {
   const { headDim, attended, splits, runs } = sizes;
-  const chain = Math.ceil(attended / splits) + 128 + splits;
-  const tailChain = 2 * 1024 + runs + chain + headDim + 16;
+  const chain = Math.ceil(attended / splits) + 128 + splits + runs;
+  const tailChain = 2 * 1024 + chain + headDim + 16;
   return (i) => {
     const head = Math.floor(i / headDim);
     const magnitude = expected.magnitude[i]!;
     const relative = 2 * ((headDim + 35) * expected.scoreMagnitude[head]! + 6 + 3 * chain);
-    const tail =
-      expected.tailValue[i]! + 2 * expected.tailWeight[head]! * expected.tailScore[head]! * magnitude;
+    const scores = expected.tailScore[head]! + 1;
+    const tail = expected.tailValue[i]! * (1 + scores) + expected.tailWeight[head]! * scores * magnitude;
     return (relative * magnitude + tailChain * tail) * 2 ** -24;
   };
 }
@@ -83,12 +84,10 @@ function attendHead(input: AttendListedInput, head: number, result: AttendListed
   const { headDim, length } = input;
   const query = Array.from({ length: headDim }, (_, d) => input.query[head * headDim + d]!);
   const attended = new Set(input.tokensOf(head));
-  const leftOut = Array.from({ length }, (_, token) => token).filter((token) => !attended.has(token));
+  const tail = tailTokens(input.tail, length, attended);
   const rows: Row[] = [...attended].map((token) => rowOf(input, head, token));
-  const hasTail = input.tail && leftOut.length > 0;
-  if (hasTail) {
-    const { key, value } = sumOf(input, head, leftOut, (x) => x / leftOut.length);
-    rows.push({ key, value, count: leftOut.length });
+  for (const { averaged, count } of tail) {
+    rows.push({ ...sumOf(input, head, averaged, (x) => x / averaged.length), count });
   }
 
   const scores = rows.map(({ key, count }) => dot(query, key) / Math.sqrt(headDim) + Math.log(count));
@@ -107,14 +106,17 @@ function attendHead(input: AttendListedInput, head: number, result: AttendListed
     }
   });
 
-  if (!hasTail) return;
   const everything = Array.from({ length }, (_, token) => token);
-  const size = sumOf(input, head, everything, (x) => Math.abs(x) / leftOut.length);
-  result.tailWeight[head] = weights.at(-1)! / total;
-  result.tailScore[head] = dot(query.map(Math.abs), size.key) / Math.sqrt(headDim);
-  for (let d = 0; d < headDim; d++) {
-    result.tailValue[head * headDim + d] = result.tailWeight[head]! * size.value[d]!;
-  }
+  tail.forEach(({ averaged }, i) => {
+    // The mean of the rest is all tokens without those attended to.
+    const summed = input.tail === 'mean' ? everything : averaged;
+    const size = sumOf(input, head, summed, (x) => Math.abs(x) / averaged.length);
+    const weight = weights[attended.size + i]! / total;
+    const score = dot(query.map(Math.abs), size.key) / Math.sqrt(headDim);
+    result.tailWeight[head]! += weight;
+    result.tailScore[head] = Math.max(result.tailScore[head]!, score);
+    for (let d = 0; d < headDim; d++) result.tailValue[head * headDim + d]! += weight * size.value[d]!;
+  });
 }
 
 function startOf(

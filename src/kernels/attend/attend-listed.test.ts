@@ -1,12 +1,14 @@
 import { describe, expect, test } from 'vitest';
 import { blockSumsReference } from '../block-sums/block-sums.ref.ts';
+import { tailOf } from '../hash-reference/tail.ref.ts';
 import { type TokenBudget, tokenRanges } from '../hash-reference/token-set.ref.ts';
 import { floatFromHalf, halfFromFloat } from '../shared/half.ts';
-import { blockSumsShape, blockTokens } from '../shared/token-blocks.ts';
+import { blockSumsShape, blockTokens, tailKinds } from '../shared/token-blocks.ts';
 import { expectClose, unitF32 } from '../testing/expect-close.ts';
 import { Random, runSeed } from '../testing/random.ts';
 import { runAttendListed } from '../testing/run-attend-listed.ts';
 import { withGpu } from '../testing/with-gpu.ts';
+import { type AttendBlocks, prepareAttendBlocks } from './attend-blocks.ts';
 import { attendListedReference, listedBound } from './attend-listed.ref.ts';
 import { type AttendListed, prepareAttendListed } from './attend-listed.ts';
 import { type AttendTail, prepareAttendTail } from './attend-tail.ts';
@@ -23,6 +25,7 @@ interface Shape {
 interface Problem extends Shape {
   readonly attend: AttendListed;
   readonly tail: AttendTail;
+  readonly blocks: AttendBlocks;
   readonly lists: Lists;
   readonly position: number;
   readonly budget: TokenBudget;
@@ -40,7 +43,7 @@ const atMost = (count: number) => ({ count, share: 0 });
 
 /** Contexts and budgets where something can go wrong, a few drawn anew each run. */
 function situations(random: Random): readonly Pick<Problem, 'position' | 'budget'>[] {
-  const newBlock = { position: blockTokens, budget: { sink: 5, window: 9, ...share(4096) } };
+  const edges = { sink: 5, window: 9, ...share(4096) };
   return [
     { position: 0, budget: { sink: 4, window: 8, ...atMost(3) } },
     {
@@ -50,7 +53,14 @@ function situations(random: Random): readonly Pick<Problem, 'position' | 'budget
     { position: random.integer(2, 40), budget: { sink: 0, window: 1, ...atMost(0) } },
     { position: random.integer(60, 300), budget: { sink: 3, window: 7, ...atMost(1_000_000) } },
     { position: random.integer(60, 300), budget: { sink: 16, window: 16, ...atMost(1) } },
-    newBlock,
+    // the last token of a block, the first of the next, and a sink or a window that leaves a block no candidates
+    { position: blockTokens - 1, budget: edges },
+    { position: blockTokens, budget: edges },
+    { position: blockTokens + 1, budget: { sink: blockTokens + 1, window: 1, ...atMost(0) } },
+    {
+      position: 2 * blockTokens + random.integer(0, 40),
+      budget: { sink: 2, window: blockTokens + random.integer(41, 90), ...atMost(random.integer(0, 30)) },
+    },
     {
       position: random.integer(blockTokens + 1, 2 * blockTokens + 300),
       budget: {
@@ -88,7 +98,7 @@ describe(`attend listed (seed ${runSeed})`, () => {
   const gpu = withGpu();
 
   async function compare(problem: Problem, random: Random): Promise<void> {
-    const { attend, tail, headDim, group, kvHeads, position, budget } = problem;
+    const { attend, tail, blocks, headDim, group, kvHeads, position, budget } = problem;
     const qHeads = kvHeads * group;
     const length = position + 1;
     const capacity = length + random.integer(0, 30);
@@ -142,6 +152,7 @@ describe(`attend listed (seed ${runSeed})`, () => {
     const got = await runAttendListed(gpu(), {
       attend,
       tail,
+      blocks,
       qHeads,
       kvHeads,
       headDim,
@@ -163,18 +174,17 @@ describe(`attend listed (seed ${runSeed})`, () => {
     const reference = { ...shape, ...halves, query: queries, length, tokensOf };
     const attended = tokensOf(0).length;
     const of = JSON.stringify({ ...shape, position, budget, variant: attend.variant, splits, slots });
-    for (const isTail of [false, true]) {
-      const expected = attendListedReference({ ...reference, tail: isTail });
+    const outs = { none: got.out, mean: got.outWithTail, blocks: got.outWithBlocks };
+    for (const kind of tailKinds) {
+      const expected = attendListedReference({ ...reference, tail: tailOf(kind, ranges) });
       const bound = listedBound(expected, { headDim, attended, splits, runs: slots });
-      expectClose(isTail ? got.outWithTail : got.out, expected.out, bound, `tail ${isTail}: ${of}`);
+      expectClose(outs[kind], expected.out, bound, `tail ${kind}: ${of}`);
     }
     const expectedSums = blockSumsReference({ ...sumsInput, length });
-    expectClose(
-      got.blockSums,
-      expectedSums.sums,
-      (i) => 2 * unitF32 * expectedSums.magnitudes[i]!,
-      `block sums: ${of}`,
-    );
+    for (const sums of got.blockSums) {
+      const bound = (i: number) => 2 * unitF32 * expectedSums.magnitudes[i]!;
+      expectClose(sums, expectedSums.sums, bound, `block sums: ${of}`);
+    }
   }
 
   async function compareAll(
@@ -182,12 +192,13 @@ describe(`attend listed (seed ${runSeed})`, () => {
     variant: AttendListed['variant'],
   ): Promise<void> {
     const random = new Random(runSeed + shape.headDim + shape.group + variant.length);
-    const [attend, tail] = await Promise.all([
+    const [attend, tail, blocks] = await Promise.all([
       prepareAttendListed(gpu(), { ...shape, variant }),
       prepareAttendTail(gpu(), { ...shape, variant }),
+      prepareAttendBlocks(gpu(), { ...shape, variant }),
     ]);
     for (const situation of situations(random)) {
-      await compare({ ...shape, ...situation, attend, tail }, random);
+      await compare({ ...shape, ...situation, attend, tail, blocks }, random);
     }
   }
 

@@ -1,5 +1,6 @@
 /** Decode attention of one token over the first tokens, a list, and the last: as attend.ts, over fewer rows.
- *  `merge` takes the splits' partial results as they are; attend-tail.ts adds what was left out as one more token;
+ *  `merge` takes the splits' partial results as they are; attend-tail.ts adds what was left out as one more token,
+ *  attend-blocks.ts as one for each block of tokens;
  *  attend-selected.ts finds the lists by itself. */
 import { invariant } from '../../errors.ts';
 import type { Arena } from '../runtime/arena.ts';
@@ -9,13 +10,8 @@ import { expectBytes } from '../runtime/expect-bytes.ts';
 import type { Gpu, KernelVariant } from '../runtime/gpu.ts';
 import type { BufferSlice } from '../runtime/tensor.ts';
 import { type AttendMerge, prepareMerge } from './attend-merge.ts';
-import {
-  type ListsLayout,
-  listedKernels,
-  planLists,
-  type SparseShape,
-  type SparseSplitArgs,
-} from './sparse-split.ts';
+import { listedKernels } from './sparse-kernels.ts';
+import { type ListsLayout, planLists, type SparseShape, type SparseSplitArgs } from './sparse-split.ts';
 import { partialsShape, variantFor } from './split-plan.ts';
 
 export interface AttendListedArgs extends SparseSplitArgs {
@@ -56,7 +52,7 @@ export async function prepareAttendListed(gpu: Gpu, shape: SparseShape): Promise
       return splitter.dispatch(arena, {
         label,
         bindings: args,
-        uniforms: { capacity, splits, listCapacity, kvHeads, slots: 0, blocks: 0 },
+        uniforms: { capacity, splits, parts: splits, listCapacity, kvHeads, slots: 0, blocks: 0 },
         workgroups: [layout.workgroupsFor(splits), layout.rowsFor(kvHeads)],
       });
     },

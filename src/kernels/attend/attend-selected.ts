@@ -8,21 +8,17 @@ import type { Gpu, KernelVariant } from '../runtime/gpu.ts';
 import type { BufferSlice, Tensor } from '../runtime/tensor.ts';
 import type { Packable } from '../shared/packed-vector.ts';
 import { subgroupConstants } from '../shared/prefix-sum.ts';
+import type { TailKind } from '../shared/token-blocks.ts';
 import { type CountedTokens, checkCounted, countsAt, fineBinsOf } from '../shared/token-chunks.ts';
 import { prepareMerge } from './attend-merge.ts';
 import { prepareMergeTail } from './merge-tail.ts';
-import {
-  planLists,
-  type SparseShape,
-  type SparseSplitArgs,
-  selectedKernels,
-  selectedTailKernels,
-} from './sparse-split.ts';
+import { selectedBlocksKernels, selectedKernels, selectedTailKernels } from './sparse-kernels.ts';
+import { planLists, type SparseShape, type SparseSplitArgs } from './sparse-split.ts';
 import { partialsShape, variantFor } from './split-plan.ts';
 
 export interface AttendSelectedShape extends SparseShape {
-  /** What is not attended to enters the softmax as one more token: see merge-tail.ts. */
-  readonly tail: boolean;
+  /** How what is not attended to enters the softmax: see merge-tail.wgsl and block-means.wgsl. */
+  readonly tail: TailKind;
   /** Of the counted tokens. */
   readonly bins: number;
 }
@@ -32,7 +28,10 @@ export interface SelectedScratch {
   readonly splits: number;
   /** f32 of `partialsShape` */
   readonly partials: Tensor;
-  readonly tail: { readonly slots: number; readonly tailSums: Tensor } | null;
+  readonly tail:
+    | { readonly kind: 'none' }
+    | { readonly kind: 'mean'; readonly slots: number; readonly tailSums: Tensor }
+    | { readonly kind: 'blocks'; readonly slots: number };
 }
 
 export interface AttendSelectedArgs extends Omit<SparseSplitArgs, 'partials' | 'splits'> {
@@ -71,80 +70,115 @@ export async function prepareAttendSelected(gpu: Gpu, shape: AttendSelectedShape
     fineBins: fineBinsOf(shape.bins),
     ...subgroupConstants(gpu, variant, layout.plan.constants.threads ?? 0),
   };
-  const kernels = shape.tail
-    ? {
-        kind: 'tail' as const,
-        ...(await both(
-          prepareKernel(gpu, selectedTailKernels[variant], constants),
-          prepareMergeTail(gpu, variant, shape, layout),
-        )),
-      }
-    : {
-        kind: 'plain' as const,
-        ...(await both(
-          prepareKernel(gpu, selectedKernels[variant], constants),
-          prepareMerge(gpu, variant, shape),
-        )),
-      };
+  const kernels = await prepareKernels();
 
   return {
     variant,
 
     scratch(arena, { kvHeads, capacity, tokens, ...wanted }) {
-      const slots = wanted.slots ?? layout.slotsFor(capacity);
-      const splits = wanted.splits ?? layout.splitsFor(tokens, kvHeads, shape.tail ? slots : 0);
-      const partials = partialsShape(kvHeads * group, splits, headDim);
-      const tailSums = layout.tailSumsShape(kvHeads, slots, splits);
-      return {
-        splits,
-        partials: arena.tensor('selected.partials', 'f32', partials),
-        tail: shape.tail ? { slots, tailSums: arena.tensor('selected.tailSums', 'f32', tailSums) } : null,
-      };
+      const { tail } = shape;
+      const slots = tail === 'none' ? 0 : (wanted.slots ?? layout.slotsFor(capacity, tail));
+      const splits = wanted.splits ?? layout.splitsFor(tokens, kvHeads, slots);
+      const parts = tail === 'blocks' ? splits + slots : splits;
+      const partials = arena.tensor(
+        'selected.partials',
+        'f32',
+        partialsShape(kvHeads * group, parts, headDim),
+      );
+      switch (tail) {
+        case 'none':
+          return { splits, partials, tail: { kind: tail } };
+        case 'blocks':
+          return { splits, partials, tail: { kind: tail, slots } };
+        case 'mean': {
+          const shape = layout.tailSumsShape(kvHeads, slots, splits);
+          const tailSums = arena.tensor('selected.tailSums', 'f32', shape);
+          return { splits, partials, tail: { kind: tail, slots, tailSums } };
+        }
+        default:
+          return tail satisfies never;
+      }
     },
 
     attend(arena, { scratch, counted, out, blockSums, label, ...args }) {
       const { kvHeads, capacity } = args;
-      const { splits, partials } = scratch;
+      const { splits, partials, tail } = scratch;
       const lists = kvHeads * layout.listsPerKvHead;
+      const parts = tail.kind === 'blocks' ? splits + tail.slots : splits;
       const split = { ...args, label: `${label}.split`, splits, partials };
-      layout.check(split);
+      layout.check(split, parts);
       checkCounted(label, counted, lists, capacity);
       const { chunks, bins } = counted;
       invariant(bins === shape.bins, `${label}: counted in ${bins} bins, prepared for ${shape.bins}`);
-      const selection = { countsAt: countsAt(lists, capacity), chunks };
       const bindings = { ...split, counted: counted.buffer };
       const rows = layout.rowsFor(kvHeads);
       const workgroups = layout.workgroupsFor(splits);
-      const uniforms = { capacity, splits, kvHeads, ...selection };
-      if (kernels.kind === 'plain') {
-        return [
-          kernels.split.dispatch(arena, {
-            label: split.label,
-            bindings,
-            uniforms: { ...uniforms, slots: 0, blocks: 0 },
-            workgroups: [workgroups, rows],
-          }),
-          kernels.merge(arena, { label, partials, out, kvHeads, splits }),
-        ];
+      const uniforms = { capacity, splits, parts, kvHeads, countsAt: countsAt(lists, capacity), chunks };
+      switch (kernels.kind) {
+        case 'none':
+          return [
+            kernels.split.dispatch(arena, {
+              label: split.label,
+              bindings,
+              uniforms: { ...uniforms, slots: 0, blocks: 0 },
+              workgroups: [workgroups, rows],
+            }),
+            kernels.merge(arena, { label, partials, out, kvHeads, splits }),
+          ];
+        case 'blocks': {
+          invariant(tail.kind === 'blocks' && blockSums, `${label}: ${missing}`);
+          const { slots } = tail;
+          return [
+            kernels.split.dispatch(arena, {
+              label: split.label,
+              bindings: { ...bindings, blockSums },
+              uniforms: { ...uniforms, ...layout.checkBlocks({ ...split, slots, blockSums }) },
+              workgroups: [workgroups + layout.workgroupsFor(slots), rows],
+            }),
+            kernels.merge(arena, { label, partials, out, kvHeads, splits: parts }),
+          ];
+        }
+        case 'mean': {
+          invariant(tail.kind === 'mean' && blockSums, `${label}: ${missing}`);
+          const { slots, tailSums } = tail;
+          return [
+            kernels.split.dispatch(arena, {
+              label: split.label,
+              bindings: { ...bindings, blockSums, tailSums },
+              uniforms: { ...uniforms, ...layout.checkTail({ ...split, slots, tailSums, blockSums }) },
+              workgroups: [workgroups + slots, rows],
+            }),
+            kernels.merge(arena, { ...args, label, slots, tailSums, partials, out, splits }),
+          ];
+        }
+        default:
+          return kernels satisfies never;
       }
-      const tail = tailOf(label, scratch, blockSums);
-      return [
-        kernels.split.dispatch(arena, {
-          label: split.label,
-          bindings: { ...bindings, blockSums: tail.blockSums, tailSums: tail.tailSums },
-          uniforms: { ...uniforms, ...layout.checkTail({ ...split, ...tail }) },
-          workgroups: [workgroups + tail.slots, rows],
-        }),
-        kernels.merge(arena, { ...args, ...tail, label, partials, out, splits }),
-      ];
     },
   };
+
+  async function prepareKernels() {
+    const kind = shape.tail;
+    switch (kind) {
+      case 'none': {
+        const split = prepareKernel(gpu, selectedKernels[variant], constants);
+        return { kind, ...(await both(split, prepareMerge(gpu, variant, shape))) };
+      }
+      case 'mean': {
+        const split = prepareKernel(gpu, selectedTailKernels[variant], constants);
+        return { kind, ...(await both(split, prepareMergeTail(gpu, variant, shape, layout))) };
+      }
+      case 'blocks': {
+        const split = prepareKernel(gpu, selectedBlocksKernels[variant], constants);
+        return { kind, ...(await both(split, prepareMerge(gpu, variant, shape))) };
+      }
+      default:
+        return kind satisfies never;
+    }
+  }
 }
 
-function tailOf(label: string, { tail }: SelectedScratch, blockSums: BufferSlice | undefined) {
-  invariant(tail && blockSums, `${label}: a tail needs sums of blocks, and scratch made with it`);
-  return { ...tail, blockSums };
-}
+const missing = 'a tail needs sums of blocks, and scratch made with it';
 
 async function both<S, M>(split: Promise<S>, merge: Promise<M>): Promise<{ split: S; merge: M }> {
   const [first, second] = await Promise.all([split, merge]);

@@ -33,7 +33,7 @@ fn attendSplit(split: u32, headBlock: u32) {
   // A component without a head repeats the last one and is not written.
   let head = firstHead + min(vec4u(0u, 1u, 2u, 3u), vec4u(heads - 1u));
   let queryRow = head * words;
-  let partialRow = (head * dims.splits + split) * rowFloats;
+  let partialRow = (head * dims.parts + split) * rowFloats;
   var top = vec4f(noScore);
   var weight = vec4f(0.0);
   for (var h = 0u; h < heads; h++) {

@@ -11,7 +11,7 @@
 // without touching another team. Teams meet at the end. Scores are in units of log2(e), so that weights are exp2.
 //
 // query: f32 [qHeads, headDim]; keyCache, valueCache: f16 [kvHeads, capacity, headDim], eight halves to a vec4u;
-// partials: f32 [qHeads, splits, headDim + 4]: sums of weighted values, largest score, sum of weights, two unused.
+// partials: f32 [qHeads, parts, headDim + 4]: sums of weighted values, largest score, sum of weights, two unused.
 // headDim is a multiple of 8. A list of tokens serves `group` query heads; where every query head has its own, several
 // lists share a KV head. Other files complete this one, main last:
 // - which tokens there are: token-range.wgsl, token-list.wgsl, or token-selection.wgsl, which finds them in rounds;
@@ -175,7 +175,7 @@ fn attendSplit(split: u32, headBlock: u32, thread: u32) {
   // Two heads of a set at a time, or all four where two teams have met, each with two of them: little workgroup memory
   // lets more workgroups run at once.
   let rowFloats = headDim + 4u;
-  let stride = dims.splits * rowFloats;
+  let stride = dims.parts * rowFloats;
   for (var part = 0u; part < 2u / together; part++) {
     let first = 2u * part;
     if (firstHead + first >= endHead) {
@@ -195,7 +195,7 @@ fn attendSplit(split: u32, headBlock: u32, thread: u32) {
       let pair = i / headDim;
       let head = firstHead + first + 4u * (pair % sets) + 2u * (pair / sets);
       let sum = sumOfTeams(d, pair);
-      let at = (head * dims.splits + split) * rowFloats + d;
+      let at = (head * dims.parts + split) * rowFloats + d;
       if (head < endHead) {
         partials[at] = sum.x;
       }
@@ -210,7 +210,7 @@ fn attendSplit(split: u32, headBlock: u32, thread: u32) {
     for (var t = 0u; t < teamsPerSet; t++) {
       sum += teamWeight[headSet + t * sets];
     }
-    let at = (head * dims.splits + split) * rowFloats + headDim;
+    let at = (head * dims.parts + split) * rowFloats + headDim;
     partials[at] = componentFor(highest, lane);
     partials[at + 1u] = componentFor(sum, lane);
   }

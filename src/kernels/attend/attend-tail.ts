@@ -5,7 +5,8 @@ import type { Dispatch } from '../runtime/dispatch.ts';
 import type { Gpu, KernelVariant } from '../runtime/gpu.ts';
 import { type AttendListedArgs, checkLists } from './attend-listed.ts';
 import { type MergeTail, prepareMergeTail } from './merge-tail.ts';
-import { listedTailKernels, planLists, type SparseShape, type TailArgs } from './sparse-split.ts';
+import { listedTailKernels } from './sparse-kernels.ts';
+import { planLists, type SparseShape, type TailArgs } from './sparse-split.ts';
 import { partialsShape, variantFor } from './split-plan.ts';
 
 export interface SplitTailArgs extends AttendListedArgs, TailArgs {}
@@ -21,8 +22,8 @@ export interface AttendTail {
   /** Shapes of the f32 tensors between the two dispatches. */
   partialsShape(kvHeads: number, splits: number): readonly number[];
   tailSumsShape(kvHeads: number, slots: number, splits: number): readonly number[];
-  /** As `AttendListed.splitsFor`. */
-  splitsFor(tokens: number, kvHeads: number): number;
+  /** As `AttendListed.splitsFor`, beside so many slots. */
+  splitsFor(tokens: number, kvHeads: number, slots: number): number;
   /** Runs of blocks that are summed side by side. */
   slotsFor(capacity: number): number;
 }
@@ -41,7 +42,7 @@ export async function prepareAttendTail(gpu: Gpu, shape: SparseShape): Promise<A
     partialsShape: (kvHeads, splits) => partialsShape(kvHeads * group, splits, headDim),
     tailSumsShape: layout.tailSumsShape,
     splitsFor: layout.splitsFor,
-    slotsFor: layout.slotsFor,
+    slotsFor: (capacity) => layout.slotsFor(capacity, 'mean'),
 
     split(arena, args) {
       const { label, capacity, splits, listCapacity, kvHeads } = args;
@@ -51,7 +52,7 @@ export async function prepareAttendTail(gpu: Gpu, shape: SparseShape): Promise<A
       return splitter.dispatch(arena, {
         label,
         bindings: args,
-        uniforms: { capacity, splits, listCapacity, kvHeads, ...tail },
+        uniforms: { capacity, splits, parts: splits, listCapacity, kvHeads, ...tail },
         workgroups: [layout.workgroupsFor(splits) + tail.slots, layout.rowsFor(kvHeads)],
       });
     },

@@ -76,7 +76,7 @@ const bindings = {
   valueCache: 'read',
   partials: 'write',
 } as const;
-const uniforms = { capacity: 'u32', splits: 'u32' } as const;
+const uniforms = { capacity: 'u32', splits: 'u32', parts: 'u32' } as const;
 
 const teamSources = [tilesInTurn, laneOctets, teamSums, splitSource];
 export const splitKernels = {
@@ -134,7 +134,7 @@ export async function prepareAttend(gpu: Gpu, shape: AttendShape): Promise<Atten
       return splitter.dispatch(arena, {
         label,
         bindings: args,
-        uniforms: { capacity, splits },
+        uniforms: { capacity, splits, parts: splits },
         workgroups: [Math.ceil(splits / plan.splitsPerWorkgroup), headBlocks(plan, qHeads, group)],
       });
     },

@@ -13,10 +13,10 @@ import { checkMerged, mergePacks, packedSources } from './attend-merge.ts';
 import mergeSource from './attend-merge.wgsl?raw';
 import leavePlain from './leave-plain.wgsl?raw';
 import mergeTail from './merge-tail.wgsl?raw';
-import mergeTailSerial from './merge-tail-serial.wgsl?raw';
 import type { ListsLayout } from './sparse-split.ts';
 import { partialBytes } from './split-plan.ts';
 
+const tailSerialSource = () => import('./merge-tail-serial.wgsl?raw');
 const mergeSerialSource = () => import('./attend-merge-serial.wgsl?raw');
 
 export interface MergeTailArgs {
@@ -67,7 +67,7 @@ export const mergeTailPackingKernel = defineKernel({
 });
 export const mergeTailSerialKernel = defineKernel({
   name: 'attend-merge-tail-serial',
-  sources: [stepSource, budgetSource, mergeTailSerial, mergeSerialSource],
+  sources: [stepSource, budgetSource, tailSerialSource, mergeSerialSource],
   bindings,
   ...declared,
 });

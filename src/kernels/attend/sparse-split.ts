@@ -1,49 +1,11 @@
-/** What the first halves of sparse attention share: their declarations, for lists that are given and for those found on
- *  the way, with and without sums of rows for the tail; and how they are laid out over workgroups. */
+/** What the first halves of sparse attention take, for lists that are given and for those found on the way, with each kind of
+ *  tail; and how lists are laid out over workgroups. */
 import { invariant } from '../../errors.ts';
-import { type BindingKind, defineKernel, type UniformType } from '../runtime/define-kernel.ts';
 import { expectBytes } from '../runtime/expect-bytes.ts';
 import type { Gpu, KernelVariant } from '../runtime/gpu.ts';
 import { type BufferSlice, byteLengthOf } from '../runtime/tensor.ts';
-import budgetSource from '../shared/budget.wgsl?raw';
-import dotsSource from '../shared/dots-four.wgsl?raw';
-import findSelection from '../shared/find-selection.wgsl?raw';
-import findSelectionSubgroup from '../shared/find-selection-subgroup.wgsl?raw';
-import prefixSum from '../shared/prefix-sum.wgsl?raw';
-import prefixSumSubgroup from '../shared/prefix-sum-subgroup.wgsl?raw';
-import selectionSource from '../shared/selection.wgsl?raw';
-import stepSource from '../shared/step.wgsl?raw';
 import { blockSumsShape } from '../shared/token-blocks.ts';
-import blocksSource from '../shared/token-blocks.wgsl?raw';
-import chunksSource from '../shared/token-chunks.wgsl?raw';
-import splitSource from './attend-split.wgsl?raw';
-import blockRuns from './block-runs.wgsl?raw';
-import laneOctets from './lane-octets.wgsl?raw';
-import rowsSummed from './rows-summed.wgsl?raw';
-import rowsSummedSerial from './rows-summed-serial.wgsl?raw';
-import rowsUnsummed from './rows-unsummed.wgsl?raw';
-import splitMain from './split-main.wgsl?raw';
-import splitMainSerial from './split-main-serial.wgsl?raw';
-import {
-  headBlocks,
-  partialBytes,
-  planSplit,
-  type SplitPlan,
-  serialConstants,
-  splitsFor,
-  teamConstants,
-} from './split-plan.ts';
-import splitTailMain from './split-tail-main.wgsl?raw';
-import splitTailMainSerial from './split-tail-main-serial.wgsl?raw';
-import teamSums from './team-sums.wgsl?raw';
-import tilesTogether from './tiles-together.wgsl?raw';
-import tokenList from './token-list.wgsl?raw';
-import tokenSelection from './token-selection.wgsl?raw';
-import tokenSelectionSerial from './token-selection-serial.wgsl?raw';
-import weighSubgroup from './weigh-subgroup.wgsl?raw';
-import weighWorkgroup from './weigh-workgroup.wgsl?raw';
-
-const serialSource = () => import('./attend-split-serial.wgsl?raw');
+import { headBlocks, partialBytes, planSplit, type SplitPlan, splitsFor } from './split-plan.ts';
 
 export interface SparseShape {
   /** Even, at most 256; variants other than `serial` need a multiple of 8, `subgroup` also at most 16 · the smallest
@@ -75,122 +37,18 @@ export interface SparseSplitArgs {
   readonly splits: number;
 }
 
-/** What the tail needs besides. */
-export interface TailArgs {
+/** What a tail needs besides. */
+export interface BlockArgs {
   /** f32 of `blockSumsShape`: right for the tokens before the current one, which is added. */
   readonly blockSums: BufferSlice;
-  /** f32 of `tailSumsShape`, written. */
-  readonly tailSums: BufferSlice;
-  /** Runs of blocks that are summed side by side. */
+  /** Runs of blocks that are taken side by side. */
   readonly slots: number;
 }
 
-const common = {
-  step: 'uniform',
-  query: 'read',
-  keyCache: 'read',
-  valueCache: 'read',
-  partials: 'write',
-  budget: 'uniform',
-} as const;
-const tailBindings = { blockSums: 'write', tailSums: 'write' } as const;
-
-const listUniforms = {
-  capacity: 'u32',
-  splits: 'u32',
-  listCapacity: 'u32',
-  kvHeads: 'u32',
-  slots: 'u32',
-  blocks: 'u32',
-} as const;
-const selectionUniforms = {
-  capacity: 'u32',
-  splits: 'u32',
-  kvHeads: 'u32',
-  countsAt: 'u32',
-  chunks: 'u32',
-  slots: 'u32',
-  blocks: 'u32',
-} as const;
-const teamSources = [tilesTogether, laneOctets, teamSums, splitSource];
-const fromList = {
-  workgroup: [tokenList],
-  subgroup: [tokenList],
-  serial: [tokenList],
-  constants: [],
-  subgroupConstants: [],
-};
-const fromSelection = {
-  workgroup: [chunksSource, prefixSum, selectionSource, findSelection, tokenSelection],
-  subgroup: [chunksSource, prefixSumSubgroup, selectionSource, findSelectionSubgroup, tokenSelection],
-  serial: [chunksSource, tokenSelectionSerial],
-  constants: ['fineBins'],
-  subgroupConstants: ['subgroups'],
-};
-const withoutTail = {
-  team: [rowsUnsummed],
-  serial: [],
-  main: splitMain,
-  mainSerial: splitMainSerial,
-};
-const withTail = {
-  team: [blocksSource, blockRuns, rowsSummed],
-  serial: [blocksSource, blockRuns, rowsSummedSerial],
-  main: splitTailMain,
-  mainSerial: splitTailMainSerial,
-};
-
-export const listedKernels = splitKernels('listed', fromList, withoutTail, {
-  bindings: { ...common, tokenLists: 'read' },
-  uniforms: listUniforms,
-});
-export const listedTailKernels = splitKernels('listed-tail', fromList, withTail, {
-  bindings: { ...common, tokenLists: 'read', ...tailBindings },
-  uniforms: listUniforms,
-});
-export const selectedKernels = splitKernels('selected', fromSelection, withoutTail, {
-  bindings: { ...common, counted: 'read' },
-  uniforms: selectionUniforms,
-});
-export const selectedTailKernels = splitKernels('selected-tail', fromSelection, withTail, {
-  bindings: { ...common, counted: 'read', ...tailBindings },
-  uniforms: selectionUniforms,
-});
-
-function splitKernels<
-  const B extends Record<string, BindingKind>,
-  const U extends Record<string, UniformType>,
->(
-  name: string,
-  tokens: Readonly<Record<KernelVariant | 'constants' | 'subgroupConstants', readonly string[]>>,
-  rows: typeof withTail,
-  declared: { readonly bindings: B; readonly uniforms: U },
-) {
-  const first = [stepSource, budgetSource];
-  return {
-    workgroup: defineKernel({
-      name: `attend-${name}-workgroup`,
-      sources: [...first, ...tokens.workgroup, ...rows.team, weighWorkgroup, ...teamSources, rows.main],
-      ...declared,
-      constants: [...teamConstants, ...tokens.constants],
-    }),
-    subgroup: defineKernel({
-      name: `attend-${name}-subgroup`,
-      sources: [
-        ...['enable subgroups;', ...first, ...tokens.subgroup, ...rows.team],
-        ...[weighSubgroup, ...teamSources, rows.main],
-      ],
-      ...declared,
-      constants: [...teamConstants, ...tokens.constants, ...tokens.subgroupConstants],
-      features: ['subgroups'],
-    }),
-    serial: defineKernel({
-      name: `attend-${name}-serial`,
-      sources: [...first, ...tokens.serial, ...rows.serial, dotsSource, serialSource, rows.mainSerial],
-      ...declared,
-      constants: [...serialConstants, ...tokens.constants],
-    }),
-  };
+/** What the tail of one mean needs besides. */
+export interface TailArgs extends BlockArgs {
+  /** f32 of `tailSumsShape`, written. */
+  readonly tailSums: BufferSlice;
 }
 
 /** Workgroups of all lists together that run at the same time on a large device: one more waits for all others. */
@@ -202,17 +60,24 @@ export interface ListsLayout {
   readonly listsPerKvHead: number;
   /** @param slots of a tail, which run beside the splits */
   splitsFor(tokens: number, kvHeads: number, slots?: number): number;
-  /** Workgroups along x for the splits. */
+  /** Workgroups along x for so many splits, or so many runs of block means. */
   workgroupsFor(splits: number): number;
   /** Workgroups along y: up to `plan.headsPerWorkgroup` query heads of a list each. */
   rowsFor(kvHeads: number): number;
-  /** Runs of blocks of a tail that are summed side by side. */
-  slotsFor(capacity: number): number;
+  /** Runs of blocks of a tail that are taken side by side. */
+  slotsFor(capacity: number, tail: 'mean' | 'blocks'): number;
   tailSumsShape(kvHeads: number, slots: number, splits: number): readonly number[];
-  /** Refuses buffers that are too small. */
-  check(args: SparseSplitArgs): void;
+  /** Refuses buffers that are too small.
+   *  @param parts of a head's partial results; the splits, unless told */
+  check(args: SparseSplitArgs, parts?: number): void;
   /** The same of a tail's; returns its uniforms. */
-  checkTail(args: SparseSplitArgs & TailArgs): { readonly slots: number; readonly blocks: number };
+  checkTail(args: SparseSplitArgs & TailArgs): BlockUniforms;
+  checkBlocks(args: SparseSplitArgs & BlockArgs): BlockUniforms;
+}
+
+interface BlockUniforms {
+  readonly slots: number;
+  readonly blocks: number;
 }
 
 /** @param threads of a workgroup of the team variants, where something else needs its memory */
@@ -237,6 +102,10 @@ export function planLists(
     2,
     headDim,
   ];
+  const blocksOf = (capacity: number): number => blockSumsShape(1, capacity, headDim)[1]!;
+  // Short runs, but few: each takes a workgroup from the splits.
+  const runsFor = (blocks: number): number =>
+    Math.max(Math.min(8, Math.max(4, Math.ceil(blocks / 8))), Math.ceil(blocks / plan.runBlocks));
   return {
     plan,
     listsPerKvHead,
@@ -249,22 +118,33 @@ export function planLists(
         rowsFor(kvHeads),
       ),
     workgroupsFor: (splits) => Math.ceil(splits / plan.splitsPerWorkgroup),
-    slotsFor: (capacity) => Math.min(blockSumsShape(1, capacity, headDim)[1]!, variant === 'serial' ? 8 : 4),
-    check({ label, kvHeads, capacity, splits, ...args }) {
+    slotsFor: (capacity, tail) => {
+      const blocks = blocksOf(capacity);
+      return Math.min(blocks, variant === 'serial' ? 8 : tail === 'blocks' ? runsFor(blocks) : 4);
+    },
+    check({ label, kvHeads, capacity, splits, ...args }, parts = splits) {
       const qHeads = kvHeads * group;
       const cacheBytes = kvHeads * capacity * headDim * 2;
       invariant(splits >= 1, `${label}: at least one split, got ${splits}`);
       expectBytes(`${label}: query`, args.query, qHeads * headDim * 4);
       expectBytes(`${label}: keyCache`, args.keyCache, cacheBytes);
       expectBytes(`${label}: valueCache`, args.valueCache, cacheBytes);
-      expectBytes(`${label}: partials`, args.partials, partialBytes(qHeads, splits, headDim));
+      expectBytes(`${label}: partials`, args.partials, partialBytes(qHeads, parts, headDim));
     },
     checkTail({ label, kvHeads, capacity, splits, slots, blockSums, tailSums }) {
-      const sumsShape = blockSumsShape(kvHeads, capacity, headDim);
       invariant(slots >= 1, `${label}: at least one slot, got ${slots}`);
+      const sumsShape = blockSumsShape(kvHeads, capacity, headDim);
       expectBytes(`${label}: blockSums`, blockSums, byteLengthOf('f32', sumsShape));
       expectBytes(`${label}: tailSums`, tailSums, byteLengthOf('f32', tailSumsShape(kvHeads, slots, splits)));
-      return { slots, blocks: sumsShape[1]! };
+      return { slots, blocks: blocksOf(capacity) };
+    },
+    checkBlocks({ label, kvHeads, capacity, slots, blockSums }) {
+      const blocks = blocksOf(capacity);
+      const least = Math.max(1, Math.ceil(blocks / plan.runBlocks));
+      invariant(slots >= least, `${label}: at least ${least} slots for ${blocks} blocks, got ${slots}`);
+      const sumsShape = blockSumsShape(kvHeads, capacity, headDim);
+      expectBytes(`${label}: blockSums`, blockSums, byteLengthOf('f32', sumsShape));
+      return { slots, blocks };
     },
   };
 }

@@ -18,6 +18,8 @@ export interface SplitPlan {
   readonly splitsPerWorkgroup: number;
   /** Query heads of a list whose K and V rows are read once. */
   readonly headsPerWorkgroup: number;
+  /** Most blocks in a run of block means: as in attend-blocks.wgsl. */
+  readonly runBlocks: number;
   /** Splits of all lists together that keep a device busy. */
   readonly targetSplits: number;
 }
@@ -79,7 +81,10 @@ export function planSplit(gpu: Gpu, variant: KernelVariant, shape: SplitShape): 
   const { headDim, group, listsPerKvHead } = shape;
   const constants = { headDim, group, listsPerKvHead };
   if (variant === 'serial') {
-    return { constants, tile: 32, splitsPerWorkgroup: 4, headsPerWorkgroup: 4, targetSplits: 48 };
+    return {
+      ...{ constants, tile: 32, splitsPerWorkgroup: 4, headsPerWorkgroup: 4, targetSplits: 48 },
+      runBlocks: Number.POSITIVE_INFINITY,
+    };
   }
   invariant(headDim % 8 === 0, `attend ${variant}: headDim must be a multiple of 8, got ${headDim}`);
   invariant(
@@ -102,6 +107,7 @@ export function planSplit(gpu: Gpu, variant: KernelVariant, shape: SplitShape): 
     tile: 4 * (threads / lanes / sets),
     splitsPerWorkgroup: 1,
     headsPerWorkgroup: 4 * sets,
+    runBlocks: 4 * (threads / lanes),
     targetSplits: 512,
   };
 }

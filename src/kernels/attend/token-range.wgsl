@@ -2,6 +2,7 @@
 struct Dims {
   capacity: u32,
   splits: u32,
+  parts: u32,    // partial results of a head: the splits, and what a tail leaves behind them
 }
 
 fn tokenCount() -> u32 {

@@ -2,10 +2,11 @@
 struct Dims {
   capacity: u32,
   splits: u32,
+  parts: u32,  // partial results of a head: the splits, and what a tail leaves behind them
   kvHeads: u32,
   countsAt: u32,
   chunks: u32,
-  slots: u32,  // of the tail, see block-runs-serial.wgsl; 0 without one
+  slots: u32,  // of the tail, see block-runs.wgsl and block-means.wgsl; 0 without one
   blocks: u32, // of the tail's sums; 0 without one
 }
 

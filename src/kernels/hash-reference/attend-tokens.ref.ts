@@ -1,4 +1,5 @@
-/** Softmax attention of one query head over a set of tokens, in double precision, with the rest as one token or not. */
+/** Softmax attention of one query head over a set of tokens, in double precision, with what stands for the rest. */
+import { type Tail, tailTokens } from './tail.ref.ts';
 
 export interface AttendTokensInput {
   /** [headDim] */
@@ -8,9 +9,7 @@ export interface AttendTokensInput {
   readonly values: Float64Array;
   /** Ascending, no token twice. */
   readonly tokens: readonly number[];
-  /** The tokens of [0, n) left out enter as one more: their mean key, their mean value, weight log(count).
-   *  Where none is left out there is none. */
-  readonly tail: boolean;
+  readonly tail: Tail;
 }
 
 /** Σ softmax(q · k / √headDim + log weight) · v.
@@ -23,10 +22,9 @@ export function attendTokens(input: AttendTokensInput): Float64Array {
     value: values.subarray(token * headDim, (token + 1) * headDim),
     count: 1,
   }));
-  const others = unattendedTokens(tokens, keys.length / headDim);
-  if (tail && others.length > 0) {
-    const [key, value] = [meanOf(keys, others, headDim), meanOf(values, others, headDim)];
-    rows.push({ key, value, count: others.length });
+  for (const { averaged, count } of tailTokens(tail, keys.length / headDim, new Set(tokens))) {
+    const [key, value] = [meanOf(keys, averaged, headDim), meanOf(values, averaged, headDim)];
+    rows.push({ key, value, count });
   }
   const scores = rows.map(({ key, count }) => dot(query, key) / Math.sqrt(headDim) + Math.log(count));
   const highest = scores.reduce((a, b) => Math.max(a, b));
@@ -37,12 +35,6 @@ export function attendTokens(input: AttendTokensInput): Float64Array {
     for (let d = 0; d < headDim; d++) out[d]! += (weights[i]! / total) * value[d]!;
   });
   return out;
-}
-
-/** The tokens of [0, n) that are not among `tokens`. */
-function unattendedTokens(tokens: readonly number[], n: number): number[] {
-  const attended = new Set(tokens);
-  return Array.from({ length: n }, (_, token) => token).filter((token) => !attended.has(token));
 }
 
 function meanOf(rows: Float64Array, chosen: readonly number[], width: number): Float64Array {

@@ -1,5 +1,6 @@
 /** HashAttention of one layer for one token, stage by stage in plain loops: the specification of its kernels.
  *  @see Desai et al. 2024, arXiv:2412.14468 */
+import type { TailKind } from '../shared/token-blocks.ts';
 import { attendTokens } from './attend-tokens.ref.ts';
 import {
   asymmetricPlanes,
@@ -9,6 +10,7 @@ import {
   quantiseQuery,
 } from './query-planes.ref.ts';
 import { applyMap, type MapStage, signatureOf } from './signature-map.ref.ts';
+import { type Tail, tailOf } from './tail.ref.ts';
 import { attendedTokens, selectTokens, type TokenBudget, tokenRanges } from './token-set.ref.ts';
 
 /** How tokens are ranked. */
@@ -38,7 +40,7 @@ export interface HashStepInput {
   readonly keys: ArrayLike<number>;
   readonly values: ArrayLike<number>;
   readonly budget: TokenBudget;
-  readonly tail: boolean;
+  readonly tail: TailKind;
 }
 
 export interface HashStepOutput {
@@ -71,7 +73,7 @@ export function hashStep(input: HashStepInput): HashStepOutput {
   const lists = distances.map((ofList) => selectTokens(ofList, ranges));
   const attended = attendSets(
     input,
-    input,
+    { ...input, tail: tailOf(input.tail, ranges) },
     lists.map((list) => attendedTokens(n, ranges, list)),
   );
   return { mapped, planes, signatures, distances, lists, attended };
@@ -131,7 +133,7 @@ export function tokenDistances(
 /** Attention of each query head over its list's tokens, [qHeads, headDim]. */
 export function attendSets(
   { scoring, qHeads, kvHeads, headDim }: HashShape,
-  { query, keys, values, tail }: Pick<HashStepInput, 'query' | 'keys' | 'values' | 'tail'>,
+  { query, keys, values, tail }: Pick<HashStepInput, 'query' | 'keys' | 'values'> & { readonly tail: Tail },
   sets: readonly (readonly number[])[],
 ): Float64Array {
   const group = qHeads / kvHeads;

@@ -4,6 +4,7 @@ import { attendListedReference, listedBound } from '../attend/attend-listed.ref.
 import { boundedMap, boundedSum, certainLevels } from '../hash-query/hash-query.ref.ts';
 import { signatureOf } from '../hash-reference/signature-map.ref.ts';
 import { queryPlanes, tokenDistances } from '../hash-reference/step.ref.ts';
+import { tailOf } from '../hash-reference/tail.ref.ts';
 import { attendedTokens, selectTokens } from '../hash-reference/token-set.ref.ts';
 import { expectClose } from './expect-close.ts';
 import { describeCase, type HashStepCase } from './hash-step-case.ts';
@@ -120,15 +121,16 @@ function expectAttended(
   const sets = lists.map((list) => attendedTokens(n, ranges, list));
   const attended = ranges.sinkEnd + ranges.selected + n - ranges.windowStart;
   for (const [tail, got] of [
-    [false, out],
-    [true, outWithTail],
+    ['none', out],
+    [one.tail, outWithTail],
   ] as const) {
     const expected = attendListedReference({
-      ...{ query, keys: keys.values, values: values.values, qHeads, kvHeads, headDim, capacity, tail },
+      ...{ query, keys: keys.values, values: values.values, qHeads, kvHeads, headDim, capacity },
+      tail: tailOf(tail, ranges),
       length: n,
       tokensOf: (head) => sets[Math.floor((head * lists.length) / qHeads)]!,
     });
     const bound = listedBound(expected, { headDim, attended, splits, runs: slots });
-    expectClose(got, expected.out, bound, `attended values${tail ? ' with tail' : ''}, ${where}`);
+    expectClose(got, expected.out, bound, `attended values, tail ${tail}, ${where}`);
   }
 }

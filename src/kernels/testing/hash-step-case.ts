@@ -1,6 +1,7 @@
 /** Random HashAttention steps: shapes that pipelines are made for, and cases of any size for each. */
 import type { HashScoring } from '../hash-reference/step.ref.ts';
 import { type TokenBudget, type TokenRanges, tokenRanges } from '../hash-reference/token-set.ref.ts';
+import type { TailKind } from '../shared/token-blocks.ts';
 import type { Random } from './random.ts';
 import type { RowPool, RowPoolRows } from './row-pool.ts';
 
@@ -10,6 +11,8 @@ export interface HashStepShape {
   readonly headDim: number;
   readonly bits: 32 | 64;
   readonly scoring: HashScoring;
+  /** Tried beside none. */
+  readonly tail: Exclude<TailKind, 'none'>;
 }
 
 /** Every way of scoring and sharing that there is. */
@@ -31,6 +34,7 @@ export function randomHashStepShape(
     headDim: headDims[random.integer(0, headDims.length - 1)]!,
     bits: random.integer(0, 3) === 0 ? 64 : 32,
     scoring,
+    tail: random.integer(0, 2) === 0 ? 'mean' : 'blocks',
   };
 }
 

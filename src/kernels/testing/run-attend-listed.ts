@@ -1,4 +1,5 @@
-/** Runs attention over lists once without and once with its tail, and reads back what both leave. */
+/** Runs attention over lists once without a tail and once with each kind, and reads back what they leave. */
+import type { AttendBlocks } from '../attend/attend-blocks.ts';
 import type { AttendListed } from '../attend/attend-listed.ts';
 import type { AttendTail } from '../attend/attend-tail.ts';
 import type { TokenBudget } from '../hash-reference/token-set.ref.ts';
@@ -11,6 +12,7 @@ import { blockSumsShape } from '../shared/token-blocks.ts';
 export interface ListedProblem {
   readonly attend: AttendListed;
   readonly tail: AttendTail;
+  readonly blocks: AttendBlocks;
   readonly qHeads: number;
   readonly kvHeads: number;
   readonly headDim: number;
@@ -35,14 +37,15 @@ export interface ListedResult {
   /** [qHeads, headDim] */
   readonly out: Float32Array;
   readonly outWithTail: Float32Array;
-  /** With the current token. */
-  readonly blockSums: Float32Array;
+  readonly outWithBlocks: Float32Array;
+  /** With the current token, as the tail of one mean leaves them, and as that of blocks does. */
+  readonly blockSums: readonly Float32Array[];
   /** `out` of a second run over partial results that hold something else. */
   readonly again: Float32Array;
 }
 
 export async function runAttendListed(gpu: Gpu, problem: ListedProblem): Promise<ListedResult> {
-  const { attend, tail, qHeads, kvHeads, headDim, capacity, position, lists, listCapacity } = problem;
+  const { attend, tail, blocks, qHeads, kvHeads, headDim, capacity, position, lists, listCapacity } = problem;
   const { budget, splits, slots } = problem;
   const arena = new Arena(gpu);
   const entries = new Uint32Array(lists.length * listCapacity).fill(0xffffffff);
@@ -52,6 +55,10 @@ export async function runAttendListed(gpu: Gpu, problem: ListedProblem): Promise
   const sumsShape = blockSumsShape(kvHeads, capacity, headDim);
   const out = arena.tensor('out', 'f32', [qHeads, headDim]);
   const outWithTail = arena.tensor('out with tail', 'f32', [qHeads, headDim]);
+  const outWithBlocks = arena.tensor('out with blocks', 'f32', [qHeads, headDim]);
+  const sumsOf = (label: string) => arena.tensorFrom(label, 'f32', sumsShape, problem.blockSums);
+  const [blockSums, otherSums] = [sumsOf('block sums'), sumsOf('block sums of blocks')];
+  const parts = splits + slots;
   const common = {
     step: { buffer: arena.uniform('step', Uint32Array.of(position, 1, 0, 0).buffer) },
     budget: { buffer: arena.uniform('budget', Uint32Array.of(sink, window, count, share).buffer) },
@@ -59,9 +66,9 @@ export async function runAttendListed(gpu: Gpu, problem: ListedProblem): Promise
     keyCache: arena.tensorFrom('keys', 'f16-packed', cacheShape, problem.keys),
     valueCache: arena.tensorFrom('values', 'f16-packed', cacheShape, problem.values),
     tokenLists: arena.tensorFrom('lists', 'u32', [lists.length, listCapacity], entries),
-    blockSums: arena.tensorFrom('block sums', 'f32', sumsShape, problem.blockSums),
+    blockSums,
     tailSums: arena.tensor('tail sums', 'f32', tail.tailSumsShape(kvHeads, slots, splits)),
-    partials: arena.tensor('partials', 'f32', attend.partialsShape(kvHeads, splits)),
+    partials: arena.tensor('partials', 'f32', blocks.partialsShape(kvHeads, splits, slots)),
     kvHeads,
     capacity,
     listCapacity,
@@ -76,11 +83,14 @@ export async function runAttendListed(gpu: Gpu, problem: ListedProblem): Promise
     ...withoutTail,
     tail.split(arena, { label: 'split with tail', ...common }),
     tail.merge(arena, { label: 'merge with tail', ...common, out: outWithTail }),
+    blocks.split(arena, { label: 'split with blocks', ...common, blockSums: otherSums }),
+    blocks.merge(arena, { label: 'merge with blocks', ...common, splits: parts, out: outWithBlocks }),
   ]);
   const result = {
     out: await readF32(gpu, out),
     outWithTail: await readF32(gpu, outWithTail),
-    blockSums: await readF32(gpu, common.blockSums),
+    outWithBlocks: await readF32(gpu, outWithBlocks),
+    blockSums: [await readF32(gpu, blockSums), await readF32(gpu, otherSums)],
   };
   gpu.device.queue.writeBuffer(
     common.partials.buffer,

@@ -70,8 +70,8 @@ export async function prepareHashStep(
   ]);
   const attendShape = { headDim, group, lists, variant, bins: select.bins };
   const [plain, tail] = await Promise.all([
-    prepareAttendSelected(gpu, { ...attendShape, tail: false }),
-    prepareAttendSelected(gpu, { ...attendShape, tail: true }),
+    prepareAttendSelected(gpu, { ...attendShape, tail: 'none' }),
+    prepareAttendSelected(gpu, { ...attendShape, tail: shape.tail }),
   ]);
   const mapArena = new Arena(gpu);
   const maps = Array.from({ length: mostKvHeads }, (_, i): HashStepMaps => {

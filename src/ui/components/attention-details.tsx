@@ -7,6 +7,8 @@ import {
   methods,
   parseLayers,
   sinkField,
+  type TailSetting,
+  tails,
   windowField,
 } from '../state/attention-settings.ts';
 import { NumberField } from './number-field.tsx';
@@ -20,6 +22,12 @@ const methodLabels: Readonly<Record<AttentionMethod, string>> = {
   oracle: 'To compare: the tokens dense attention weighs most (slow)',
   random: 'To compare: tokens drawn at random',
   streaming: 'To compare: sink and window only',
+};
+
+const tailLabels: Readonly<Record<TailSetting, string>> = {
+  blocks: 'By the mean of every 1024',
+  mean: 'By one mean of all',
+  none: 'Not at all',
 };
 
 /** How tokens are chosen, and what is attended to besides. */
@@ -72,10 +80,10 @@ export function AttentionDetails(props: {
   );
 }
 
-/** Whether tokens that were not selected enter as their mean. */
+/** What stands for the tokens that are not selected. */
 function TailField(props: {
-  readonly tail: boolean | null;
-  readonly onChange: (tail: boolean | null) => void;
+  readonly tail: TailSetting | null;
+  readonly onChange: (tail: TailSetting | null) => void;
 }) {
   const id = useId();
   return (
@@ -84,17 +92,20 @@ function TailField(props: {
       <select
         id={id}
         aria-describedby={`${id}-hint`}
-        value={String(props.tail)}
+        value={props.tail ?? 'unset'}
         onChange={({ currentTarget: { value } }) =>
-          props.onChange(value === 'null' ? null : value === 'true')
+          props.onChange(tails.find((tail) => tail === value) ?? null)
         }
       >
-        <option value="null">With dense layer 0</option>
-        <option value="true">On</option>
-        <option value="false">Off</option>
+        <option value="unset">As fits the dense layers</option>
+        {tails.map((tail) => (
+          <option key={tail} value={tail}>
+            {tailLabels[tail]}
+          </option>
+        ))}
       </select>
       <p id={`${id}-hint`} class="hint">
-        All other tokens as one, their mean
+        How all other tokens are attended to
       </p>
     </div>
   );

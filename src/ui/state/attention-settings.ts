@@ -16,6 +16,9 @@ export type AttentionMethod =
   | 'random'
   | 'streaming';
 
+/** What stands for the tokens that are not selected. */
+export type TailSetting = 'none' | 'mean' | 'blocks';
+
 /** Kept when dense is chosen, too, so that switching back and forth loses nothing. Null: the engine's own value. */
 export interface AttentionSettings {
   readonly mode: AttentionMode;
@@ -25,7 +28,7 @@ export interface AttentionSettings {
   readonly selected: number | null;
   readonly sink: number | null;
   readonly window: number | null;
-  readonly tail: boolean | null;
+  readonly tail: TailSetting | null;
   /** Layers that attend to everything. */
   readonly denseLayers: readonly number[] | null;
 }
@@ -37,6 +40,8 @@ export interface AttentionField extends NumberRange {
   /** What an empty field stands for. */
   readonly standard: number;
 }
+
+export const tails: readonly TailSetting[] = ['blocks', 'mean', 'none'];
 
 export const methods: readonly AttentionMethod[] = [
   ...(['trained', 'asymmetric', 'hamming', 'published', 'oracle', 'random', 'streaming'] as const),
@@ -104,9 +109,15 @@ export function parseAttention(json: unknown): AttentionSettings {
       selectedOneInChoices.find((choice) => choice === record.selectedOneIn) ??
       defaultAttention.selectedOneIn,
     ...numbers,
-    tail: typeof tail === 'boolean' ? tail : null,
+    tail: tailFrom(tail),
     denseLayers: Array.isArray(denseLayers) && denseLayers.every(isLayer) ? denseLayers : null,
   };
+}
+
+/** Settings once stored said only whether there is a tail. */
+function tailFrom(stored: unknown): TailSetting | null {
+  if (typeof stored === 'boolean') return stored ? 'blocks' : 'none';
+  return tails.find((tail) => tail === stored) ?? null;
 }
 
 /** What to ask of the engine. */
@@ -128,7 +139,7 @@ export function attentionOptions(settings: AttentionSettings): AttentionOptions 
     case 'hamming':
       return { mode: 'hash', score: method, budget, ...ranges };
     case 'published': {
-      const asPublished = { score: 'hamming', lists: 'query-head', tail: false, denseLayers: [] } as const;
+      const asPublished = { score: 'hamming', lists: 'query-head', tail: 'none', denseLayers: [] } as const;
       return { mode: 'hash', budget, ...ranges, ...asPublished };
     }
     case 'oracle':

@@ -143,7 +143,7 @@ describe('settings', () => {
       sampling: { ...defaultSettings.sampling, topP: 0.9, seed: 1 },
       attention: {
         ...{ mode: 'sparse' as const, method: 'published' as const, selectedOneIn: 0, selected: 5 },
-        ...{ sink: 0, window: 7, tail: false, denseLayers: [3] },
+        ...{ sink: 0, window: 7, tail: 'none' as const, denseLayers: [3] },
       },
       theme: 'dark' as const,
     };
@@ -179,9 +179,16 @@ describe('attention settings', () => {
   });
 
   test('budgets, ranges, tail and dense layers are passed on', () => {
-    const set = { selectedOneIn: 64, sink: 0, window: 5, tail: true, denseLayers: [0, 2] };
+    const set = { selectedOneIn: 64, sink: 0, window: 5, tail: 'mean' as const, denseLayers: [0, 2] };
     expect(options(set)).toEqual({
-      ...{ mode: 'hash', budget: { fraction: 1 / 64 }, sink: 0, window: 5, tail: true, denseLayers: [0, 2] },
+      ...{
+        mode: 'hash',
+        budget: { fraction: 1 / 64 },
+        sink: 0,
+        window: 5,
+        tail: 'mean',
+        denseLayers: [0, 2],
+      },
     });
     expect(options({ selectedOneIn: 0 })).toMatchObject({ budget: { tokens: 256 } });
     expect(options({ selectedOneIn: 0, selected: 0 })).toMatchObject({ budget: { tokens: 0 } });
@@ -199,9 +206,14 @@ describe('attention settings', () => {
   });
 
   test('as published means a list per query head, no tail, no dense layers, whatever is set', () => {
-    expect(options({ method: 'published', tail: true, denseLayers: [1] })).toEqual({
-      ...{ mode: 'hash', score: 'hamming', lists: 'query-head', ...standard, tail: false, denseLayers: [] },
+    expect(options({ method: 'published', tail: 'mean', denseLayers: [1] })).toEqual({
+      ...{ mode: 'hash', score: 'hamming', lists: 'query-head', ...standard, tail: 'none', denseLayers: [] },
     });
+  });
+
+  test('what was stored when a tail was on or off is understood', () => {
+    expect(parseAttention({ tail: true })).toEqual({ ...defaultAttention, tail: 'blocks' });
+    expect(parseAttention({ tail: false })).toEqual({ ...defaultAttention, tail: 'none' });
   });
 
   test.each([
