@@ -36,11 +36,12 @@ fn attendBlocks(slot: u32, kvHead: u32, thread: u32) {
   let scale = 1.4426950408889634 / sqrt(f32(headDim));
   let rowFloats = headDim + 4u;
   for (var first = 0u; first < heads; first += 4u) {
+    // A team without a block repeats the run's last, and an empty run reads none: another's newest block is being written.
     let block = run.first + team + threads / lanes * vec4u(0u, 1u, 2u, 3u);
-    let sums = sumsStart + min(block, vec4u(run.newest)) * 4u * rowOctets;
+    let sums = sumsStart + min(block, vec4u(run.end - 1u)) * 4u * rowOctets;
     let queryRow = (kvHead * heads + min(first + vec4u(0u, 1u, 2u, 3u), vec4u(heads - 1u))) * rowOctets;
     var products = mat4x4f();
-    for (var octet = lane; octet < rowOctets; octet += lanes) {
+    for (var octet = lane; octet < rowOctets && count > 0u; octet += lanes) {
       let key0 = sumsOctet(sums.x + 2u * octet);
       let key1 = sumsOctet(sums.y + 2u * octet);
       let key2 = sumsOctet(sums.z + 2u * octet);
