@@ -69,7 +69,7 @@ export class ListedAttention extends SparseAttention {
     const attend = this.#attend(arena, { budget, tokenLists: list, listCapacity });
     return {
       name,
-      isScattered: true,
+      isScattered: attendedOf(choices, capacity).selected > 0,
       attendedTokens: (tokens) => attendedOf(choices, tokens).attended,
       attendedSet: (tokens) => attendedOf(choices, tokens),
       selectedTokens: () => ({ dispatches: [], tokenLists: list }),
