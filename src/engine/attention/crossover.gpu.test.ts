@@ -120,7 +120,7 @@ describe(`automatic HashAttention (seed ${runSeed})`, () => {
     }
     expect([...record.values()]).toEqual([crossoverTokens]);
     await factsOf(engine);
-    engine.setAttention({ ...options, denseLayers: [], tail: 'mean' });
+    engine.setAttention({ ...options, denseLayers: [], tail: 'blocks' });
     await factsOf(engine);
     expect(record.size).toBe(1);
     engine.setAttention({ ...options, budget: { tokens: 6 } });
