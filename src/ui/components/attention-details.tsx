@@ -25,8 +25,8 @@ const methodLabels: Readonly<Record<AttentionMethod, string>> = {
 };
 
 const tailLabels: Readonly<Record<TailSetting, string>> = {
-  blocks: 'By the mean of every 1024',
-  mean: 'By one mean of all',
+  blocks: 'As means of 1024',
+  mean: 'As one mean',
   none: 'Not at all',
 };
 
@@ -97,7 +97,7 @@ function TailField(props: {
           props.onChange(tails.find((tail) => tail === value) ?? null)
         }
       >
-        <option value="unset">As fits the dense layers</option>
+        <option value="unset">Automatic</option>
         {tails.map((tail) => (
           <option key={tail} value={tail}>
             {tailLabels[tail]}
