@@ -8,6 +8,7 @@ import { expectBytes } from '../runtime/expect-bytes.ts';
 import type { Gpu } from '../runtime/gpu.ts';
 import type { BufferSlice } from '../runtime/tensor.ts';
 import stepSource from '../shared/step.wgsl?raw';
+import wordSource from './cached-words.wgsl?raw';
 import rowSource from './row-sums.wgsl?raw';
 import scanSource from './scan-blocks.wgsl?raw';
 import blockSource from './sum-blocks.wgsl?raw';
@@ -47,7 +48,7 @@ const sizes = { capacity: 'u32', blocks: 'u32', headDim: 'u32' } as const;
 export const rowSumsKernels = {
   blocks: defineKernel({
     name: 'row-sums-blocks',
-    sources: [stepSource, blockSource],
+    sources: [stepSource, wordSource, blockSource],
     bindings: { ...caches, blockSums: 'write' },
     uniforms: sizes,
   }),
@@ -59,7 +60,7 @@ export const rowSumsKernels = {
   }),
   rows: defineKernel({
     name: 'row-sums',
-    sources: [stepSource, rowSource],
+    sources: [stepSource, wordSource, rowSource],
     bindings: { ...caches, blocksBefore: 'read', sums: 'write' },
     uniforms: { ...sizes, room: 'u32' },
   }),

@@ -1,6 +1,6 @@
 // Keys and values added up over all tokens up to each row's own. An invocation takes one word (two dimensions) of the
 // key or the value for 64 rows of one KV head, one after another, from the sum of the whole blocks before them.
-// keys, values: packed f16 [kvHeads, capacity, headDim]; blocksBefore: f32 [kvHeads, blocks, 2, headDim], of 64 tokens each;
+// blocksBefore: f32 [kvHeads, blocks, 2, headDim], of 64 tokens each;
 // sums: f32 [kvHeads, room, 2, headDim], key then value; row r ends with token step.position + r.
 struct Dims {
   capacity: u32,
@@ -10,8 +10,6 @@ struct Dims {
 }
 @group(0) @binding(0) var<uniform> dims: Dims;
 @group(0) @binding(1) var<uniform> step: Step;
-@group(0) @binding(2) var<storage, read> keys: array<u32>;
-@group(0) @binding(3) var<storage, read> values: array<u32>;
 @group(0) @binding(4) var<storage, read> blocksBefore: array<vec2f>;
 @group(0) @binding(5) var<storage, read_write> sums: array<vec2f>;
 
@@ -34,9 +32,4 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index
     sum += wordOf(isValue, begin + (step.position + row) * pairs);
     sums[(workgroup.y * dims.room + row) * 2u * pairs + at] = sum;
   }
-}
-
-fn wordOf(isValue: bool, at: u32) -> vec2f {
-  if (isValue) { return unpack2x16float(values[at]); }
-  return unpack2x16float(keys[at]);
 }

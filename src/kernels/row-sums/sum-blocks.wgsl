@@ -1,6 +1,6 @@
 // Keys and values added up over blocks of 64 tokens, up to the last token of the chunk. An invocation takes one word
 // (two dimensions) of the key or the value of one block of one KV head.
-// keys, values: packed f16 [kvHeads, capacity, headDim]; blockSums: f32 [kvHeads, blocks, 2, headDim], key then value.
+// blockSums: f32 [kvHeads, blocks, 2, headDim], key then value.
 struct Dims {
   capacity: u32,
   blocks: u32,
@@ -8,8 +8,6 @@ struct Dims {
 }
 @group(0) @binding(0) var<uniform> dims: Dims;
 @group(0) @binding(1) var<uniform> step: Step;
-@group(0) @binding(2) var<storage, read> keys: array<u32>;
-@group(0) @binding(3) var<storage, read> values: array<u32>;
 @group(0) @binding(4) var<storage, read_write> blockSums: array<vec2f>;
 
 @compute @workgroup_size(64)
@@ -26,9 +24,4 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index
     sum += wordOf(at >= pairs, begin + token * pairs);
   }
   blockSums[(workgroup.y * dims.blocks + workgroup.x) * 2u * pairs + at] = sum;
-}
-
-fn wordOf(isValue: bool, at: u32) -> vec2f {
-  if (isValue) { return unpack2x16float(values[at]); }
-  return unpack2x16float(keys[at]);
 }
