@@ -4,12 +4,13 @@ import { invariant } from '../../errors.ts';
 import type { Arena } from '../runtime/arena.ts';
 import { defineKernel, prepareKernel } from '../runtime/define-kernel.ts';
 import type { Dispatch } from '../runtime/dispatch.ts';
-import { expectBytes } from '../runtime/expect-bytes.ts';
 import type { Gpu } from '../runtime/gpu.ts';
+import type { BufferSlice } from '../runtime/tensor.ts';
 import budgetSource from '../shared/budget.wgsl?raw';
 import stepSource from '../shared/step.wgsl?raw';
 import source from './attend-proxies.wgsl?raw';
-import { type AttendRowsArgs, headsTogether, lanesFor } from './attend-rows.ts';
+import { lanesFor } from './attend-rows.ts';
+import { type RowArgs, rowBindings, rowDispatch, rowUniforms } from './row-dispatch.ts';
 import tiles from './row-tiles.wgsl?raw';
 import octets from './score-octets.wgsl?raw';
 import words from './score-words.wgsl?raw';
@@ -28,36 +29,17 @@ export interface TailProxy {
   readonly estimated: boolean;
 }
 
-export interface AttendProxiesArgs extends Omit<AttendRowsArgs, 'sums' | 'blocksBefore' | 'tail'> {
+export interface AttendProxiesArgs extends RowArgs {
+  /** Uniform `Budget`. */
+  readonly budget: BufferSlice;
   readonly proxy: TailProxy;
 }
 
 export type AttendProxies = (arena: Arena, args: AttendProxiesArgs) => Dispatch;
 
 const shared = {
-  bindings: {
-    step: 'uniform',
-    query: 'read',
-    keys: 'read',
-    values: 'read',
-    mask: 'read',
-    out: 'write',
-    budget: 'uniform',
-  },
-  uniforms: {
-    qHeads: 'u32',
-    group: 'u32',
-    listHeads: 'u32',
-    headDim: 'u32',
-    capacity: 'u32',
-    room: 'u32',
-    maskWords: 'u32',
-    kind: 'u32',
-    block: 'u32',
-    over: 'u32',
-    estimated: 'u32',
-    scale: 'f32',
-  },
+  bindings: { ...rowBindings, budget: 'uniform' },
+  uniforms: { ...rowUniforms, kind: 'u32', block: 'u32', over: 'u32', estimated: 'u32', scale: 'f32' },
   constants: ['lanes'],
 } as const;
 
@@ -90,25 +72,18 @@ export async function prepareAttendProxies(
     lanes,
   });
   return (arena, args) => {
-    const { label, room, count, lists, qHeads, kvHeads, capacity, proxy } = args;
-    invariant(lists === kvHeads || lists === qHeads, `${label}: ${lists} lists for ${qHeads} query heads`);
+    const { label, proxy } = args;
     const block = proxy.block ?? 2 ** 30;
     invariant(block % lanes === 0, `${label}: blocks of ${block} tokens are no multiple of ${lanes}`);
-    const maskWords = Math.ceil(capacity / 32);
-    const listHeads = qHeads / lists;
-    expectBytes(`${label}: mask`, args.mask, lists * room * maskWords * 4);
+    const shared = rowDispatch(args, headDim);
     return kernel.dispatch(arena, {
-      label,
-      bindings: args,
+      ...{ label, bindings: args, ...shared },
       uniforms: {
-        ...{ qHeads, group: qHeads / kvHeads, listHeads, headDim, capacity, room, maskWords, block },
+        ...{ ...shared.uniforms, block },
         kind: proxyKinds.indexOf(proxy.kind),
         over: proxyRanges.indexOf(proxy.over),
         estimated: proxy.estimated ? 1 : 0,
-        scale: Math.LOG2E / Math.sqrt(headDim),
       },
-      workgroups: [count, lists, Math.ceil(listHeads / headsTogether)],
-      bytes: count * (qHeads * headDim * 8 + lists * maskWords * 4),
     });
   };
 }

@@ -10,36 +10,17 @@ import type { BufferSlice } from '../runtime/tensor.ts';
 import budgetSource from '../shared/budget.wgsl?raw';
 import stepSource from '../shared/step.wgsl?raw';
 import source from './attend-rows.wgsl?raw';
+import { type RowArgs, rowBindings, rowDispatch, rowUniforms } from './row-dispatch.ts';
 import tiles from './row-tiles.wgsl?raw';
 import octets from './score-octets.wgsl?raw';
 import words from './score-words.wgsl?raw';
 
-export interface AttendRowsArgs {
-  readonly label: string;
-  /** Uniform `Step`: row r is the query at step.position + r. */
-  readonly step: BufferSlice;
-  /** f32 [rows, qHeads, headDim] */
-  readonly query: BufferSlice;
-  /** Packed f16 [kvHeads, capacity, headDim] */
-  readonly keys: BufferSlice;
-  readonly values: BufferSlice;
-  /** u32 [lists, room, ⌈capacity / 32⌉]: a bit per token, none after the row's own, one at least. */
-  readonly mask: BufferSlice;
+export interface AttendRowsArgs extends RowArgs {
   /** f32 [kvHeads, room, 2, headDim] and [kvHeads, ⌊capacity / 64⌋ + 1, 2, headDim], of row-sums; read only with a tail. */
   readonly sums: BufferSlice;
   readonly blocksBefore: BufferSlice;
   /** Uniform `Budget`; read only with a tail of blocks. */
   readonly budget: BufferSlice;
-  /** f32 [rows, qHeads, headDim] */
-  readonly out: BufferSlice;
-  /** Rows that mask and sums have room for, and most that step.rows will say. */
-  readonly room: number;
-  readonly count: number;
-  /** kvHeads or qHeads. */
-  readonly lists: number;
-  readonly qHeads: number;
-  readonly kvHeads: number;
-  readonly capacity: number;
   readonly tail: RowTail;
 }
 
@@ -55,30 +36,8 @@ export type RowTail =
 export type AttendRows = (arena: Arena, args: AttendRowsArgs) => Dispatch;
 
 const shared = {
-  bindings: {
-    step: 'uniform',
-    query: 'read',
-    keys: 'read',
-    values: 'read',
-    mask: 'read',
-    out: 'write',
-    sums: 'read',
-    blocksBefore: 'read',
-    budget: 'uniform',
-  },
-  uniforms: {
-    qHeads: 'u32',
-    group: 'u32',
-    listHeads: 'u32',
-    headDim: 'u32',
-    capacity: 'u32',
-    room: 'u32',
-    maskWords: 'u32',
-    tail: 'u32',
-    block: 'u32',
-    blocks: 'u32',
-    scale: 'f32',
-  },
+  bindings: { ...rowBindings, sums: 'read', blocksBefore: 'read', budget: 'uniform' },
+  uniforms: { ...rowUniforms, tail: 'u32', block: 'u32', blocks: 'u32', scale: 'f32' },
   constants: ['lanes'],
 } as const;
 
@@ -98,9 +57,6 @@ export const attendRowsKernels = {
 /** As in the WGSL. */
 const tailKinds: readonly RowTail['kind'][] = ['none', 'mean', 'blocks'];
 
-/** Query heads that a workgroup takes together. */
-export const headsTogether = 4;
-
 /** Prepares attention for one head size, even and at most 256.
  *  lanes: of a workgroup, a power of two from 16 to 128, at least headDim / 2; what is fast unless told. */
 export async function prepareAttendRows(
@@ -113,11 +69,8 @@ export async function prepareAttendRows(
     lanes,
   });
   return (arena, args) => {
-    const { label, room, count, lists, qHeads, kvHeads, capacity, tail } = args;
-    invariant(lists === kvHeads || lists === qHeads, `${label}: ${lists} lists for ${qHeads} query heads`);
-    const maskWords = Math.ceil(capacity / 32);
-    const listHeads = qHeads / lists;
-    expectBytes(`${label}: mask`, args.mask, lists * room * maskWords * 4);
+    const { label, room, kvHeads, capacity, tail } = args;
+    const shared = rowDispatch(args, headDim);
     const blocks = Math.floor(capacity / 64) + 1;
     const block = tail.kind === 'blocks' ? tail.tokens : 64;
     invariant(block > 0 && block % 64 === 0, `${label}: blocks of ${block} tokens are no multiple of 64`);
@@ -126,15 +79,8 @@ export async function prepareAttendRows(
       expectBytes(`${label}: blocksBefore`, args.blocksBefore, kvHeads * blocks * 2 * headDim * 4);
     }
     return kernel.dispatch(arena, {
-      label,
-      bindings: args,
-      uniforms: {
-        ...{ qHeads, group: qHeads / kvHeads, listHeads, headDim, capacity, room, maskWords },
-        ...{ tail: tailKinds.indexOf(tail.kind), block, blocks },
-        scale: Math.LOG2E / Math.sqrt(headDim),
-      },
-      workgroups: [count, lists, Math.ceil(listHeads / headsTogether)],
-      bytes: count * (qHeads * headDim * 8 + lists * maskWords * 4),
+      ...{ label, bindings: args, ...shared },
+      uniforms: { ...shared.uniforms, tail: tailKinds.indexOf(tail.kind), block, blocks },
     });
   };
 }
