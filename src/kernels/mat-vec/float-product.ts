@@ -3,10 +3,11 @@ import { invariant } from '../../errors.ts';
 import { prepareKernel } from '../runtime/define-kernel.ts';
 import { gridOf } from '../runtime/dispatch.ts';
 import type { Gpu, KernelVariant } from '../runtime/gpu.ts';
-import { type MatrixFormat, rowStride } from '../runtime/matrix.ts';
+import { rowStride } from '../runtime/matrix.ts';
 import { floatDefinitions } from './definitions.ts';
 import type { MatVec, MatVecOptions, MatVecShape } from './mat-vec.ts';
 import { noReaders, partBytes, partUniforms } from './part-uniforms.ts';
+import { formatConstants, smallestSubgroup } from './product-constants.ts';
 
 export async function prepareFloatProduct(
   gpu: Gpu,
@@ -49,17 +50,6 @@ export async function prepareFloatProduct(
       }),
     );
   };
-}
-
-/** Override constants that a format of weights takes. */
-export function formatConstants(format: MatrixFormat): Record<string, number> {
-  if (format.kind !== 'q4' && format.kind !== 'q8') return {};
-  return { groupShift: Math.log2(format.groupSize / 32), wideScales: Number(format.scales === 'f32') };
-}
-
-export function smallestSubgroup(gpu: Gpu): number {
-  invariant(gpu.traits.subgroups, 'these variants of mat-vec need the subgroups feature');
-  return gpu.traits.subgroups.min;
 }
 
 /** Measured on an H200: long rows want more lanes, unless there are rows enough to fill the device. */

@@ -9,9 +9,9 @@ import { rowStride } from '../runtime/matrix.ts';
 import type { BufferSlice } from '../runtime/tensor.ts';
 import { packedBytes } from '../shared/packed-vector.ts';
 import { integerDefinition, packDefinition } from './definitions.ts';
-import { formatConstants, smallestSubgroup } from './float-product.ts';
 import type { MatVec, MatVecArgs, MatVecOptions, MatVecShape, ReadAhead } from './mat-vec.ts';
 import { noReaders, partBytes, partUniforms, rowsPerOutput } from './part-uniforms.ts';
+import { formatConstants, smallestSubgroup } from './product-constants.ts';
 
 const rowsPerTeam = 4;
 

@@ -12,6 +12,7 @@ import type { Packable } from '../shared/packed-vector.ts';
 import type { MatVecVariant } from './definitions.ts';
 import { prepareFloatProduct } from './float-product.ts';
 import { prepareIntegerProduct } from './integer-product.ts';
+import { rowsPerOutput } from './part-uniforms.ts';
 
 /** store: out = y. add: out += y. gated: W holds gate rows, then as many up rows; out = silu(gate) · up. */
 export type Finish = 'store' | 'add' | 'gated';
@@ -104,7 +105,7 @@ function chooseVariant(
 
 function check(shape: MatVecShape, { label, matrix, x, norm, out }: MatVecArgs): void {
   const stride = rowStride(matrix.columns);
-  const outputs = matrix.rows / (shape.finish === 'gated' ? 2 : 1);
+  const outputs = matrix.rows / rowsPerOutput(shape.finish);
   invariant(matrix.format.kind === shape.format.kind, `${label}: format given and prepared differ`);
   invariant(shape.hasNorm === (norm !== undefined), `${label}: norm given and prepared differ`);
   invariant(x.buffer !== out.buffer, `${label}: out must not be x`);
