@@ -4,7 +4,8 @@ import { readFileSync } from 'node:fs';
 import { basename } from 'node:path';
 import { parseArgs } from 'node:util';
 import type { TailProxy } from '../src/kernels/attend-rows/attend-proxies.ts';
-import { type LayerBudgets, proxyOf, type Selector, selectors, type Tail, tails } from './policies.ts';
+import type { TailKind } from '../src/kernels/shared/token-blocks.ts';
+import { type LayerBudgets, proxyOf, type Selector, selectors, tails } from './policies.ts';
 
 export const usage = `npm run eval -- [options]
   --model FOLDER        model to evaluate; the default model unless told
@@ -37,7 +38,7 @@ export interface EvalOptions {
   readonly policies: readonly Selector[];
   readonly needlePolicies: readonly Selector[];
   readonly fractions: readonly number[];
-  readonly tails: readonly Tail[];
+  readonly tails: readonly TailKind[];
   readonly proxies: readonly TailProxy[];
   readonly layerBudgets: readonly LayerBudgets[];
   readonly contexts: readonly number[];
@@ -111,7 +112,7 @@ function selectorOf(value: string): Selector {
   throw new Error(`--policies: expected some of ${selectors.join(', ')}, got "${value}".\n${usage}`);
 }
 
-function tailOf(value: string): Tail {
+function tailOf(value: string): TailKind {
   const found = tails.find((tail) => tail === value);
   if (found) return found;
   throw new Error(`--tails: expected some of ${tails.join(', ')}, got "${value}".\n${usage}`);

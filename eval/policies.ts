@@ -3,6 +3,7 @@ import type { AttentionOptions } from '../src/engine/api.ts';
 import type { ModelHashMaps } from '../src/engine/attention/model-hash-maps.ts';
 import type { RowPolicy } from '../src/engine/evaluate/row-policy.ts';
 import { proxyKinds, proxyRanges, type TailProxy } from '../src/kernels/attend-rows/attend-proxies.ts';
+import type { TailKind } from '../src/kernels/shared/token-blocks.ts';
 
 /** hash: scores as the maps were trained; hamming: one-bit queries against the same maps; per-query-head: the same with a
  *  list for every query head. */
@@ -11,8 +12,7 @@ export type Selector = (typeof selectors)[number];
 
 /** What becomes of the tokens left out: a mean for each block of 1024, or one of all, and layer 0 dense; or nothing, and
  *  no layer dense. */
-export const tails = ['blocks', 'mean', 'none'] as const;
-export type Tail = (typeof tails)[number];
+export const tails: readonly TailKind[] = ['blocks', 'mean', 'none'];
 
 export interface PolicyName {
   readonly selector: Selector | 'dense';
@@ -20,7 +20,7 @@ export interface PolicyName {
   readonly maps: string;
   /** Of the context, besides sink and window; 0 for streaming, 1 for dense. */
   readonly fraction: number;
-  readonly tail: Tail;
+  readonly tail: TailKind;
   /** In place of the tail, layer 0 being dense; see `proxyLabel`. */
   readonly proxy?: string;
   /** Name of the budgets by layer, of the same mean as the fraction. */
@@ -43,7 +43,7 @@ export function policyGrid(
   chosen: readonly Selector[],
   maps: ReadonlyMap<string, ModelHashMaps>,
   fractions: readonly number[],
-  tail: Tail,
+  tail: TailKind,
 ): NamedPolicy[] {
   return fractions.flatMap((fraction) =>
     chosen
@@ -56,7 +56,7 @@ export function policyGrid(
 }
 
 /** Sink and window alone, where it is among the chosen. */
-export function streaming(chosen: readonly Selector[], tail: Tail): NamedPolicy[] {
+export function streaming(chosen: readonly Selector[], tail: TailKind): NamedPolicy[] {
   return chosen.includes('streaming') ? [namedPolicy('streaming', '', undefined, 0, tail)] : [];
 }
 
@@ -117,7 +117,7 @@ function namedPolicy(
   mapsName: string,
   maps: ModelHashMaps | undefined,
   fraction: number,
-  tail: Tail,
+  tail: TailKind,
 ): NamedPolicy {
   const edges = { sink: 128, window: 128, tail, denseLayers: tail === 'none' ? [] : [0] };
   const budgeted = { ...edges, budget: { fraction } };
@@ -127,7 +127,7 @@ function namedPolicy(
 
 function optionsOf(
   selector: Selector,
-  edges: { sink: number; window: number; tail: Tail; denseLayers: number[] },
+  edges: { sink: number; window: number; tail: TailKind; denseLayers: number[] },
   budgeted: typeof edges & { budget: { fraction: number } },
 ): AttentionOptions {
   switch (selector) {

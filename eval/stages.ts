@@ -1,17 +1,11 @@
 /** What an evaluation runs, the most telling first, so that one cut short has said the most. */
+
 import type { ModelHashMaps } from '../src/engine/attention/model-hash-maps.ts';
+import type { TailKind } from '../src/kernels/shared/token-blocks.ts';
 import type { Stage, TextWindow } from './evaluate.ts';
 import type { NeedlePrompt } from './needles.ts';
 import type { EvalOptions } from './options.ts';
-import {
-  budgetPolicies,
-  dense,
-  policyGrid,
-  proxyPolicies,
-  type Selector,
-  streaming,
-  type Tail,
-} from './policies.ts';
+import { budgetPolicies, dense, policyGrid, proxyPolicies, type Selector, streaming } from './policies.ts';
 
 export interface StageInput {
   readonly options: Pick<
@@ -41,7 +35,7 @@ export function planStages({ options, maps, windows, prompts }: StageInput): Sta
   const mainOnes = policies.filter((selector) => mainSelectors.includes(selector));
   const small = fractions.filter((fraction) => fraction <= mostNeedleFraction);
   const firstMaps: ReadonlyMap<string, ModelHashMaps> = new Map([...maps].slice(0, 1));
-  const whole = (length: number, tail: Tail, by = firstMaps): Stage => ({
+  const whole = (length: number, tail: TailKind, by = firstMaps): Stage => ({
     ...{ kind: 'perplexity', context: length, windows },
     policies: [dense, ...streaming(policies, tail), ...policyGrid(policies, by, fractions, tail)],
   });

@@ -1,5 +1,5 @@
 /** Which attention to use, as a person sets it, and what that is to the engine. */
-import type { AttentionOptions } from '../../engine/index.ts';
+import type { AttentionOptions, SparseAttentionOptions } from '../../engine/index.ts';
 import { isAllowed, type NumberRange } from './number-range.ts';
 
 /** `automatic`: sparse from the length at which this device begins to gain. */
@@ -17,7 +17,7 @@ export type AttentionMethod =
   | 'streaming';
 
 /** What stands for the tokens that are not selected. */
-export type TailSetting = 'none' | 'mean' | 'blocks';
+export type TailSetting = NonNullable<SparseAttentionOptions['tail']>;
 
 /** Kept when dense is chosen, too, so that switching back and forth loses nothing. Null: the engine's own value. */
 export interface AttentionSettings {
