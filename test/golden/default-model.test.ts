@@ -7,22 +7,18 @@ import { scorePrompt, scoreSteps } from '../../src/engine/network/score.ts';
 import { withGpu } from '../../src/kernels/testing/with-gpu.ts';
 import { type ChatTemplate, parseChatTemplate } from '../../src/model/chat-template.ts';
 import { createTokenizer, type Tokenizer } from '../../src/model/tokenizer.ts';
-import { argMax, greedyRequest, negativeLogLikelihood } from '../support/golden.ts';
+import {
+  argMax,
+  type GreedyGolden,
+  greedyRequest,
+  logitBound,
+  negativeLogLikelihood,
+} from '../support/golden.ts';
 import { openNetwork } from '../support/open-network.ts';
 import { MemorySource, readDefaultModel, readTestFile, readTestJson } from '../support/test-files.ts';
 
-/** An f16 cache alone moves logits by up to 0.03. */
-const logitBound = 0.05;
 /** An f16 cache moves the sums by 0.005 %. */
 const likelihoodBound = 3e-4;
-
-interface GreedyGolden {
-  readonly name: string;
-  readonly prompt_ids: readonly number[];
-  readonly tokens: readonly number[];
-  readonly top1_top2_gap: readonly number[];
-  readonly top5: readonly (readonly (readonly [token: number, logit: number])[])[];
-}
 
 interface NeedleGolden {
   readonly name: string;

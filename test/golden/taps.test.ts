@@ -8,10 +8,13 @@ import { prefillLayer } from '../../src/engine/network/prefill-layer.ts';
 import { writeStep } from '../../src/engine/network/step.ts';
 import { Arena } from '../../src/kernels/runtime/arena.ts';
 import { type Dispatch, submitDispatches } from '../../src/kernels/runtime/dispatch.ts';
+import type { Gpu } from '../../src/kernels/runtime/gpu.ts';
 import { readF32 } from '../../src/kernels/runtime/readback.ts';
 import type { Tensor } from '../../src/kernels/runtime/tensor.ts';
+import { environmentVariable } from '../../src/kernels/testing/environment.ts';
 import { withGpu } from '../../src/kernels/testing/with-gpu.ts';
 import { type GoldenTensor, readTensors, relativeRms } from '../support/golden.ts';
+import { expectIntegerProducts, withIntegerProducts } from '../support/integer-products.ts';
 import { openNetwork } from '../support/open-network.ts';
 import { MemorySource, readDefaultModel, readTestFile } from '../support/test-files.ts';
 
@@ -35,15 +38,18 @@ describe('taps of the default model', () => {
   const seen = new Set<string>();
 
   beforeAll(async () => {
-    network = await openNetwork(gpu(), new MemorySource(await readDefaultModel(), () => 2 ** 20), {
-      context: 1024,
-    });
+    network = await open(gpu());
     const folder = 'golden/SmolLM2-135M-Instruct-4bit';
     golden = readTensors('taps.safetensors', (await readTestFile(`${folder}/taps.safetensors`))!);
     prompt = [...golden.get('ids')!.values];
     golden.delete('ids');
   });
   afterAll(() => network?.dispose());
+
+  async function open(device: Gpu): Promise<Network> {
+    const source = new MemorySource(await readDefaultModel(), () => 2 ** 20);
+    return openNetwork(device, source, { context: 1024 });
+  }
 
   function expectTap(name: string, got: ArrayLike<number>): void {
     const tensor = golden.get(name);
@@ -134,7 +140,20 @@ describe('taps of the default model', () => {
     }
   });
 
-  test('decode: the output of every layer is the reference output, token by token', async () => {
+  test('decode: the output of every layer is the reference output, token by token', () =>
+    expectDecodedLayers(network));
+
+  if (environmentVariable('TEST_GPU') === 'hardware') {
+    test('decode by whole numbers: likewise', async () => {
+      const device = withIntegerProducts(gpu());
+      const integers = await open(device);
+      expectIntegerProducts(device, integers);
+      await expectDecodedLayers(integers);
+      integers.dispose();
+    });
+  }
+
+  async function expectDecodedLayers(network: Network): Promise<void> {
     const { config, kernels, weights, cache, act } = network;
     const arena = new Arena(gpu());
     const got = new Map<string, number[]>();
@@ -162,7 +181,7 @@ describe('taps of the default model', () => {
       expect(relativeRms(values, golden.get(name)!.values), `relative RMS of ${name}`).toBeLessThan(bound);
     }
     expect(got.size).toBe(config.layers);
-  });
+  }
 
   async function cachedKeys(index: number, rows: number): Promise<Float32Array> {
     const { kvHeads, headDim } = network.config;

@@ -2,14 +2,22 @@
 import { describe, expect, test } from 'vitest';
 import { GpuTokenEngine } from '../../src/engine/gpu-token-engine.ts';
 import type { WeightsChoice } from '../../src/engine/load/weight-formats.ts';
-import { scorePrompt } from '../../src/engine/network/score.ts';
+import { type ScoredRows, scorePrompt, scoreSteps } from '../../src/engine/network/score.ts';
+import { environmentVariable } from '../../src/kernels/testing/environment.ts';
 import { withGpu } from '../../src/kernels/testing/with-gpu.ts';
 import { argMax, greedyRequest, readTensors } from '../support/golden.ts';
+import { expectIntegerProducts, withIntegerProducts } from '../support/integer-products.ts';
 import { openNetwork } from '../support/open-network.ts';
 import { MemorySource, readTestFile, readTinyModel, tinyModelNames } from '../support/test-files.ts';
 
 /** An f16 cache moves these models' logits by up to 0.022 (simulated on the reference). */
 const logitBound = 0.03;
+
+/** Models whose 4-bit products are also computed by whole numbers, and for how many tokens: CPU adapters are slow at it. */
+const integers =
+  environmentVariable('TEST_GPU') === 'hardware'
+    ? { models: ['llama-mlx4-g32', 'llama-mlx4-g64', 'llama-mlx4-bf16'], tokens: 160 }
+    : { models: ['llama-mlx4-g32'], tokens: 65 };
 
 interface TinyGolden {
   readonly prompt_ids: readonly number[];
@@ -47,17 +55,35 @@ describe('tiny models', () => {
     network.dispose();
   });
 
+  for (const name of integers.models) {
+    test(`${name} by whole numbers gives the reference's logits step by step`, async () => {
+      const device = withIntegerProducts(gpu());
+      const network = await openNetwork(device, new MemorySource(await readTinyModel(name)));
+      expectIntegerProducts(device, network);
+      await expectLogits(network, name, logitBound, { score: scoreSteps, tokens: integers.tokens });
+      network.dispose();
+    });
+  }
+
   type TestNetwork = Awaited<ReturnType<typeof openNetwork>>;
 
-  async function expectLogits(network: TestNetwork, name: string, bound: number): Promise<void> {
+  const scoreAtOnce = (network: TestNetwork, ids: readonly number[]): AsyncGenerator<ScoredRows> =>
+    scorePrompt(gpu(), network, ids);
+
+  async function expectLogits(
+    network: TestNetwork,
+    name: string,
+    bound: number,
+    { score = scoreAtOnce, tokens = 160 }: { score?: typeof scoreAtOnce; tokens?: number } = {},
+  ): Promise<void> {
     const file = `golden/tiny/${name}.safetensors`;
     const golden = readTensors(file, (await readTestFile(file))!);
-    const ids = [...golden.get('ids')!.values];
+    const ids = [...golden.get('ids')!.values].slice(0, tokens);
     const expected = golden.get('logits')!;
-    const positions = [0, 1, 39, 63, 64, 127, 128, 159];
+    const positions = [0, 1, 39, 63, 64, 127, 128, 159].filter((position) => position < tokens);
     const { vocab } = network.config;
     let compared = 0;
-    for await (const { first, rows, logits } of scorePrompt(gpu(), network, ids)) {
+    for await (const { first, rows, logits } of score(network, ids)) {
       positions.forEach((position, index) => {
         if (position < first || position >= first + rows) return;
         const row = logits.subarray((position - first) * vocab, (position - first + 1) * vocab);

@@ -8,6 +8,18 @@ export interface GoldenTensor {
   readonly values: Float32Array | Int32Array;
 }
 
+/** Greedy answers of the reference, with the five largest logits at each step. */
+export interface GreedyGolden {
+  readonly name: string;
+  readonly prompt_ids: readonly number[];
+  readonly tokens: readonly number[];
+  readonly top1_top2_gap: readonly number[];
+  readonly top5: readonly (readonly (readonly [token: number, logit: number])[])[];
+}
+
+/** Of the default model's logits. An f16 cache alone moves them by up to 0.03. */
+export const logitBound = 0.05;
+
 /** F32 and I32 tensors of a safetensors file. */
 export function readTensors(file: string, bytes: Uint8Array<ArrayBuffer>): Map<string, GoldenTensor> {
   const sizes = { file, fileSize: bytes.length };
