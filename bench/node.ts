@@ -1,5 +1,6 @@
 /** The bench in Node on Dawn. Reads the default model from the folder in BENCH_MODEL; prints a line per result and the
- *  report as one JSON line last; BENCH_REPORT: a file that has the report so far at any time. BENCH_WEBGPU: path of the npm package `webgpu` where it is not in node_modules. */
+ *  report as one JSON line last; BENCH_REPORT: a file that has the report so far at any time; BENCH_WISHES: JSON of what
+ *  to run. BENCH_WEBGPU: path of the npm package `webgpu` where it is not in node_modules. */
 import { openAsBlob, writeFileSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -7,7 +8,7 @@ import { pathToFileURL } from 'node:url';
 import { filesSource } from '../src/engine/source/files.ts';
 import { openGpu } from '../src/kernels/runtime/gpu.ts';
 import { runBench } from './main.ts';
-import type { BenchPart } from './run.ts';
+import type { BenchWishes } from './run.ts';
 
 const folder = process.env.BENCH_MODEL ?? 'public/models/SmolLM2-135M-Instruct-4bit';
 const webgpu = process.env.BENCH_WEBGPU ? pathToFileURL(process.env.BENCH_WEBGPU).href : 'webgpu';
@@ -27,7 +28,7 @@ const report = await runBench({
   keep: (soFar) => {
     if (process.env.BENCH_REPORT) writeFileSync(process.env.BENCH_REPORT, JSON.stringify(soFar));
   },
-  ...(process.env.BENCH_PARTS ? { parts: process.env.BENCH_PARTS.split(',') as BenchPart[] } : {}),
+  ...(JSON.parse(process.env.BENCH_WISHES ?? '{}') as BenchWishes),
 });
 console.log(JSON.stringify(report));
 process.exit(0);

@@ -5,15 +5,23 @@ import type { Ceiling } from './ceiling.ts';
 import type { DecodeTiming } from './decode.bench.ts';
 import type { EngineTiming } from './engine.bench.ts';
 
-export interface BenchOptions {
+export interface BenchOptions extends BenchWishes {
   readonly gpu: Gpu;
   /** Opens the default model's files anew. */
   readonly openDefaultModel: () => Promise<ModelSource>;
   readonly log: (line: string) => void;
   /** Called with the report so far after every measurement, so that a run that is cut leaves what it had. */
   readonly keep?: (report: BenchReport) => void;
+}
+
+/** What a person asks of a run; plain data. */
+export interface BenchWishes {
   /** Parts to run: B and L are measured before each. All unless told. */
   readonly parts?: readonly BenchPart[];
+  /** A regular expression: of the cases within parts, those whose names match. All unless told. */
+  readonly cases?: string;
+  /** After which a part begins no other case, 75 unless told; those left out are named. */
+  readonly partSeconds?: number;
 }
 
 export type BenchPart = 'kernels' | 'hash' | 'decode8b' | 'engine' | 'decode4k';
@@ -66,13 +74,14 @@ export interface Case {
   readonly measure: () => Promise<void>;
 }
 
-/** Seconds after which a part begins no other case; those left out are named. */
-const partSeconds = 75;
-
 /** One after another, until the part's time is over. */
-export async function inTime({ log, keep, report }: Run, cases: readonly Case[]): Promise<void> {
+export async function inTime(
+  { log, keep, report, cases: wanted = '', partSeconds = 75 }: Run,
+  cases: readonly Case[],
+): Promise<void> {
   const started = performance.now();
-  for (const { name, measure } of cases) {
+  const isWanted = new RegExp(wanted);
+  for (const { name, measure } of cases.filter(({ name }) => isWanted.test(name))) {
     if (performance.now() - started > 1000 * partSeconds) {
       log(`${name}: left out, the part's ${partSeconds} s are over`);
       continue;

@@ -1,7 +1,7 @@
 /** `npm run bench`: the whole bench in Node on Dawn and in Chromium, on whatever graphics device there is.
  *  `npm run bench -- node` (or chromium) runs one of the two; BENCH_PARTS=kernels,hash,decode8b,engine,decode4k
- *  chooses parts; BENCH_SOFTWARE=1 runs on SwiftShader. The report is written to .bench/report-*.json, anew after every
- *  measurement. */
+ *  chooses parts, BENCH_CASES=REGEXP cases within them, BENCH_SECONDS=N ends a part after N seconds; BENCH_SOFTWARE=1 runs on
+ *  SwiftShader. The report is written to .bench/report-*.json, anew after every measurement. */
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { build, preview } from 'vite';
@@ -10,6 +10,12 @@ import { findChromium, requireChromium, softwareVulkan } from './find-chromium.m
 const wanted = process.argv.slice(2).length > 0 ? process.argv.slice(2) : ['node', 'chromium'];
 const isSoftware = process.env.BENCH_SOFTWARE === '1';
 mkdirSync('.bench', { recursive: true });
+const { BENCH_PARTS, BENCH_CASES, BENCH_SECONDS } = process.env;
+const wishes = {
+  ...(BENCH_PARTS ? { parts: BENCH_PARTS.split(',') } : {}),
+  ...(BENCH_CASES ? { cases: BENCH_CASES } : {}),
+  ...(BENCH_SECONDS ? { partSeconds: Number(BENCH_SECONDS) } : {}),
+};
 const shared = { configFile: false, logLevel: 'warn', publicDir: false };
 
 if (wanted.includes('node')) {
@@ -23,6 +29,7 @@ if (wanted.includes('node')) {
     ...process.env,
     ...(isSoftware && chromium ? softwareVulkan(chromium) : {}),
     BENCH_REPORT: '.bench/report-node.json',
+    BENCH_WISHES: JSON.stringify(wishes),
   };
   console.log('Node, Dawn');
   const { status } = spawnSync('node', ['.bench/node/node.js'], { env, stdio: 'inherit' });
@@ -59,10 +66,9 @@ if (wanted.includes('chromium')) {
     writeFileSync('.bench/report-chromium.json', JSON.stringify(report)),
   );
   await page.goto(server.resolvedUrls.local[0]);
-  const parts = process.env.BENCH_PARTS?.split(',') ?? null;
   const report = await page.evaluate(
-    ([url, chosen]) => window.runBenchInPage(url, chosen),
-    ['/models/SmolLM2-135M-Instruct-4bit/', parts],
+    ([url, wanted]) => window.runBenchInPage(url, wanted),
+    ['/models/SmolLM2-135M-Instruct-4bit/', wishes],
   );
   console.log(JSON.stringify(report));
   await browser.close();
