@@ -3,7 +3,7 @@ import { prepareAttend } from '../src/kernels/attend/attend.ts';
 import { Arena } from '../src/kernels/runtime/arena.ts';
 import type { Gpu, KernelVariant } from '../src/kernels/runtime/gpu.ts';
 import { prepareFill } from './ceiling.ts';
-import { timeBySlope } from './timing.ts';
+import { perPart, type Timing, timeBySlope } from './timing.ts';
 
 export interface AttendCase {
   readonly context: number;
@@ -15,11 +15,11 @@ export interface AttendCase {
   readonly splits?: number;
 }
 
-/** Milliseconds per layer, bytes of keys and values per layer. */
+/** Time and bytes of keys and values per layer. */
 export async function benchAttend(
   gpu: Gpu,
   spec: AttendCase,
-): Promise<{ ms: number; bytes: number; splits: number }> {
+): Promise<{ timing: Timing; bytes: number; splits: number }> {
   const { context, kvHeads, group, headDim, layers } = spec;
   const arena = new Arena(gpu);
   const fill = await prepareFill(gpu);
@@ -49,7 +49,7 @@ export async function benchAttend(
       attend.merge(arena, { label, partials, out, kvHeads, splits }),
     ];
   }).flat();
-  const ms = (await timeBySlope(gpu, dispatches)) / layers;
+  const timing = perPart(await timeBySlope(gpu, dispatches), layers);
   arena.dispose();
-  return { ms, bytes: 2 * side, splits };
+  return { timing, bytes: 2 * side, splits };
 }

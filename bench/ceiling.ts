@@ -6,7 +6,7 @@ import type { Gpu } from '../src/kernels/runtime/gpu.ts';
 import fillSource from './fill-random.wgsl?raw';
 import incrementSource from './increment.wgsl?raw';
 import streamSource from './stream-read.wgsl?raw';
-import { timeBySlope } from './timing.ts';
+import { type Timing, timeBySlope } from './timing.ts';
 
 const streamRead = defineKernel({
   name: 'stream-read',
@@ -30,8 +30,8 @@ const fillRandom = defineKernel({
 export interface Ceiling {
   /** Bytes per second of reads from a buffer far larger than any cache. */
   readonly bytesPerSecond: number;
-  /** Milliseconds per dependent dispatch. */
-  readonly dispatchMs: number;
+  /** L: of a dispatch that depends on the one before it. */
+  readonly dispatch: Timing;
 }
 
 export async function measureCeiling(gpu: Gpu): Promise<Ceiling> {
@@ -47,7 +47,7 @@ export async function measureCeiling(gpu: Gpu): Promise<Ceiling> {
     workgroups: [isCpu ? 8 : 4096],
     bytes,
   });
-  const streamMs = await timeBySlope(
+  const { gpuMs } = await timeBySlope(
     gpu,
     [stream],
     isCpu ? { few: 2, many: 6, rounds: 3 } : { few: 10, many: 50 },
@@ -58,9 +58,18 @@ export async function measureCeiling(gpu: Gpu): Promise<Ceiling> {
     uniforms: { amount: 1 },
     workgroups: [1],
   });
-  const dispatchMs = await timeBySlope(gpu, [step], { few: 100, many: 1100 });
+  const dispatch = await timeBySlope(gpu, [step], { few: 100, many: 1100 });
   arena.dispose();
-  return { bytesPerSecond: (bytes / streamMs) * 1000, dispatchMs };
+  return { bytesPerSecond: (bytes / gpuMs) * 1000, dispatch };
+}
+
+/** The least that work can take: bytes / B + dispatches · L, with the L of the same way of measuring. */
+export function boundOf({ bytesPerSecond, dispatch }: Ceiling, bytes: number, dispatches: number): Timing {
+  const readMs = (bytes / bytesPerSecond) * 1000;
+  return {
+    gpuMs: readMs + dispatches * dispatch.gpuMs,
+    submittedMs: readMs + dispatches * dispatch.submittedMs,
+  };
 }
 
 /** Bits of a pair of halves that are random where the pair is ±0.004 to ±0.008. */

@@ -5,12 +5,13 @@ import { benchDecode, type DecodeTiming } from './decode.bench.ts';
 import { openDefaultNetwork } from './engine.bench.ts';
 import { type Case, inTime, type Run } from './run.ts';
 import { createSyntheticNetwork, llama8b } from './synthetic-model.ts';
+import type { Timing } from './timing.ts';
 
 export async function decodeOf8b(run: Run): Promise<void> {
   const { gpu, log, ceiling, report } = run;
   const network = await createSyntheticNetwork(gpu, llama8b, 262144 + 1024);
-  const sparse = { mode: 'hash', budget: { fraction: 1 / 32 }, denseBelow: 0 } as const;
-  const everywhere = { ...sparse, tail: 'none' as const, denseLayers: [] };
+  const hash = { mode: 'hash', budget: { fraction: 1 / 32 }, denseBelow: 0 } as const;
+  const everywhere = { ...hash, tail: 'none' as const, denseLayers: [] };
   const timed = (context: number, name: string, attention?: AttentionOptions) =>
     recordDecode(run, report.decode8b, `the 8B shape, ${name}`, () =>
       benchDecode(gpu, network, context, ceiling, { ...(attention ? { attention } : {}) }),
@@ -19,11 +20,11 @@ export async function decodeOf8b(run: Run): Promise<void> {
     (context): Case => ({
       name: `decode of the 8B shape at ${context} tokens`,
       measure: async () => {
-        const denseMs = await timed(context, 'dense');
+        const dense = await timed(context, 'dense');
         if (context < 32768) return;
-        const hashMs = await timed(context, 'HashAttention 1/32', sparse);
-        const everywhereMs = await timed(context, 'the same in every layer, without tail', everywhere);
-        log(`dense over sparse: ${(denseMs / hashMs).toFixed(2)}, ${(denseMs / everywhereMs).toFixed(2)}`);
+        const sparse = await timed(context, 'HashAttention 1/32', hash);
+        const sparseEverywhere = await timed(context, 'the same in every layer, without tail', everywhere);
+        log(`dense over sparse: ${gainOf(dense, sparse)}, ${gainOf(dense, sparseEverywhere)}`);
       },
     }),
   );
@@ -39,11 +40,11 @@ export async function decodeOfDefault(run: Run): Promise<void> {
     recordDecode(run, report.decode4k, `the default model, ${name}`, () =>
       benchDecode(gpu, network, 4096, ceiling, { attention, halves: largeHalves }),
     );
-  const denseMs = await timed('dense', { mode: 'dense' });
-  const hashMs = await timed('HashAttention 1/16', { mode: 'hash', denseBelow: 0 });
+  const dense = await timed('dense', { mode: 'dense' });
+  const sparse = await timed('HashAttention 1/16', { mode: 'hash', denseBelow: 0 });
   const everywhere = { mode: 'hash', denseBelow: 0, denseLayers: [], tail: 'none' } as const;
-  const everywhereMs = await timed('the same in every layer, without tail', everywhere);
-  log(`dense over sparse: ${(denseMs / hashMs).toFixed(2)}, ${(denseMs / everywhereMs).toFixed(2)}`);
+  const sparseEverywhere = await timed('the same in every layer, without tail', everywhere);
+  log(`dense over sparse: ${gainOf(dense, sparse)}, ${gainOf(dense, sparseEverywhere)}`);
   network.dispose();
 }
 
@@ -52,13 +53,21 @@ async function recordDecode(
   timings: DecodeTiming[],
   name: string,
   measure: () => Promise<DecodeTiming>,
-): Promise<number> {
-  const timing = await measure();
-  timings.push(timing);
+): Promise<DecodeTiming> {
+  const decode = await measure();
+  timings.push(decode);
   keep?.(report);
-  const { context, msPerToken, msPerTokenBySteps, dispatches, overBound } = timing;
+  const { context, timing, engineMs, dispatches, bound } = decode;
+  const compared = (way: keyof Timing): string =>
+    `${timing[way].toFixed(2)} ms, ${(timing[way] / bound[way]).toFixed(2)} × (bytes/B + dispatches·L)`;
   log(
-    `decode at ${context} tokens of ${name}: ${msPerToken.toFixed(2)} ms (${msPerTokenBySteps.toFixed(2)} submitted step by step), ${dispatches} dispatches, ${overBound.toFixed(2)} × (bytes/B + dispatches·L)`,
+    `decode at ${context} tokens of ${name}, ${dispatches} dispatches: ${compared('gpuMs')}; through the engine ${engineMs.toFixed(2)} ms; in one submission ${compared('submittedMs')}`,
   );
-  return msPerToken;
+  return decode;
+}
+
+/** How many times faster the second is: on the GPU, and as tokens arrive. */
+function gainOf(dense: DecodeTiming, sparse: DecodeTiming): string {
+  const onGpu = dense.timing.gpuMs / sparse.timing.gpuMs;
+  return `${onGpu.toFixed(2)} (through the engine ${(dense.engineMs / sparse.engineMs).toFixed(2)})`;
 }

@@ -1,26 +1,31 @@
 /** Whole decode steps of a synthetic model against what bytes and dispatches cost at least. */
 import type { AttentionOptions } from '../src/engine/api.ts';
+import { GpuTokenEngine } from '../src/engine/gpu-token-engine.ts';
 import type { Network } from '../src/engine/network/network.ts';
 import { writeStep } from '../src/engine/network/step.ts';
 import type { Gpu } from '../src/kernels/runtime/gpu.ts';
 import { greedyChoices } from '../src/kernels/testing/plain-choices.ts';
-import { type Ceiling, prepareFill, smallHalves } from './ceiling.ts';
-import { median, timeOnce, timeSubmissions } from './timing.ts';
+import { boundOf, type Ceiling, prepareFill, smallHalves } from './ceiling.ts';
+import { timeAnswer } from './engine.bench.ts';
+import { median, slopeOf, type Timing, timeOnce } from './timing.ts';
 
 export interface DecodeTiming {
   readonly context: number;
-  readonly msPerToken: number;
-  /** With a submission per step: what is left where recording overlaps running, as between the engine's batches. */
-  readonly msPerTokenBySteps: number;
+  /** Per token. */
+  readonly timing: Timing;
+  /** Milliseconds a token of an answer takes to arrive, by our clock: batches of steps in flight, read back. */
+  readonly engineMs: number;
   readonly dispatches: number;
   /** Weights, scales, and what attention reads: of keys and values, and under HashAttention of maps and signatures. */
   readonly bytes: number;
-  /** msPerToken over (bytes / B + dispatches · L). */
-  readonly overBound: number;
+  /** bytes / B + dispatches · L. */
+  readonly bound: Timing;
 }
 
-/** In one submission; the cache has room for them. */
+/** In one submission. */
 const stepsAtMost = 20;
+/** Of an answer; the cache has room for as many more. */
+const answerTokens = { gpu: 64, cpu: 4 } as const;
 
 export async function benchDecode(
   gpu: Gpu,
@@ -38,31 +43,39 @@ export async function benchDecode(
   await network.prepareSteps(context - 1, stepsAtMost);
   network.startSampling(greedyChoices, [], [], null);
   const list = network.decoder.stepList('greedy');
-  const isCpu = gpu.traits.isCpu;
-  const [few, many] = isCpu ? [1, 3] : [4, stepsAtMost];
-  const start = (): void => writeStep(gpu, network.act.step, { position: context - 1, rows: 1, index: 0 });
-  const slopeOf = async (time: typeof timeOnce, rounds: number): Promise<number> => {
-    const slopes: number[] = [];
-    for (let round = 0; round < rounds; round++) {
-      start();
-      const short = await time(gpu, list, few);
-      start();
-      const long = await time(gpu, list, many);
-      if (round > 0) slopes.push((long - short) / (many - few));
-    }
-    return median(slopes);
+  const time = (tokens: number): Promise<Timing> => {
+    writeStep(gpu, network.act.step, { position: context - 1, rows: 1, index: 0 });
+    return timeOnce(gpu, list, tokens);
   };
-  const msPerToken = await slopeOf(timeOnce, isCpu ? 4 : 7);
-  const msPerTokenBySteps = await slopeOf(timeSubmissions, 4);
+  const { isCpu } = gpu.traits;
+  const [few, many] = isCpu ? [1, 3] : [4, stepsAtMost];
+  await time(many); // a warm-up
+  const timing = await slopeOf(time, { few, many, rounds: isCpu ? 3 : 6 });
   const weightBytes = list
     .filter((dispatch) => dispatch.kernel.startsWith('mat-vec'))
     .reduce((total, dispatch) => total + dispatch.bytes, 0);
   const attentionBytes = network.policies.map((policy, layer) => policy.bytesRead(context, layer));
   const bytes = attentionBytes.reduce((total, read) => total + read, weightBytes);
-  const boundMs = (bytes / ceiling.bytesPerSecond) * 1000 + list.length * ceiling.dispatchMs;
-  const overBound = msPerToken / boundMs;
-  return { context, msPerToken, msPerTokenBySteps, dispatches: list.length, bytes, overBound };
+  const engineMs = await timeEngine(gpu, network, context);
+  const bound = boundOf(ceiling, bytes, list.length);
+  return { context, timing, engineMs, dispatches: list.length, bytes, bound };
 }
+
+/** All of the prompt but its last token is in the cache already. */
+async function timeEngine(gpu: Gpu, network: Network, context: number): Promise<number> {
+  const engine = new GpuTokenEngine(gpu, network); // not disposed: the network goes on
+  const prompt = Array.from({ length: context }, () => filler);
+  const tokens = answerTokens[gpu.traits.isCpu ? 'cpu' : 'gpu'];
+  const times: number[] = [];
+  for (let round = 0; round < 4; round++) {
+    const { decodeMs } = await timeAnswer(engine, prompt, tokens);
+    if (round > 0) times.push(decodeMs / (tokens - 1)); // the first round tells the engine how long a step takes
+  }
+  return median(times);
+}
+
+/** The token that the cache says it holds. */
+const filler = 0;
 
 /** Keys and values at random, so that signatures differ and choices scatter. */
 async function fillCache(
@@ -74,11 +87,11 @@ async function fillCache(
   const { cache, config } = network;
   const fill = await prepareFill(gpu);
   network.truncate(0);
-  await network.ensureCapacity(context + stepsAtMost);
+  await network.ensureCapacity(context + answerTokens.gpu);
   for (let layer = 0; layer < config.layers; layer++) {
     const { key, value } = cache.layer(layer);
     fill(key.buffer, 2 * layer + 1, halves);
     fill(value.buffer, 2 * layer + 2, halves);
   }
-  cache.append(Array.from({ length: context - 1 }, () => 0));
+  cache.append(Array.from({ length: context - 1 }, () => filler));
 }

@@ -75,7 +75,7 @@ export async function benchEngine(
   for (const tokens of sizes.prefill) {
     const rates: number[] = [];
     for (let round = 0; round < 4; round++) {
-      const { prefillMs } = await timeAnswer(engine, tokens, 1, round);
+      const { prefillMs } = await timeAnswer(engine, unreadPrompt(tokens, round), 1);
       if (round > 0) rates.push((tokens / prefillMs) * 1000);
     }
     prefill.push({ tokens, tokensPerSecond: median(rates) });
@@ -84,7 +84,7 @@ export async function benchEngine(
   for (const context of sizes.decode) {
     const rates: number[] = [];
     for (let round = 0; round < 4; round++) {
-      const { decodeMs } = await timeAnswer(engine, context, sizes.tokens, round);
+      const { decodeMs } = await timeAnswer(engine, unreadPrompt(context, round), sizes.tokens);
       if (round > 0) rates.push(((sizes.tokens - 1) / decodeMs) * 1000);
     }
     decode.push({ context, tokensPerSecond: median(rates) });
@@ -95,16 +95,16 @@ export async function benchEngine(
 }
 
 /** A prompt of its own every time, so that nothing is in the cache. */
-async function timeAnswer(
+function unreadPrompt(tokens: number, seed: number): number[] {
+  return Array.from({ length: tokens }, (_, i) => 1000 + ((i * 7919 + seed * 104729 + 13) % 40000));
+}
+
+/** Greedily: milliseconds to the first token, and from there to the last. */
+export async function timeAnswer(
   engine: GpuTokenEngine,
-  promptTokens: number,
+  prompt: readonly number[],
   maxTokens: number,
-  seed: number,
 ): Promise<{ prefillMs: number; decodeMs: number }> {
-  const prompt = Array.from(
-    { length: promptTokens },
-    (_, i) => 1000 + ((i * 7919 + seed * 104729 + 13) % 40000),
-  );
   const request: TokenRequest = {
     prompt,
     maxTokens,

@@ -7,7 +7,7 @@ import type { Gpu } from '../src/kernels/runtime/gpu.ts';
 import type { MapVariant } from '../src/kernels/shared/hashed-cache.ts';
 import { mapBiasBytes, mapWeightBytes, type SignatureMap } from '../src/kernels/shared/signature-map.ts';
 import { prepareFill } from './ceiling.ts';
-import { timeBySlope } from './timing.ts';
+import { perPart, type Timing, timeBySlope } from './timing.ts';
 
 export interface HashQueryCase {
   readonly kvHeads: number;
@@ -20,11 +20,11 @@ export interface HashQueryCase {
   readonly variant?: MapVariant;
 }
 
-/** Milliseconds per layer of a decode step's hashing, with the bytes of its maps, and of hashing a whole context. */
+/** Time per layer of a decode step's hashing, with the bytes of its maps, and of hashing a whole context. */
 export async function benchHashQuery(
   gpu: Gpu,
   spec: HashQueryCase,
-): Promise<{ ms: number; bytes: number; bulkMs: number }> {
+): Promise<{ timing: Timing; bytes: number; bulk: Timing }> {
   const { kvHeads, group, widths, layers, context } = spec;
   const arena = new Arena(gpu);
   const fill = await prepareFill(gpu);
@@ -63,12 +63,12 @@ export async function benchHashQuery(
       bulk.push(hashKeys(arena, { ...common, label, step: stepOf(0, context), keyMap, rows: context }));
     }
   }
-  const ms = (await timeBySlope(gpu, alone)) / layers;
-  const bulkMs = await timeBySlope(gpu, bulk);
+  const timing = perPart(await timeBySlope(gpu, alone), layers);
+  const inBulk = await timeBySlope(gpu, bulk);
   arena.dispose();
   const bytes = [qHeads, kvHeads].reduce(
     (sum, heads) => sum + mapWeightBytes(heads, widths) + mapBiasBytes(heads, widths),
     0,
   );
-  return { ms, bytes, bulkMs };
+  return { timing, bytes, bulk: inBulk };
 }

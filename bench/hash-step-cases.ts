@@ -1,7 +1,9 @@
 /** Whole HashAttention steps beside dense attention. */
 import { benchAttend } from './attend.bench.ts';
+import { boundOf } from './ceiling.ts';
 import { benchHashStep, type HashStepCase } from './hash-step.bench.ts';
 import type { Case, HashStepComparison, Run } from './run.ts';
+import type { Timing } from './timing.ts';
 
 const published = [128, 128, 128, 32];
 /** What the paper's own kernels gain at most at this shape and share, arXiv:2412.14468. */
@@ -43,9 +45,6 @@ const stepBytes = 2 ** 32;
 
 /** Sparse steps beside dense attention over the same number of layers, enough that no cache holds what a step reads. */
 export function hashStepsCases({ gpu, log, isCpu, ceiling, report }: Run): Case[] {
-  const { bytesPerSecond, dispatchMs: latencyMs } = ceiling;
-  const bound = (bytes: number, dispatches: number): number =>
-    (bytes / bytesPerSecond) * 1000 + dispatches * latencyMs;
   return (isCpu ? smallHashStepCases : hashStepCases).map((spec): Case => {
     const { context, kvHeads, group, widths, denominator, tail, run, beside } = spec;
     const headDim = widths[0]!;
@@ -58,11 +57,11 @@ export function hashStepsCases({ gpu, log, isCpu, ceiling, report }: Run): Case[
         const dense = await benchAttend(gpu, { context, kvHeads, group, headDim, layers });
         const timing: HashStepComparison = {
           name,
-          sparseMs: step.ms,
-          sparseBoundMs: bound(step.bytes, 5),
+          sparse: step.timing,
+          sparseBound: boundOf(ceiling, step.bytes, 5),
           dispatchMs: step.dispatchMs,
-          denseMs: dense.ms,
-          denseBoundMs: bound(dense.bytes, 2),
+          dense: dense.timing,
+          denseBound: boundOf(ceiling, dense.bytes, 2),
         };
         report.hashSteps.push(timing);
         log(`${describeHashStep(timing)}${beside ? ` (${beside})` : ''}`);
@@ -71,15 +70,24 @@ export function hashStepsCases({ gpu, log, isCpu, ceiling, report }: Run): Case[
   });
 }
 
-function describeHashStep(timing: HashStepComparison): string {
-  const { name, sparseMs, sparseBoundMs, denseMs, denseBoundMs, dispatchMs } = timing;
+function describeHashStep({
+  name,
+  sparse,
+  sparseBound,
+  dense,
+  denseBound,
+  dispatchMs,
+}: HashStepComparison): string {
   const micro = (ms: number): string => (ms * 1000).toFixed(1);
-  const ratio = denseMs / sparseMs;
-  const wanted = denseBoundMs / sparseBoundMs;
-  return [
-    `hash step ${name}: ${micro(sparseMs)} µs, ${(sparseMs / sparseBoundMs).toFixed(2)} × bound`,
-    `(${Object.values(dispatchMs).map(micro).join(' + ')})`,
-    `dense ${micro(denseMs)} µs, ${(denseMs / denseBoundMs).toFixed(2)} × bound`,
-    `ratio ${ratio.toFixed(2)}, ${(ratio / wanted).toFixed(2)} of ${wanted.toFixed(2)}`,
-  ].join('; ');
+  const compared = (way: keyof Timing): string => {
+    const ratio = dense[way] / sparse[way];
+    const wanted = denseBound[way] / sparseBound[way];
+    return [
+      `${micro(sparse[way])} µs, ${(sparse[way] / sparseBound[way]).toFixed(2)} × bound`,
+      `dense ${micro(dense[way])} µs, ${(dense[way] / denseBound[way]).toFixed(2)} × bound`,
+      `ratio ${ratio.toFixed(2)}, ${(ratio / wanted).toFixed(2)} of ${wanted.toFixed(2)}`,
+    ].join('; ');
+  };
+  const parts = Object.values(dispatchMs).map(micro).join(' + ');
+  return `hash step ${name}: ${compared('gpuMs')}; dispatches ${parts}; with recording ${compared('submittedMs')}`;
 }

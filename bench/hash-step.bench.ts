@@ -11,7 +11,7 @@ import { blockSumsShape, type TailKind } from '../src/kernels/shared/token-block
 import { countedWords } from '../src/kernels/shared/token-chunks.ts';
 import { prepareFill } from './ceiling.ts';
 import { edgeTokens, hashStepBytes } from './hash-step-bytes.ts';
-import { timeBySlope } from './timing.ts';
+import { perPart, type Timing, timeBySlope } from './timing.ts';
 
 export interface HashStepCase {
   readonly context: number;
@@ -32,8 +32,8 @@ export interface HashStepCase {
 }
 
 export interface HashStepTiming {
-  /** Milliseconds per layer: of the step, and of each of its dispatches alone. */
-  readonly ms: number;
+  /** Per layer: of the step, and of each of its dispatches alone on the GPU, in milliseconds. */
+  readonly timing: Timing;
   readonly dispatchMs: Readonly<Record<string, number>>;
   /** Bytes per layer that must be read: maps, signatures once, attended rows of K and V. */
   readonly bytes: number;
@@ -127,18 +127,15 @@ export async function benchHashStep(gpu: Gpu, spec: HashStepCase): Promise<HashS
     ]);
   }
   submitDispatches(gpu, lists.flat());
-  const ms = (await timeBySlope(gpu, lists.flat(), { rounds })) / layers;
+  const time = async (list: readonly Dispatch[]): Promise<Timing> =>
+    perPart(await timeBySlope(gpu, list, { rounds }), layers);
+  const timing = await time(lists.flat());
   const dispatchMs: Record<string, number> = {};
   for (const [index, { kernel }] of lists[0]!.entries()) {
-    dispatchMs[kernel] =
-      (await timeBySlope(
-        gpu,
-        lists.map((list) => list[index]!),
-        { rounds },
-      )) / layers;
+    dispatchMs[kernel] = (await time(lists.map((list) => list[index]!))).gpuMs;
   }
   arena.dispose();
-  return { ms, dispatchMs, bytes: hashStepBytes(spec), splits: scratch.splits, chunks };
+  return { timing, dispatchMs, bytes: hashStepBytes(spec), splits: scratch.splits, chunks };
 }
 
 function inRuns(count: number, run: number): Uint32Array<ArrayBuffer> {

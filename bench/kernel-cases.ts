@@ -5,6 +5,7 @@ import { benchHashQuery, type HashQueryCase } from './hash-query.bench.ts';
 import { benchMatVec, type MatVecCase } from './mat-vec.bench.ts';
 import { type Case, gigabytes, type Run } from './run.ts';
 import { benchSelectTokens, type SelectTokensCase } from './select-tokens.bench.ts';
+import type { Timing } from './timing.ts';
 
 const q4: MatrixFormat = { kind: 'q4', groupSize: 32, scales: 'f16' };
 const q8: MatrixFormat = { kind: 'q8', groupSize: 32, scales: 'f16' };
@@ -49,11 +50,12 @@ const hashQueryCases: readonly HashQueryCase[] = [
 
 export function kernelCases(run: Run): Case[] {
   const { gpu, log, isCpu, ceiling, report } = run;
-  const record = (name: string, ms: number, bytes: number): void => {
-    const ofBandwidth = (bytes / ms) * (1000 / ceiling.bytesPerSecond);
-    report.kernels.push({ name, microseconds: ms * 1000, bytes, ofBandwidth });
+  const record = (name: string, timing: Timing, bytes: number): void => {
+    const bytesPerSecond = (bytes / timing.gpuMs) * 1000;
+    const ofBandwidth = bytesPerSecond / ceiling.bytesPerSecond;
+    report.kernels.push({ name, timing, bytes, ofBandwidth });
     log(
-      `${name.padEnd(56)} ${(ms * 1000).toFixed(1).padStart(9)} µs ${gigabytes((bytes / ms) * 1000).padStart(6)} GB/s ${percent(ofBandwidth)} of B`,
+      `${name.padEnd(56)} ${micro(timing.gpuMs)} µs ${gigabytes(bytesPerSecond).padStart(6)} GB/s ${percent(ofBandwidth)} of B, ${micro(timing.submittedMs)} µs with recording`,
     );
   };
   return [
@@ -63,8 +65,8 @@ export function kernelCases(run: Run): Case[] {
       return {
         name,
         measure: async () => {
-          const { ms, bytes } = await benchMatVec(gpu, isCpu ? { ...spec, matrices: 2 } : spec);
-          record(name, ms, bytes);
+          const { timing, bytes } = await benchMatVec(gpu, isCpu ? { ...spec, matrices: 2 } : spec);
+          record(name, timing, bytes);
         },
       };
     }),
@@ -74,8 +76,8 @@ export function kernelCases(run: Run): Case[] {
       return {
         name,
         measure: async () => {
-          const { ms, bytes, splits } = await benchAttend(gpu, isCpu ? { ...spec, layers: 2 } : spec);
-          record(`${name}, ${splits} splits`, ms, bytes);
+          const { timing, bytes, splits } = await benchAttend(gpu, isCpu ? { ...spec, layers: 2 } : spec);
+          record(`${name}, ${splits} splits`, timing, bytes);
         },
       };
     }),
@@ -84,10 +86,10 @@ export function kernelCases(run: Run): Case[] {
       return {
         name,
         measure: async () => {
-          const { ms, countMs, listMs, bytes, chunks } = await benchSelectTokens(gpu, spec);
-          record(`${name}, ${chunks} chunks`, ms, bytes);
-          record(`${name}, counting alone`, countMs, bytes);
-          record(`${name}, listing alone`, listMs, bytes);
+          const { timing, counting, listing, bytes, chunks } = await benchSelectTokens(gpu, spec);
+          record(`${name}, ${chunks} chunks`, timing, bytes);
+          record(`${name}, counting alone`, counting, bytes);
+          record(`${name}, listing alone`, listing, bytes);
         },
       };
     }),
@@ -97,13 +99,17 @@ export function kernelCases(run: Run): Case[] {
       return {
         name,
         measure: async () => {
-          const { ms, bytes, bulkMs } = await benchHashQuery(gpu, spec);
-          record(name, ms, bytes);
-          log(`hash-keys of ${spec.context} tokens of one layer, likewise: ${bulkMs.toFixed(3)} ms`);
+          const { timing, bytes, bulk } = await benchHashQuery(gpu, spec);
+          record(name, timing, bytes);
+          log(`hash-keys of ${spec.context} tokens of one layer, likewise: ${bulk.gpuMs.toFixed(3)} ms`);
         },
       };
     }),
   ];
+}
+
+function micro(ms: number): string {
+  return (ms * 1000).toFixed(1).padStart(9);
 }
 
 function percent(share: number): string {

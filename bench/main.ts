@@ -14,6 +14,7 @@ import {
   inTime,
   type Run,
 } from './run.ts';
+import { gpuClock } from './timing.ts';
 
 const allParts: readonly BenchPart[] = ['kernels', 'hash', 'decode8b', 'engine', 'decode4k'];
 
@@ -22,15 +23,19 @@ export async function runBench(options: BenchOptions): Promise<BenchReport> {
   const { isCpu, description, vendor, architecture } = gpu.traits;
   const device = description || `${vendor} ${architecture}`;
   const variant = gpu.chooseVariant(['workgroup', 'subgroup', 'serial']);
-  log(`${device}, ${variant} kernels`);
+  const clock = gpuClock(gpu);
+  log(`${device}, ${variant} kernels; time on the GPU by ${clock}`);
   const measured = { ceilings: {}, kernels: [], hashSteps: [], decode8b: [], engine: null, decode4k: [] };
-  const report: Growing<BenchReport> = { device, variant, ...measured };
+  const report: Growing<BenchReport> = { device, variant, gpuClock: clock, ...measured };
   for (const part of options.parts ?? allParts) {
     const started = performance.now();
     const ceiling = await measureCeiling(gpu);
     report.ceilings = { ...report.ceilings, [part]: ceiling };
-    const { bytesPerSecond, dispatchMs } = ceiling;
-    log(`${part}: B ${gigabytes(bytesPerSecond)} GB/s, L ${(dispatchMs * 1000).toFixed(2)} µs`);
+    const { bytesPerSecond, dispatch } = ceiling;
+    const micro = (ms: number): string => (ms * 1000).toFixed(2);
+    log(
+      `${part}: B ${gigabytes(bytesPerSecond)} GB/s, L ${micro(dispatch.gpuMs)} µs on the GPU, ${micro(dispatch.submittedMs)} µs with recording`,
+    );
     await runPart({ ...options, isCpu, ceiling, report }, part);
     log(`${part}: ${((performance.now() - started) / 1000).toFixed(1)} s`);
   }

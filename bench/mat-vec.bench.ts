@@ -6,7 +6,7 @@ import { type Matrix, type MatrixFormat, rowBytes, rowScaleBytes } from '../src/
 import { packVectorReference } from '../src/kernels/shared/packed-vector.ref.ts';
 import { packedBytes } from '../src/kernels/shared/packed-vector.ts';
 import { prepareFill } from './ceiling.ts';
-import { timeBySlope } from './timing.ts';
+import { perPart, type Timing, timeBySlope } from './timing.ts';
 
 export interface MatVecCase {
   readonly rows: number;
@@ -44,7 +44,7 @@ export function makeMatrix(
   return { label, rows, columns, format, parts: [{ ...part, scales: { buffer: scales } }] };
 }
 
-export async function benchMatVec(gpu: Gpu, spec: MatVecCase): Promise<{ ms: number; bytes: number }> {
+export async function benchMatVec(gpu: Gpu, spec: MatVecCase): Promise<{ timing: Timing; bytes: number }> {
   const arena = new Arena(gpu);
   const fill = await prepareFill(gpu);
   const rounds = roundsInputs(gpu, spec);
@@ -84,7 +84,7 @@ export async function benchMatVec(gpu: Gpu, spec: MatVecCase): Promise<{ ms: num
       out: spec.isIndependent ? outTensor(`out ${index}`) : out,
     }),
   ).flat();
-  const ms = await timeBySlope(gpu, dispatches);
+  const timing = perPart(await timeBySlope(gpu, dispatches), spec.matrices);
   arena.dispose();
-  return { ms: ms / spec.matrices, bytes: dispatches[0]!.bytes };
+  return { timing, bytes: dispatches[0]!.bytes };
 }

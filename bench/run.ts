@@ -4,6 +4,7 @@ import type { Gpu } from '../src/kernels/runtime/gpu.ts';
 import type { Ceiling } from './ceiling.ts';
 import type { DecodeTiming } from './decode.bench.ts';
 import type { EngineTiming } from './engine.bench.ts';
+import type { gpuClock, Timing } from './timing.ts';
 
 export interface BenchOptions extends BenchWishes {
   readonly gpu: Gpu;
@@ -28,26 +29,28 @@ export type BenchPart = 'kernels' | 'hash' | 'decode8b' | 'engine' | 'decode4k';
 
 export interface KernelTiming {
   readonly name: string;
-  readonly microseconds: number;
+  readonly timing: Timing;
   readonly bytes: number;
-  /** bytes / time over the streaming bandwidth measured in the same run. */
+  /** bytes / time on the GPU over the streaming bandwidth measured in the same run. */
   readonly ofBandwidth: number;
 }
 
-/** A step of sparse attention beside dense attention, in milliseconds per layer, and what bytes and dispatches allow:
- *  bytes / B + 5 · L, and bytes / B + 2 · L. */
+/** A step of sparse attention beside dense attention, per layer, and what bytes and dispatches allow: bytes / B + 5 · L,
+ *  and bytes / B + 2 · L. */
 export interface HashStepComparison {
   readonly name: string;
-  readonly sparseMs: number;
-  readonly sparseBoundMs: number;
+  readonly sparse: Timing;
+  readonly sparseBound: Timing;
+  /** Each dispatch of the sparse step alone, on the GPU. */
   readonly dispatchMs: Readonly<Record<string, number>>;
-  readonly denseMs: number;
-  readonly denseBoundMs: number;
+  readonly dense: Timing;
+  readonly denseBound: Timing;
 }
 
 export interface BenchReport {
   readonly device: string;
   readonly variant: string;
+  readonly gpuClock: ReturnType<typeof gpuClock>;
   /** Measured before each part, since clocks and other work on the device change between them. */
   readonly ceilings: Readonly<Partial<Record<BenchPart, Ceiling>>>;
   readonly kernels: readonly KernelTiming[];

@@ -6,7 +6,7 @@ import { prepareSelectTokens, type SelectTokensVariant } from '../src/kernels/se
 import { countedWords } from '../src/kernels/shared/token-chunks.ts';
 import { Random } from '../src/kernels/testing/random.ts';
 import { prepareFill } from './ceiling.ts';
-import { timeBySlope } from './timing.ts';
+import { perPart, type Timing, timeBySlope } from './timing.ts';
 
 const summed = 4;
 
@@ -19,12 +19,12 @@ export interface SelectTokensCase {
   readonly chunks?: number;
 }
 
-/** Milliseconds per layer for 1/32 of the context by 32-bit signatures and four query planes, of each dispatch alone
+/** Time per layer for 1/32 of the context by 32-bit signatures and four query planes, of each dispatch alone
  *  too; bytes of signatures per layer, which both dispatches read. */
 export async function benchSelectTokens(
   gpu: Gpu,
   spec: SelectTokensCase,
-): Promise<{ ms: number; countMs: number; listMs: number; bytes: number; chunks: number }> {
+): Promise<{ timing: Timing; counting: Timing; listing: Timing; bytes: number; chunks: number }> {
   const { context, kvHeads, layers } = spec;
   const arena = new Arena(gpu);
   const fill = await prepareFill(gpu);
@@ -64,9 +64,9 @@ export async function benchSelectTokens(
     listing.push(select.list(arena, { ...args, list, listCapacity }));
   }
   const both = counting.flatMap((count, layer) => [count, listing[layer]!]);
-  const ms = (await timeBySlope(gpu, both)) / layers;
-  const countMs = (await timeBySlope(gpu, counting)) / layers;
-  const listMs = (await timeBySlope(gpu, listing)) / layers;
+  const time = async (list: readonly Dispatch[]): Promise<Timing> =>
+    perPart(await timeBySlope(gpu, list), layers);
+  const times = { timing: await time(both), counting: await time(counting), listing: await time(listing) };
   arena.dispose();
-  return { ms, countMs, listMs, bytes: kvHeads * context * 4, chunks };
+  return { ...times, bytes: kvHeads * context * 4, chunks };
 }

@@ -1,68 +1,130 @@
-/** Times lists of dispatches by slope: many repetitions against few, so that submit and wait fall out. */
+/** Times lists of dispatches by slope: many repetitions against few, so that what a submission costs once falls out. */
+import { bufferUsage } from '../src/kernels/runtime/arena.ts';
 import { type Dispatch, encodeDispatches } from '../src/kernels/runtime/dispatch.ts';
 import type { Gpu } from '../src/kernels/runtime/gpu.ts';
+import { readBytes } from '../src/kernels/runtime/readback.ts';
+
+/** Milliseconds of the same work, or the least it can take, two ways. */
+export interface Timing {
+  /** On the GPU alone. `gpuClock` says how it is measured. */
+  readonly gpuMs: number;
+  /** From submit to completion of a single submission. Dawn only notes commands down until they are submitted: it records
+   *  them for the driver then, and the GPU begins when the last one is recorded. So this is gpuMs and recording together. */
+  readonly submittedMs: number;
+}
+
+/** How gpuMs is measured: by timestamps at both ends of a pass, or from the first of many submissions to completion, so
+ *  that all but the first are recorded while the GPU works: a bound where recording takes longer than the work. */
+export function gpuClock(gpu: Gpu): 'timestamps' | 'submissions' {
+  return gpu.traits.hasTimestamps ? 'timestamps' : 'submissions';
+}
 
 export function median(values: readonly number[]): number {
   const sorted = [...values].sort((a, b) => a - b);
   return sorted[Math.floor(sorted.length / 2)]!;
 }
 
-/** Milliseconds from submission to completion of `repeats` runs of the list in one pass. */
-export async function timeOnce(gpu: Gpu, dispatches: readonly Dispatch[], repeats: number): Promise<number> {
-  const encoder = gpu.device.createCommandEncoder();
-  encodeDispatches(encoder, Array.from({ length: repeats }, () => dispatches).flat());
-  const commands = encoder.finish();
-  await gpu.device.queue.onSubmittedWorkDone();
+/** `repeats` runs of the list in one pass. Browsers round both clocks to 0.1 ms. */
+export async function timeOnce(gpu: Gpu, dispatches: readonly Dispatch[], repeats: number): Promise<Timing> {
+  const all = Array.from({ length: repeats }, () => dispatches).flat();
+  if (gpuClock(gpu) === 'submissions') {
+    const submittedMs = await timeSubmissions(gpu, [all]);
+    return { submittedMs, gpuMs: await timeSubmissions(gpu, pieces(all)) };
+  }
+  const { device } = gpu;
+  const querySet = device.createQuerySet({ label: 'times', type: 'timestamp', count: 2 });
+  const encoder = device.createCommandEncoder();
+  encodeDispatches(encoder, all, { querySet, beginningOfPassWriteIndex: 0, endOfPassWriteIndex: 1 });
+  const submittedMs = await timeCommands(gpu, [encoder.finish()]);
+  const [begin, end] = await readTimestamps(gpu, querySet);
+  querySet.destroy();
+  return { submittedMs, gpuMs: Number(end! - begin!) / 1e6 };
+}
+
+/** Dispatches of a submission that is recorded while the one before it runs. */
+const pieceLength = 64;
+
+function pieces(dispatches: readonly Dispatch[]): (readonly Dispatch[])[] {
+  const count = Math.ceil(dispatches.length / pieceLength);
+  return Array.from({ length: count }, (_, i) => dispatches.slice(i * pieceLength, (i + 1) * pieceLength));
+}
+
+function timeSubmissions(gpu: Gpu, lists: readonly (readonly Dispatch[])[]): Promise<number> {
+  const commands = lists.map((list) => {
+    const encoder = gpu.device.createCommandEncoder();
+    encodeDispatches(encoder, list);
+    return encoder.finish();
+  });
+  return timeCommands(gpu, commands);
+}
+
+async function timeCommands(gpu: Gpu, commands: readonly GPUCommandBuffer[]): Promise<number> {
+  const { queue } = gpu.device;
+  await queue.onSubmittedWorkDone();
   const started = performance.now();
-  gpu.device.queue.submit([commands]);
-  await gpu.device.queue.onSubmittedWorkDone();
+  for (const command of commands) queue.submit([command]);
+  await queue.onSubmittedWorkDone();
   return performance.now() - started;
 }
 
-/** The same with a submission per run, so that the device runs one while the next is being recorded. */
-export async function timeSubmissions(
-  gpu: Gpu,
-  dispatches: readonly Dispatch[],
-  repeats: number,
-): Promise<number> {
-  const commands = Array.from({ length: repeats }, () => {
-    const encoder = gpu.device.createCommandEncoder();
-    encodeDispatches(encoder, dispatches);
-    return encoder.finish();
-  });
-  await gpu.device.queue.onSubmittedWorkDone();
-  const started = performance.now();
-  for (const command of commands) gpu.device.queue.submit([command]);
-  await gpu.device.queue.onSubmittedWorkDone();
-  return performance.now() - started;
+/** Nanoseconds. */
+async function readTimestamps(gpu: Gpu, querySet: GPUQuerySet): Promise<bigint[]> {
+  const { device } = gpu;
+  const size = 8 * querySet.count;
+  const queryResolve = 0x200; // GPUBufferUsage.QUERY_RESOLVE: the constant object is missing in Node
+  const resolved = device.createBuffer({ label: 'times', size, usage: queryResolve | bufferUsage.copySrc });
+  const encoder = device.createCommandEncoder();
+  encoder.resolveQuerySet(querySet, 0, querySet.count, resolved, 0);
+  device.queue.submit([encoder.finish()]);
+  const times = [...new BigUint64Array(await readBytes(gpu, { buffer: resolved }, size))];
+  resolved.destroy();
+  return times;
+}
+
+/** Rounds that agree this well, as a share of their median, are enough once there are three. */
+const smallSpread = 0.02;
+
+/** Of one repetition: median over rounds of (t(many) − t(few)) / (many − few), of either time by itself. At most `rounds`
+ *  rounds, 7 unless told. */
+export async function slopeOf(
+  time: (repeats: number) => Promise<Timing>,
+  { few, many, rounds = 7 }: { readonly few: number; readonly many: number; readonly rounds?: number },
+): Promise<Timing> {
+  const gpu: number[] = [];
+  const submitted: number[] = [];
+  while (gpu.length < rounds && !(gpu.length >= 3 && spreadOf(gpu) <= smallSpread)) {
+    const short = await time(few);
+    const long = await time(many);
+    gpu.push((long.gpuMs - short.gpuMs) / (many - few));
+    submitted.push((long.submittedMs - short.submittedMs) / (many - few));
+  }
+  return { gpuMs: median(gpu), submittedMs: median(submitted) };
+}
+
+function spreadOf(values: readonly number[]): number {
+  return (Math.max(...values) - Math.min(...values)) / median(values);
 }
 
 /** Least difference between many and few repetitions: browsers round their clocks to 0.1 ms. */
 const leastMs = 25;
 const mostDispatches = 20_000;
 
-/** Rounds that agree this well, as a share of their median, are enough once there are three. */
-const smallSpread = 0.02;
-
-/** Milliseconds per run of the list: median over rounds of (t(many) − t(few)) / (many − few), after a warm-up. `many` is
- *  at least five times `few`, and as large as the clock asks for. At most `rounds` rounds, 7 unless told. */
+/** Per run of the list, after a warm-up. `many` is at least five times `few`, and as large as the clock asks for. */
 export async function timeBySlope(
   gpu: Gpu,
   dispatches: readonly Dispatch[],
   options: { readonly few?: number; readonly many?: number; readonly rounds?: number } = {},
-): Promise<number> {
-  const once = await timeOnce(gpu, dispatches, 1);
-  const estimate = Math.max((await timeOnce(gpu, dispatches, 9)) - once, 0.01) / 8;
+): Promise<Timing> {
+  const time = (repeats: number): Promise<Timing> => timeOnce(gpu, dispatches, repeats);
+  const once = await time(1);
+  const estimate = Math.max((await time(9)).gpuMs - once.gpuMs, 0.01) / 8;
   const affordable = Math.max(2, Math.floor(mostDispatches / dispatches.length));
   const many = Math.min(affordable, Math.max(options.many ?? 5, Math.ceil((1.25 * leastMs) / estimate)));
   const few = Math.max(1, Math.min(options.few ?? many, Math.floor(many / 5)));
-  const slopes: number[] = [];
-  for (let round = 0; round < (options.rounds ?? 7); round++) {
-    const short = await timeOnce(gpu, dispatches, few);
-    const long = await timeOnce(gpu, dispatches, many);
-    slopes.push((long - short) / (many - few));
-    const spread = Math.max(...slopes) - Math.min(...slopes);
-    if (slopes.length >= 3 && spread <= smallSpread * median(slopes)) break;
-  }
-  return median(slopes);
+  return slopeOf(time, { few, many, ...(options.rounds ? { rounds: options.rounds } : {}) });
+}
+
+/** A part of it, such as one layer of several. */
+export function perPart({ gpuMs, submittedMs }: Timing, parts: number): Timing {
+  return { gpuMs: gpuMs / parts, submittedMs: submittedMs / parts };
 }
