@@ -116,12 +116,23 @@ export async function timeBySlope(
   options: { readonly few?: number; readonly many?: number; readonly rounds?: number } = {},
 ): Promise<Timing> {
   const time = (repeats: number): Promise<Timing> => timeOnce(gpu, dispatches, repeats);
-  const once = await time(1);
-  const estimate = Math.max((await time(9)).gpuMs - once.gpuMs, 0.01) / 8;
   const affordable = Math.max(2, Math.floor(mostDispatches / dispatches.length));
-  const many = Math.min(affordable, Math.max(options.many ?? 5, Math.ceil((1.25 * leastMs) / estimate)));
+  const wanted = Math.ceil((1.25 * leastMs) / (await roughMs(time, affordable)));
+  const many = Math.min(affordable, Math.max(options.many ?? 5, wanted));
   const few = Math.max(1, Math.min(options.few ?? many, Math.floor(many / 5)));
   return slopeOf(time, { few, many, ...(options.rounds ? { rounds: options.rounds } : {}) });
+}
+
+/** Of one repetition, well enough to choose how many to time. */
+async function roughMs(time: (repeats: number) => Promise<Timing>, most: number): Promise<number> {
+  await time(1); // buffers are cleared when first used, which can take far longer than the work
+  let repeats = 1;
+  let { gpuMs } = await time(repeats);
+  while (gpuMs < 1 && repeats < most) {
+    repeats = Math.min(8 * repeats, most);
+    ({ gpuMs } = await time(repeats));
+  }
+  return gpuMs / repeats;
 }
 
 /** A part of it, such as one layer of several. */
