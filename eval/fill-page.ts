@@ -166,11 +166,15 @@ function nameOf({ selector, maps, budgets }: PolicyName): string {
   return [selector, maps && `(${maps})`, budgets && `, budgets ${budgets}`].filter(Boolean).join(' ');
 }
 
-function restOf({ selector, tail, proxy }: PolicyName): string {
+function restOf({ selector, tail, proxy, layer0 }: PolicyName): string {
   if (selector === 'dense') return '–';
   const known = proxy === undefined ? null : proxyOf(proxy);
-  if (!known)
-    return { blocks: '**blocks of 1024**', mean: 'one mean', none: 'nothing; no layer dense' }[tail];
+  if (!known) {
+    const rest = { blocks: '**blocks of 1024**', mean: 'one mean', none: 'nothing' }[tail];
+    const first = layer0 ?? (tail === 'none' ? 'sparse' : 'dense');
+    if (first === 'sparse') return `${rest}; no layer dense`;
+    return tail === 'none' ? `${rest}; layer 0 dense` : rest;
+  }
   const { kind, block, over, estimated } = known;
   const parts = [
     block === null ? 'one mean' : `blocks of ${block}`,

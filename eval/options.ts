@@ -13,9 +13,10 @@ export const usage = `npm run eval -- [options]
   --policies LIST       of ${selectors.join(',')}; all unless told
   --needle-policies LIST  those tried on needles; hash,oracle,streaming unless told
   --fractions LIST      e.g. 1/16,1/32; 1/4 to 1/64 unless told
-  --tails LIST          of ${tails.join(',')}, what matters first; all unless told. Needles are tried with the first
+  --tails LIST          of ${tails.join(',')}, what matters first; all unless told. Needles are tried with all but none
   --proxies LIST        other accounts of the tokens left out, tried with hash and oracle at all fractions: mean-64, mass-all, mean-256-block …
   --layer-budgets FILE  budgets by layer, tried likewise, once or more: JSON [weight of layer 0, …], of mean 1 over sparse layers
+  --other-layer-0       at last hash and oracle with layer 0 sparse where a tail has it dense, and dense where none has it sparse
   --contexts LIST       e.g. 8192; 8192,4096,2048 unless told
   --text FILE,START,N   N windows of the largest context from token START on, once or more
   --prompts FILE        needle prompts: JSON [{ set, prompt_ids, answer_ids }]
@@ -41,6 +42,7 @@ export interface EvalOptions {
   readonly tails: readonly TailKind[];
   readonly proxies: readonly TailProxy[];
   readonly layerBudgets: readonly LayerBudgets[];
+  readonly otherLayer0: boolean;
   readonly contexts: readonly number[];
   readonly texts: readonly TextChoice[];
   readonly prompts: string | null;
@@ -61,7 +63,7 @@ export function parseEvalOptions(args: readonly string[]): EvalOptions {
     options: {
       ...{ model: string, policies: string, fractions: string, contexts: string, prompts: string },
       ...{ needles: string, seed: string, out: string, seconds: string, webgpu: string },
-      help: { type: 'boolean' },
+      ...{ help: { type: 'boolean' }, 'other-layer-0': { type: 'boolean' } },
       ...{ maps: several, text: several, 'needle-policies': string },
       ...{ tails: string, proxies: string, 'layer-budgets': several, page: string },
     },
@@ -77,6 +79,7 @@ export function parseEvalOptions(args: readonly string[]): EvalOptions {
     tails: list(values.tails ?? tails.join(',')).map(tailOf),
     proxies: list(values.proxies ?? '').map(proxyFrom),
     layerBudgets: (values['layer-budgets'] ?? []).map(budgetsFrom),
+    otherLayer0: values['other-layer-0'] ?? false,
     contexts: contexts.sort((a, b) => b - a),
     texts: (values.text ?? ['test/data/wikitext-2-valid.txt,0,4']).map(textOf),
     prompts: values.prompts ?? null,

@@ -25,6 +25,8 @@ export interface PolicyName {
   readonly proxy?: string;
   /** Name of the budgets by layer, of the same mean as the fraction. */
   readonly budgets?: string;
+  /** Where it is not as the tail has it. */
+  readonly layer0?: 'dense' | 'sparse';
 }
 
 export interface NamedPolicy extends RowPolicy {
@@ -94,6 +96,15 @@ export function budgetPolicies(
   );
 }
 
+/** The same with layer 0 sparse in place of dense, or dense in place of sparse. */
+export function otherLayer0(policy: NamedPolicy): NamedPolicy {
+  const { name, options } = policy;
+  if (options.mode === 'dense') return policy;
+  const layer0 = name.tail === 'none' ? 'dense' : 'sparse';
+  const denseLayers = layer0 === 'dense' ? [0] : [];
+  return { ...policy, name: { ...name, layer0 }, options: { ...options, denseLayers } };
+}
+
 /** "mean-64", "mean-1024-block-estimated", "mass-all" and the like. */
 export function proxyLabel({ kind, block, over, estimated }: TailProxy): string {
   const more = [...(over === 'rest' ? [] : [over]), ...(estimated ? ['estimated'] : [])];
@@ -156,9 +167,9 @@ export function policyLabel(policy: PolicyName): string {
 }
 
 /** What becomes of the tokens left out, in few words. */
-export function restLabel({ tail, proxy }: PolicyName): string {
-  if (proxy) return `+${proxy}`;
-  return { blocks: '+blocks', mean: '+mean', none: '' }[tail];
+export function restLabel({ tail, proxy, layer0 }: PolicyName): string {
+  const rest = proxy ? `+${proxy}` : { blocks: '+blocks', mean: '+mean', none: '' }[tail];
+  return layer0 ? `${rest}, layer 0 ${layer0}` : rest;
 }
 
 export function fractionLabel(fraction: number): string {

@@ -5,12 +5,27 @@ import type { TailKind } from '../src/kernels/shared/token-blocks.ts';
 import type { Stage, TextWindow } from './evaluate.ts';
 import type { NeedlePrompt } from './needles.ts';
 import type { EvalOptions } from './options.ts';
-import { budgetPolicies, dense, policyGrid, proxyPolicies, type Selector, streaming } from './policies.ts';
+import {
+  budgetPolicies,
+  dense,
+  otherLayer0,
+  policyGrid,
+  proxyPolicies,
+  type Selector,
+  streaming,
+} from './policies.ts';
 
 export interface StageInput {
   readonly options: Pick<
     EvalOptions,
-    'policies' | 'needlePolicies' | 'fractions' | 'tails' | 'contexts' | 'proxies' | 'layerBudgets'
+    | 'policies'
+    | 'needlePolicies'
+    | 'fractions'
+    | 'tails'
+    | 'contexts'
+    | 'proxies'
+    | 'layerBudgets'
+    | 'otherLayer0'
   >;
   readonly maps: ReadonlyMap<string, ModelHashMaps>;
   /** Of the largest context. */
@@ -57,7 +72,7 @@ export function planStages({ options, maps, windows, prompts }: StageInput): Sta
       policies: [
         dense,
         ...streaming(needlePolicies, firstTail),
-        ...policyGrid(needlePolicies, maps, small, firstTail),
+        ...withTail.flatMap((tail) => policyGrid(needlePolicies, maps, small, tail)),
       ],
     },
     {
@@ -68,5 +83,11 @@ export function planStages({ options, maps, windows, prompts }: StageInput): Sta
       whole(context, tail, i === 0 ? maps : firstMaps),
       ...shorter.map((length) => whole(length, tail)),
     ]),
+    ...(options.otherLayer0
+      ? tails.map((tail): Stage => {
+          const usual = policyGrid(mainOnes, firstMaps, fractions, tail);
+          return { kind: 'perplexity', context, windows, policies: [dense, ...usual.map(otherLayer0)] };
+        })
+      : []),
   ];
 }

@@ -18,6 +18,7 @@ const records: EvalRecord[] = [
   windowOf(hash, 'a.txt 0 12ab', 8.04, 10e6),
   windowOf({ ...hash, fraction: 1 / 4, proxy: 'mean-64-block-estimated' }, 'a.txt 0 12ab', 8, 20e6),
   windowOf({ ...hash, fraction: 1 / 4, proxy: 'mean-64-block-estimated' }, 'b.txt 8 34cd', 12, 20e6),
+  windowOf({ ...hash, layer0: 'sparse' }, 'b.txt 8 34cd', 12.04, 9e6),
   windowOf(streaming, 'a.txt 0 12ab', 9, 5e6),
   windowOf(streaming, 'b.txt 8 34cd', 13, 5e6),
   {
@@ -43,6 +44,7 @@ describe('tables of a page', () => {
       '| policy | rest | 1/4 | 1/16 |',
       '| --- | --- | --- | --- |',
       '| hash (mine) | one mean |  | +1.01 % (1 windows) |',
+      '| hash (mine) | one mean; no layer dense |  | +1.01 % (1 windows) |',
       '| streaming | nothing; no layer dense | +28.40 % | +28.40 % |',
       '| hash (mine) | blocks of 64, whole, estimated | +0.00 % |  |',
       '',

@@ -128,6 +128,7 @@ test('every policy asked for is planned, dense in every stage that compares with
       tails: ['blocks', 'none'],
       proxies: [],
       layerBudgets: [],
+      otherLayer0: true,
     },
     maps: new Map(),
     windows: [window, window, window],
@@ -140,8 +141,17 @@ test('every policy asked for is planned, dense in every stage that compares with
     [4, 3],
     [8, 3],
     [4, 3],
+    [8, 3],
+    [8, 3],
   ]);
   for (const { policies } of scored) expect(policies[0]!.options.mode).toBe('dense');
+  // the last two: with blocks and no layer dense, with nothing and layer 0 dense
+  const others = scored.slice(-2).map(({ policies }) => policies.slice(1));
+  for (const [i, denseLayers] of [[], [0]].entries()) {
+    expect(others[i]!.map(({ options }) => options)).toEqual(
+      [1 / 16, 1 / 4].map((fraction) => expect.objectContaining({ budget: { fraction }, denseLayers })),
+    );
+  }
   const modes = new Set(scored.flatMap(({ policies }) => policies.map(({ options }) => options.mode)));
   expect([...modes].sort()).toEqual(['dense', 'oracle', 'random', 'streaming']);
 });
