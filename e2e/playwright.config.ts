@@ -1,6 +1,6 @@
 import { fileURLToPath } from 'node:url';
 import { defineConfig, type ReporterDescription } from 'playwright/test';
-import { softwareGpuFlags } from '../build/chromium-flags.ts';
+import { flagsAgainstHardware, hardwareGpuFlags, softwareGpuFlags } from '../build/chromium-flags.ts';
 
 /** `npm test` finds a free one. */
 const port = Number(process.env.E2E_PORT ?? 4174);
@@ -8,7 +8,11 @@ const reporters: ReporterDescription[] = [['list']];
 // Without a file name it would go to the terminal.
 if (process.env.PLAYWRIGHT_JSON_OUTPUT_NAME) reporters.push(['json']);
 
-/** The built page as `vite preview` serves it, in Chromium with WebGPU on the CPU. */
+/** As for `npm run test:gpu`. */
+const onHardware = process.env.TEST_GPU === 'hardware';
+
+/** The built page as `vite preview` serves it, in Chromium with WebGPU on the CPU; on a graphics card with
+ *  TEST_GPU=hardware. */
 export default defineConfig({
   testDir: '.',
   outputDir: '../test-results',
@@ -25,7 +29,8 @@ export default defineConfig({
     trace: { mode: 'retain-on-failure', screenshots: false },
     launchOptions: {
       executablePath: process.env.CHROMIUM_PATH ?? '/usr/bin/chromium',
-      args: softwareGpuFlags,
+      args: onHardware ? hardwareGpuFlags : softwareGpuFlags,
+      ...(onHardware ? { ignoreDefaultArgs: flagsAgainstHardware } : {}),
     },
   },
   webServer: {
