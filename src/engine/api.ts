@@ -210,7 +210,13 @@ export interface Usage {
 }
 
 export type GenerationEvent =
-  | { readonly kind: 'prefill'; readonly doneTokens: number; readonly totalTokens: number }
+  | {
+      readonly kind: 'prefill';
+      /** Prompt tokens now in the cache, those included that still were. */
+      readonly doneTokens: number;
+      readonly totalTokens: number;
+      readonly cachedTokens: number;
+    }
   | {
       readonly kind: 'token';
       readonly token: number;
@@ -224,6 +230,8 @@ export type GenerationEvent =
       readonly attentionBytes: number;
       readonly denseAttentionBytes: number;
       readonly tokensPerSecond: number;
+      /** With the first token: what the prompt took. */
+      readonly timings?: Timings;
     }
   | {
       readonly kind: 'finished';

@@ -1,5 +1,6 @@
 /** The engine's public door: the only file the page may import. */
 import type { Engine, EngineOptions, MemoryPlan } from './api.ts';
+import { checkEngineOptions } from './check-engine-options.ts';
 
 export { AppError, type AppErrorCode } from '../errors.ts';
 export type * from './api.ts';
@@ -12,10 +13,12 @@ export { createEngine, planModel } from './worker/client.ts';
 
 /** `createEngine` without a worker, in the calling thread: for Node, and for callers that have their own worker. */
 export async function createLocalEngine(options: EngineOptions): Promise<Engine> {
+  checkEngineOptions(options);
   return (await import('./local-engine.ts')).createLocalEngine(options);
 }
 
 /** `planModel` without a worker. */
 export async function planLocalModel(options: EngineOptions): Promise<MemoryPlan> {
+  checkEngineOptions(options);
   return (await import('./local-engine.ts')).planLocalModel(options);
 }

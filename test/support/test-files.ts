@@ -98,6 +98,10 @@ export class MemorySource implements ModelSource {
     this.#nextPiece = nextPiece;
   }
 
+  whereIs(path: string): string {
+    return `${path} in ${this.name}`;
+  }
+
   async stat(path: string): Promise<FileStat | null> {
     const bytes = this.files.get(path);
     return bytes ? { size: bytes.length, etag: null } : null;

@@ -87,9 +87,9 @@ describe('chat.completions.create', () => {
     });
     expect(chunks).toStrictEqual([
       { ...chunk, choices: [{ ...choice, delta: { role: 'assistant', content: '' } }] },
-      { ...chunk, prefill: { done_tokens: 0, total_tokens: 11 } },
-      { ...chunk, prefill: { done_tokens: 11, total_tokens: 11 } },
-      token('Y', 12),
+      { ...chunk, prefill: { done_tokens: 0, total_tokens: 11, cached_tokens: 0 } },
+      { ...chunk, prefill: { done_tokens: 11, total_tokens: 11, cached_tokens: 0 } },
+      { ...token('Y', 12), timings: { ...timings, decodeTokens: 0, decodeMs: 0 } },
       token('o', 13),
       token(undefined, 14),
       { ...chunk, choices: [{ ...choice, finish_reason: 'stop' }], timings },
@@ -102,9 +102,11 @@ describe('chat.completions.create', () => {
     });
     expect(chunks.at(-1)).toMatchObject({ choices: [], usage, timings });
     expect(chunks.at(-2)).toMatchObject({ choices: [{ finish_reason: 'stop' }], usage: null });
-    expect(chunks.slice(0, -1).every((chunk) => chunk.usage === null && chunk.timings === undefined)).toBe(
-      true,
-    );
+    expect(chunks.slice(0, -1).every((chunk) => chunk.usage === null)).toBe(true);
+    expect(chunks.filter((chunk) => chunk.timings).map(({ live }) => live?.context_tokens)).toEqual([
+      12,
+      undefined,
+    ]);
   });
 
   test('gives the same content whole and streamed, also where characters and stop strings span tokens', async () => {

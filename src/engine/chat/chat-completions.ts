@@ -75,7 +75,7 @@ function render(parts: ChatParts, messages: readonly ChatMessage[]): string {
 }
 
 /** One chunk with the role; one per step of the prompt; one per token; one with the finish_reason; one with usage if
- *  asked for. The last of them carries the timings. */
+ *  asked for. The last of them carries the timings, the first token's those of the prompt. */
 async function* streamChunks(
   answer: ChatAnswer,
   includeUsage: boolean,
@@ -101,7 +101,14 @@ async function* streamChunks(
   for await (const event of answer.events) {
     switch (event.kind) {
       case 'prefill':
-        yield { ...chunk({}), prefill: { done_tokens: event.doneTokens, total_tokens: event.totalTokens } };
+        yield {
+          ...chunk({}),
+          prefill: {
+            done_tokens: event.doneTokens,
+            total_tokens: event.totalTokens,
+            cached_tokens: event.cachedTokens,
+          },
+        };
         break;
       case 'token':
         yield {
@@ -113,6 +120,7 @@ async function* streamChunks(
             dense_attention_bytes: event.denseAttentionBytes,
             tokens_per_second: event.tokensPerSecond,
           },
+          ...(event.timings ? { timings: event.timings } : {}),
         };
         break;
       case 'finished': {

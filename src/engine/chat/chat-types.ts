@@ -78,8 +78,13 @@ export interface ChatCompletionChunk {
     readonly finish_reason: ChatFinishReason | null;
   }[];
   readonly usage?: ChatUsage | null;
-  /** Ours, beside OpenAI's fields: progress of the prompt, live figures, and timings in the last chunk. */
-  readonly prefill?: { readonly done_tokens: number; readonly total_tokens: number };
+  /** Ours, beside OpenAI's fields: progress of the prompt, those of its tokens included that the cache still had; live
+   *  figures; timings, of the prompt with the first token and of all in the last chunk. */
+  readonly prefill?: {
+    readonly done_tokens: number;
+    readonly total_tokens: number;
+    readonly cached_tokens: number;
+  };
   readonly live?: {
     readonly context_tokens: number;
     readonly attended_tokens: number;

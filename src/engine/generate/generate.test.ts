@@ -22,8 +22,8 @@ describe('generate', () => {
   test('emits prefill, one event per token with text safe to show, then finished', async () => {
     const events = await generateAll([...bytesOf('aé'), eos]).events;
     expect(events.slice(0, 2)).toEqual([
-      { kind: 'prefill', doneTokens: 0, totalTokens: 3 },
-      { kind: 'prefill', doneTokens: 3, totalTokens: 3 },
+      { kind: 'prefill', doneTokens: 0, totalTokens: 3, cachedTokens: 0 },
+      { kind: 'prefill', doneTokens: 3, totalTokens: 3, cachedTokens: 0 },
     ]);
     const shown = events.flatMap((event) => (event.kind === 'token' ? [[event.token, event.text]] : []));
     expect(shown).toEqual([
@@ -37,7 +37,9 @@ describe('generate', () => {
       attendedTokens: 3,
       attentionBytes: 30,
       denseAttentionBytes: 60,
+      timings: { prefillTokens: 3, decodeTokens: 0 },
     });
+    expect(events.filter((event) => event.kind === 'token' && event.timings)).toHaveLength(1);
     expect(finishOf(events)).toMatchObject({
       reason: 'stop',
       text: '',

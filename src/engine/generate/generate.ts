@@ -1,6 +1,6 @@
 /** Text generation on top of tokens: waits for its turn, streams text, applies stop strings, measures. */
 import { AppError, invariant } from '../../errors.ts';
-import type { FinishReason, GenerationEvent, Usage } from '../api.ts';
+import type { FinishReason, GenerationEvent, Timings, Usage } from '../api.ts';
 import type { TokenEngine, TokenEvent } from '../token-engine.ts';
 import type { PreparedRequest } from './prepare-request.ts';
 import { RequestQueue } from './request-queue.ts';
@@ -112,7 +112,7 @@ class Answer {
         const { doneTokens, totalTokens, cachedTokens } = event;
         this.#cachedTokens = cachedTokens;
         this.#stopwatch.prefill(doneTokens - cachedTokens);
-        return { kind: 'prefill', doneTokens, totalTokens };
+        return { kind: 'prefill', doneTokens, totalTokens, cachedTokens };
       }
       case 'token': {
         const { token, isEnd, logprob, contextTokens, attendedTokens } = event;
@@ -129,11 +129,12 @@ class Answer {
         if (isEnd) this.#ending = 'end-token';
         else if (stopped) this.#ending = 'stop-string';
         else if (this.#tokens >= this.#request.maxTokens) this.#ending = 'length';
-        const shown = {
+        return {
           ...({ kind: 'token', token, text, contextTokens, attendedTokens } as const),
           ...{ attentionBytes, denseAttentionBytes, tokensPerSecond },
+          ...(logprob ? { logprob } : {}),
+          ...(this.#tokens === 1 ? { timings: this.#timings() } : {}),
         };
-        return logprob ? { ...shown, logprob } : shown;
       }
       default:
         return event satisfies never;
@@ -151,12 +152,15 @@ class Answer {
       cachedTokens: this.#cachedTokens,
     };
     const { text, reason } = this.#lastText();
-    const timings = {
+    return { kind: 'finished', reason, text, usage, timings: this.#timings() };
+  }
+
+  #timings(): Timings {
+    return {
       ...this.#stopwatch.timings(),
       attentionBytes: this.#attentionBytes,
       denseAttentionBytes: this.#denseAttentionBytes,
     };
-    return { kind: 'finished', reason, text, usage, timings };
   }
 
   /** The last incomplete character may still complete a stop string. */

@@ -60,7 +60,12 @@ describe('opening a model', () => {
   });
 
   for (const [what, change, code, message] of [
-    ['no config', (files: Files) => files.delete('config.json'), 'file-malformed', /no config\.json/],
+    [
+      'no config',
+      (files: Files) => files.delete('config.json'),
+      'file-malformed',
+      /config\.json .*was not found/,
+    ],
     [
       'a config that is no JSON',
       (files: Files) => files.set('config.json', text('<html>')),

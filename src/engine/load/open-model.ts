@@ -86,7 +86,7 @@ async function readTokenizerFiles(
 function noConfig(source: ModelSource): AppError {
   return new AppError(
     'file-malformed',
-    `${source.name} has no config.json, so it is no Hugging Face model folder. Check the name, or choose another model.`,
+    `${source.whereIs('config.json')} was not found, and every Hugging Face model has one. Check the name or address, or choose another model.`,
     { details: { file: 'config.json' } },
   );
 }

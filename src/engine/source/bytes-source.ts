@@ -6,6 +6,7 @@ import { readAll } from './read-all.ts';
 export function bytesSource(name: string, file: string, bytes: Uint8Array<ArrayBuffer>): ModelSource {
   const source: ModelSource = {
     name,
+    whereIs: (path) => `${path} in ${name}`,
     stat: async (path) => (path === file ? { size: bytes.length, etag: null } : null),
     readAll: (path, options) => readAll(source, path, options),
     async *readRange(path, begin, end) {

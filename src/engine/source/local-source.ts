@@ -20,6 +20,10 @@ class LocalSource implements ModelSource {
     this.#find = find;
   }
 
+  whereIs(path: string): string {
+    return `${path} in ${this.name}`;
+  }
+
   async stat(path: string): Promise<FileStat | null> {
     const file = await this.#file(path);
     return file && { size: file.size, etag: null };

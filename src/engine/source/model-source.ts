@@ -23,6 +23,8 @@ export interface Traffic {
 export interface ModelSource {
   /** Human name: repo id, last URL segment or folder name. */
   readonly name: string;
+  /** A file as messages name it: by its address, or by its path and the folder's name. */
+  whereIs(path: string): string;
   /** Where the browser keeps its files; none for local ones, and where nothing is kept. */
   readonly folder?: ModelFolder | null;
   /** Size and identity of a file; null when there is no such file. Asked once per path, then remembered. */

@@ -511,13 +511,17 @@ describe('storage', () => {
     expect(warnings.map(({ code }) => code)).toEqual(['storage-full']);
   });
 
-  test('a file another tab is downloading is read from the network, with a warning', async () => {
+  test('files another tab is downloading are read from the network, with one warning for all', async () => {
+    server.files.set('other.safetensors', served('others'));
     const first = await open('hub');
     await read(first, 0, 100_000);
+    await first.stat('other.safetensors');
     const second = await open('hub');
     expectWeights(await read(second));
+    expect(await second.readAll('other.safetensors', { maxBytes: 6 })).toHaveLength(6);
+    expect(second.traffic().storageBytes).toBe(0);
     expect(warnings.map(({ code }) => code)).toEqual(['feature-missing']);
-    expect(warnings[0]!.message).toContain('another tab');
+    expect(warnings[0]!.message).toContain('owner/name is being loaded in another tab');
   });
 
   test('two tabs read one complete model at the same time', async () => {
@@ -540,6 +544,7 @@ describe('storage', () => {
     expectWeights(await read(second));
     expect(second.traffic()).toEqual({ networkBytes: weightsSize, storageBytes: 0 });
     expect(warnings.map(({ code }) => code)).toEqual(['feature-missing']);
+    expect(warnings[0]!.message).toContain('InvalidStateError');
   });
 
   test('files opened at the same time, some of them twice, are fetched once each', async () => {

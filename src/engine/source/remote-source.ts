@@ -3,7 +3,7 @@
 import { AppError, throwIfAborted } from '../../errors.ts';
 import { checkRange, missingFile } from './file-path.ts';
 import { ContentsChanged, download, type Probe, probe, probeOnce } from './http/download.ts';
-import { type HttpClient, TransientFailure } from './http/http-client.ts';
+import { type HttpClient, shownUrl, TransientFailure } from './http/http-client.ts';
 import type { FileStat, ModelSource, Traffic } from './model-source.ts';
 import { readAll } from './read-all.ts';
 import type { Journal } from './storage/file-record.ts';
@@ -48,6 +48,10 @@ export class RemoteSource implements ModelSource {
     this.#model = model;
     this.#kept = kept;
     this.#warn = warn;
+  }
+
+  whereIs(path: string): string {
+    return shownUrl(this.#model.urlOf(path));
   }
 
   async stat(path: string, options: { signal?: AbortSignal | undefined } = {}): Promise<FileStat | null> {

@@ -1,6 +1,7 @@
 /** Opens the engine's worker and hands out the engine, or only the memory plan. */
 import { AppError } from '../../errors.ts';
 import type { Engine, EngineOptions, MemoryPlan } from '../api.ts';
+import { checkEngineOptions } from '../check-engine-options.ts';
 import { explicitReference } from '../source/reference.ts';
 import { Connection, type Notices } from './connection.ts';
 import type { FromWorker } from './protocol.ts';
@@ -36,6 +37,7 @@ export async function planModel(options: EngineOptions): Promise<MemoryPlan> {
 
 /** Relative addresses mean the caller's page; in the worker they would mean the worker's script. */
 function forWorker(options: EngineOptions): EngineOptions {
+  checkEngineOptions(options);
   return { ...options, model: explicitReference(options.model, globalThis.location?.href) };
 }
 

@@ -4,6 +4,7 @@ import { loadAdvice } from '../state/fault.ts';
 import { formatBytes } from '../state/format.ts';
 import { defaultChoice } from '../state/model-choice.ts';
 import { FaultNotice } from './fault-notice.tsx';
+import { Icon } from './icon.tsx';
 
 /** What stands between the reader and an answer: loading, a failure, a recovering engine. Nothing when all is well. */
 export function ModelStatus() {
@@ -39,7 +40,7 @@ export function ModelStatus() {
       return <FaultNotice fault={state.fault} adviceFor={loadAdvice} onRetry={() => void model.reload()} />;
     case 'ready':
       return model.recovering.value === null ? (
-        <Warnings texts={model.warnings.value} />
+        <Warnings texts={model.warnings.value} onDismiss={model.dismissWarnings} />
       ) : (
         <section class="status recovering" role="status" aria-label="Recovering">
           <p>
@@ -54,16 +55,21 @@ export function ModelStatus() {
 }
 
 /** Loading went on, but something is not as it should be. */
-function Warnings(props: { readonly texts: readonly string[] }) {
+function Warnings(props: { readonly texts: readonly string[]; readonly onDismiss: () => void }) {
   if (props.texts.length === 0) return null;
   return (
-    <section class="status" role="status" aria-label="Warnings">
-      {props.texts.map((text) => (
-        <p key={text} class="note">
-          {text}
-        </p>
-      ))}
-    </section>
+    <div class="status warnings">
+      <div role="status" aria-label="Warnings">
+        {props.texts.map((text) => (
+          <p key={text} class="note">
+            {text}
+          </p>
+        ))}
+      </div>
+      <button type="button" class="quiet" aria-label="Dismiss warnings" onClick={props.onDismiss}>
+        <Icon name="close" />
+      </button>
+    </div>
   );
 }
 

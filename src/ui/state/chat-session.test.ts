@@ -5,6 +5,7 @@ import {
   type ChatCompletionChunk,
   type ChatCompletionRequest,
   type ChatCompletions,
+  type Timings,
 } from '../../engine/index.ts';
 import { createChatSession } from './chat-session.ts';
 import { defaultSettings, type Settings, unsetSampling } from './settings.ts';
@@ -90,7 +91,7 @@ describe('the chat session', () => {
     expect(chat.isAnswering.value).toBe(false);
   });
 
-  test('stopping keeps what was written, aborts the request and ignores what arrives later', async () => {
+  test('stopping keeps what was written, aborts the request and takes of what arrives later the figures alone', async () => {
     const { chat, streams, signals, answers, runFrame } = setUp();
     const done = chat.ask('q');
     await settled();
@@ -100,10 +101,17 @@ describe('the chat session', () => {
     expect(answers()[0]).toMatchObject({ text: 'part', state: { kind: 'stopped' } });
     expect(signals[0]!.aborted).toBe(true);
     expect(chat.isAnswering.value).toBe(false);
+    const usage = {
+      ...{ prompt_tokens: 1, completion_tokens: 2, total_tokens: 3 },
+      prompt_tokens_details: { cached_tokens: 0 },
+    };
+    const timings = { prefillTokensPerSecond: 7 } as Timings;
     streams[0]!.push(text(' late', 'stop'));
+    streams[0]!.push({ ...text(''), choices: [], usage, timings });
+    streams[0]!.push('end');
     await done;
     runFrame();
-    expect(answers()[0]).toMatchObject({ text: 'part', state: { kind: 'stopped' } });
+    expect(answers()[0]).toMatchObject({ text: 'part', state: { kind: 'stopped' }, usage, timings });
   });
 
   test('a failure keeps the partial text and says what happened; regenerating asks the same again', async () => {

@@ -9,6 +9,7 @@ import {
   clear,
   emptyConversation,
   foldChunk,
+  foldLateChunk,
   settle,
   toChatMessages,
   updateAnswer,
@@ -97,7 +98,12 @@ export function createChatSession(around: ChatSurroundings): ChatSession {
         { signal: aborted },
       );
       for await (const chunk of stream) {
-        if (aborted.aborted) return;
+        if (aborted.aborted) {
+          conversation.value = updateAnswer(conversation.peek(), run.turnId, (answer) =>
+            foldLateChunk(answer, chunk),
+          );
+          continue;
+        }
         run.chunks.push(chunk);
         around.frames.request(() => {
           if (!aborted.aborted) fold(run);

@@ -39,8 +39,14 @@ const answered = (text: string): Answer => ({ ...empty, text, state: { kind: 'fi
 
 describe('folding chunks', () => {
   test('a prompt being read, then text, then the end with its figures', () => {
-    const reading = foldChunk(empty, chunk({ prefill: { done_tokens: 3, total_tokens: 9 } }));
-    expect(reading.state).toEqual({ kind: 'reading', doneTokens: 3, totalTokens: 9 });
+    const reading = foldChunk(
+      empty,
+      chunk({ prefill: { done_tokens: 3, total_tokens: 9, cached_tokens: 2 } }),
+    );
+    expect(reading).toMatchObject({
+      state: { kind: 'reading', doneTokens: 3, totalTokens: 9 },
+      cachedTokens: 2,
+    });
     const live = {
       ...{ context_tokens: 10, attended_tokens: 8, tokens_per_second: 5 },
       ...{ attention_bytes: 80, dense_attention_bytes: 100 },

@@ -28,6 +28,9 @@ export interface Answer {
   readonly text: string;
   readonly state: AnswerState;
   readonly live: LiveFigures | null;
+  /** Tokens of the conversation so far that needed no reading; null until that is known. */
+  readonly cachedTokens: number | null;
+  /** Of the prompt from the first token on, of the whole answer at its end. */
   readonly timings: Timings | null;
   readonly usage: ChatUsage | null;
 }
@@ -47,7 +50,14 @@ export interface Conversation {
 
 export const emptyConversation: Conversation = { turns: [], nextId: 1 };
 
-const emptyAnswer: Answer = { text: '', state: { kind: 'waiting' }, live: null, timings: null, usage: null };
+const emptyAnswer: Answer = {
+  text: '',
+  state: { kind: 'waiting' },
+  live: null,
+  cachedTokens: null,
+  timings: null,
+  usage: null,
+};
 
 export function isSettled(answer: Answer): boolean {
   return (
@@ -113,9 +123,15 @@ export function foldChunk(answer: Answer, chunk: ChatCompletionChunk): Answer {
           tokensPerSecond: chunk.live.tokens_per_second,
         }
       : answer.live,
+    cachedTokens: chunk.prefill?.cached_tokens ?? answer.cachedTokens,
     timings: chunk.timings ?? answer.timings,
     usage: chunk.usage ?? answer.usage,
   };
+}
+
+/** Folds what comes after an answer was stopped: what it took, as measured; no more text. */
+export function foldLateChunk(answer: Answer, chunk: ChatCompletionChunk): Answer {
+  return { ...answer, timings: chunk.timings ?? answer.timings, usage: chunk.usage ?? answer.usage };
 }
 
 /** Ends an unfinished answer, keeping its text; a finished one stays as it is. */

@@ -1,6 +1,6 @@
 /** What is measured while answering, as rows to show. Only measured or planned values: nothing is estimated here. */
 import type { MemoryPlan, MemoryUse } from '../../engine/index.ts';
-import type { Answer, LiveFigures } from './conversation.ts';
+import { type Answer, isSettled, type LiveFigures } from './conversation.ts';
 import { formatBytes, formatCount, formatDuration, formatRate, formatShare } from './format.ts';
 
 export interface Figure {
@@ -26,19 +26,20 @@ export function figureGroups(
 ): readonly FigureGroup[] {
   const timings = answer?.timings ?? null;
   const live = answer?.live ?? null;
-  const decodeRate = timings?.decodeTokensPerSecond ?? live?.tokensPerSecond ?? null;
-  const cached = answer?.usage?.prompt_tokens_details.cached_tokens ?? null;
+  const rate = answer && decodeRate(answer);
+  const cached = answer?.cachedTokens ?? null;
   const context = answer === null ? 0 : (live?.contextTokens ?? tokensRead(answer));
   const tokens = context === null ? none : formatCount(context);
+  const firstTokenMs = timings?.timeToFirstTokenMs ?? 0;
   return [
     {
       title: 'Speed',
       figures: [
-        { name: 'Decode', value: decodeRate === null ? none : formatRate(decodeRate), isMain: true },
+        { name: 'Decode', value: rate === null ? none : formatRate(rate), isMain: true },
         { name: 'Prefill', value: timings ? formatRate(timings.prefillTokensPerSecond) : none },
         {
           name: 'First token',
-          value: timings ? formatDuration(timings.timeToFirstTokenMs) : none,
+          value: firstTokenMs > 0 ? formatDuration(firstTokenMs) : none,
           isMain: true,
         },
       ],
@@ -48,7 +49,8 @@ export function figureGroups(
       figures: [
         {
           name: 'Tokens',
-          value: plan === null ? tokens : `${tokens} of ${formatCount(plan.contextLength)}`,
+          value:
+            plan === null || context === null ? tokens : `${tokens} of ${formatCount(plan.contextLength)}`,
           isMain: true,
         },
         { name: 'Attended per step', value: live === null ? none : attendedInWords(live) },
@@ -73,6 +75,12 @@ function tokensRead({ state }: Answer): number | null {
   return state.kind === 'reading' ? state.doneTokens : null;
 }
 
+/** Of the last seconds while the answer is written, of all of it afterwards. */
+function decodeRate(answer: Answer): number | null {
+  const whole = isSettled(answer) ? answer.timings?.decodeTokensPerSecond : undefined;
+  return whole ?? answer.live?.tokensPerSecond ?? null;
+}
+
 /** Tokens, and their share of those before the last, which nothing has attended to yet. */
 function attendedInWords({ attendedTokens, contextTokens }: LiveFigures): string {
   return `${formatCount(attendedTokens)} (${formatShare(attendedTokens / Math.max(1, contextTokens - 1))})`;
@@ -80,11 +88,12 @@ function attendedInWords({ attendedTokens, contextTokens }: LiveFigures): string
 
 /** One line under a finished or stopped answer. */
 export function answerSummary(answer: Answer): string {
-  const { timings, usage, live } = answer;
+  const { timings, usage } = answer;
   const parts: string[] = [];
   if (usage) parts.push(`${formatCount(usage.completion_tokens)} tokens`);
-  const rate = timings?.decodeTokensPerSecond ?? live?.tokensPerSecond;
-  if (rate !== undefined && rate > 0) parts.push(formatRate(rate));
-  if (timings) parts.push(`first after ${formatDuration(timings.timeToFirstTokenMs)}`);
+  const rate = decodeRate(answer);
+  if (rate !== null && rate > 0) parts.push(formatRate(rate));
+  if (timings && timings.timeToFirstTokenMs > 0)
+    parts.push(`first after ${formatDuration(timings.timeToFirstTokenMs)}`);
   return parts.join(' · ');
 }

@@ -138,7 +138,7 @@ describe('the model session', () => {
     expect(session.state.value).toMatchObject({ kind: 'failed', fault: { code: 'aborted' } });
   });
 
-  test('warnings are kept, each once, until another model is loaded', async () => {
+  test('warnings are kept, each once, until they are dismissed or another model is loaded', async () => {
     const { session, engines, engine } = setUp();
     const loading = session.load(choice('a'));
     await settled();
@@ -149,6 +149,10 @@ describe('the model session', () => {
     await loading;
     expect(session.warnings.value).toEqual(['no room']);
     expect(session.state.value.kind).toBe('ready');
+    session.dismissWarnings();
+    expect(session.warnings.value).toEqual([]);
+    engines[0]!.options.onStatus?.(full);
+    expect(session.warnings.value).toEqual(['no room']);
     void session.load(choice('b'));
     await settled();
     expect(session.warnings.value).toEqual([]);

@@ -36,6 +36,8 @@ export interface ModelSession {
   readonly recovering: ReadonlySignal<string | null>;
   /** What went wrong without stopping anything, e.g. no room to keep the download; each text once. */
   readonly warnings: ReadonlySignal<readonly string[]>;
+  /** The warnings have been read. */
+  dismissWarnings(): void;
   readonly memory: ReadonlySignal<MemoryUse | null>;
   /** Of sparse attention with the loaded model on this device; null until asked for, see `refreshFacts`. */
   readonly facts: ReadonlySignal<AttentionFacts | null>;
@@ -208,6 +210,11 @@ export function createModelSession(
     load,
     refreshMemory,
     refreshFacts,
+    dismissWarnings: () =>
+      batch(() => {
+        ofEngine.value = [];
+        refusal.value = null;
+      }),
     samplingDefaults: () => (state.value.kind === 'none' ? unsetSampling : state.value.choice.sampling),
     plan: (choice, signal) => door.planModel({ ...choice.options, signal }),
     reload: async () => {

@@ -14,6 +14,7 @@ export class KeptFiles {
   readonly #open = new Map<string, StoredFile>();
   #described: Promise<void> | undefined;
   #isFull = false;
+  #isHeld = false;
   #isNameless = false;
 
   constructor(folder: ModelFolder | null, description: ModelDescription, warn: (warning: AppError) => void) {
@@ -136,23 +137,29 @@ export class KeptFiles {
     );
   }
 
+  /** A store that is full, and one that another tab holds, are said once; every file would meet them. */
   #report(path: string, cause: unknown): void {
     const isFull = isQuotaError(cause);
-    if (isFull && this.#isFull) return;
+    const isHeld = cause instanceof Error && cause.name === 'NoModificationAllowedError';
+    if ((isFull && this.#isFull) || (isHeld && this.#isHeld)) return;
     this.#isFull ||= isFull;
+    this.#isHeld ||= isHeld;
     const { name } = this.#description;
     const reason = cause instanceof Error ? `${cause.name}: ${cause.message}` : String(cause);
+    const options = { details: { path, reason }, cause };
     this.#warn(
       isFull
         ? new AppError(
             'storage-full',
             `The browser's storage has no room for ${path} of ${name}. Loading goes on, but what does not fit will be downloaded again next time: remove stored models or free disk space.`,
-            { details: { path }, cause },
+            options,
           )
         : new AppError(
             'feature-missing',
-            `${path} of ${name} cannot be kept in the browser's storage now (${reason}). Loading goes on from the network; if another tab is loading the same model, let it finish.`,
-            { details: { path }, cause },
+            isHeld
+              ? `${name} is being loaded in another tab, too. The files that it holds come from the network here, and are kept there.`
+              : `${path} of ${name} cannot be kept in the browser's storage now (${reason}). Loading goes on from the network.`,
+            options,
           ),
     );
   }
