@@ -75,6 +75,7 @@ test('attention is switched without loading or reading anything again', async ({
   await panel.getByRole('button', { name: 'Close' }).click();
 
   await page.reload();
+  await expect(chat.answerText, 'the conversation survives a reload').toHaveText(answer);
   await chat.ready();
   await openSettings();
   await expect(settings.getByRole('radio', { name: dense }), 'settings survive a reload').toBeChecked();

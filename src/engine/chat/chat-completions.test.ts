@@ -59,7 +59,12 @@ describe('chat.completions.create', () => {
       created: expect.any(Number),
       model: 'scripted',
       choices: [
-        { index: 0, message: { role: 'assistant', content: 'Yo' }, logprobs: null, finish_reason: 'stop' },
+        {
+          index: 0,
+          message: { role: 'assistant', content: 'Yo', refusal: null },
+          logprobs: null,
+          finish_reason: 'stop',
+        },
       ],
       usage,
       timings,
@@ -146,7 +151,7 @@ describe('chat.completions.create', () => {
       ],
     });
     const whole = await open(script).complete({ logprobs: true, top_logprobs: 2 });
-    expect(whole.choices[0].logprobs).toEqual({ content: [half(0xc3), half(0xa9)] });
+    expect(whole.choices[0].logprobs).toEqual({ content: [half(0xc3), half(0xa9)], refusal: null });
     const chunks = await open(script).stream({ logprobs: true, top_logprobs: 2 });
     const streamed = chunks.flatMap((chunk) => chunk.choices[0]?.logprobs?.content ?? []);
     expect(streamed).toEqual([half(0xc3), half(0xa9)]);

@@ -91,7 +91,7 @@ async function* streamChunks(
       {
         index: 0,
         delta,
-        logprobs: logprobs.length > 0 ? { content: logprobs } : null,
+        logprobs: logprobs.length > 0 ? { content: logprobs, refusal: null } : null,
         finish_reason: finish,
       },
     ],
@@ -158,8 +158,8 @@ async function complete(answer: ChatAnswer): Promise<ChatCompletion> {
       choices: [
         {
           index: 0,
-          message: { role: 'assistant', content },
-          logprobs: answer.withLogprobs ? { content: logprobs } : null,
+          message: { role: 'assistant', content, refusal: null },
+          logprobs: answer.withLogprobs ? { content: logprobs, refusal: null } : null,
           finish_reason: event.reason,
         },
       ],

@@ -40,6 +40,23 @@ describe('parseChatRequest', () => {
     expect(parseChatRequest({ messages, ...harmless }, limits).messages).toEqual(messages);
   });
 
+  test('reads text given in parts, and "developer" as "system"', () => {
+    const asked = [
+      { role: 'developer', content: 'S' },
+      {
+        role: 'user',
+        content: [
+          { type: 'text', text: 'a' },
+          { type: 'text', text: 'b' },
+        ],
+      },
+    ];
+    expect(parseChatRequest({ messages: asked }, limits).messages).toEqual([
+      { role: 'system', content: 'S' },
+      { role: 'user', content: 'a\nb' },
+    ]);
+  });
+
   test('takes the bounds of every range', () => {
     const low = { temperature: 0, top_p: 0, top_k: 0, min_p: 0, frequency_penalty: -2, presence_penalty: -2 };
     const high = { temperature: 2, top_p: 1, top_k: 9, min_p: 1, frequency_penalty: 2, presence_penalty: 2 };
@@ -80,7 +97,7 @@ describe('parseChatRequest', () => {
     [
       { messages: [...messages, { role: 'tool', content: '' }] },
       'messages[1].role',
-      'messages[1].role must be "system", "user", "assistant"; got "tool".',
+      'messages[1].role must be "system", "developer", "user", "assistant"; got "tool".',
     ],
     [
       { messages: [{ role: 'user' }] },
@@ -88,9 +105,14 @@ describe('parseChatRequest', () => {
       'messages[0].content must be a string; got undefined.',
     ],
     [
-      { messages: [{ role: 'user', content: [{ type: 'text', text: 'x' }] }] },
-      'messages[0].content',
-      'messages[0].content is a list of parts; only text is supported. Give one string.',
+      { messages: [{ role: 'user', content: [{ type: 'image_url', image_url: {} }] }] },
+      'messages[0].content[0]',
+      'messages[0].content[0] must be a part of type "text"; got {"type":"image_url","image_url":{}}.',
+    ],
+    [
+      { messages: [{ role: 'user', content: [{ type: 'text', text: 'x' }, { type: 'text' }] }] },
+      'messages[0].content[1].text',
+      'messages[0].content[1].text must be a string; got undefined.',
     ],
     [
       { messages: [{ role: 'assistant', content: '', tool_calls: [{}] }] },

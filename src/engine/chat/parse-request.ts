@@ -31,7 +31,13 @@ export interface ChatLimits {
   readonly samplingDefaults: SamplingDefaults;
 }
 
-const roles = ['system', 'user', 'assistant'] as const;
+/** What a role is to the chat template. */
+const roles = new Map<unknown, ChatMessage['role']>([
+  ['system', 'system'],
+  ['developer', 'system'],
+  ['user', 'user'],
+  ['assistant', 'assistant'],
+]);
 
 /** Parameters read below. */
 const served = [
@@ -126,15 +132,12 @@ function parseMessages(messages: unknown): readonly ChatMessage[] {
   return messages.map((message: unknown, index) => {
     const where = `messages[${index}]`;
     if (!isRecord(message)) throw invalidRequest(where, 'an object with role and content', message);
-    const role = roles.find((known) => known === message.role);
+    const role = roles.get(message.role);
     if (role === undefined) {
-      throw invalidRequest(`${where}.role`, roles.map((known) => `"${known}"`).join(', '), message.role);
-    }
-    if (Array.isArray(message.content)) {
-      throw unsupported(
-        `${where}.content`,
-        `${where}.content is a list of parts; only text is supported`,
-        'Give one string.',
+      throw invalidRequest(
+        `${where}.role`,
+        [...roles.keys()].map((known) => `"${known}"`).join(', '),
+        message.role,
       );
     }
     const extra = Object.entries(message).find(
@@ -142,8 +145,20 @@ function parseMessages(messages: unknown): readonly ChatMessage[] {
     );
     if (extra)
       throw unsupported(`${where}.${extra[0]}`, `${where} has "${extra[0]}", which is not supported`);
-    return { role, content: checkString(`${where}.content`, message.content) };
+    return { role, content: parseContent(`${where}.content`, message.content) };
   });
+}
+
+/** Parts become lines of one text. */
+function parseContent(where: string, content: unknown): string {
+  if (!Array.isArray(content)) return checkString(where, content);
+  const lines = content.map((part: unknown, index) => {
+    if (!isRecord(part) || part.type !== 'text') {
+      throw invalidRequest(`${where}[${index}]`, 'a part of type "text"', part);
+    }
+    return checkString(`${where}[${index}].text`, part.text);
+  });
+  return lines.join('\n');
 }
 
 function parseSampling(given: Readonly<Record<string, unknown>>, limits: ChatLimits): SamplingOptions {

@@ -32,7 +32,7 @@ export function AnswerView({ answer, isLast }: { readonly answer: Answer; readon
         <footer>
           {answer.text !== '' && <CopyButton text={answer.text} what="answer" />}
           {isLast && <RegenerateButton onClick={regenerate} />}
-          {isLast && answer.text !== '' && <LookupButton />}
+          {isLast && answer.live !== null && <LookupButton />}
           <span class="summary">{answerSummary(answer)}</span>
         </footer>
       )}

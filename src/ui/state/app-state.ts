@@ -6,6 +6,7 @@ import type { StoredModel } from '../../engine/index.ts';
 import { attentionOptions } from './attention-settings.ts';
 import { type ChatSession, createChatSession } from './chat-session.ts';
 import { createFrameQueue } from './frame-queue.ts';
+import { keepConversation, readKeptConversation } from './kept-conversation.ts';
 import { emptyLearningDraft, type LearningDraft } from './learning-form.ts';
 import { createLearningSession, type LearningSession } from './learning-session.ts';
 import { createLookupSession, type LookupSession } from './lookup-session.ts';
@@ -55,12 +56,16 @@ export function createAppState(door: EngineDoor, storage: ModelStorage, config: 
     const state = model.state.peek();
     return state.kind === 'ready' ? state.engine : null;
   };
-  const chat = createChatSession({
-    completions: () => engine()?.chat.completions ?? null,
-    settings,
-    samplingDefaults: model.samplingDefaults,
-    frames: createFrameQueue(),
-  });
+  const chat = createChatSession(
+    {
+      completions: () => engine()?.chat.completions ?? null,
+      settings,
+      samplingDefaults: model.samplingDefaults,
+      frames: createFrameQueue(),
+    },
+    readKeptConversation(),
+  );
+  keepConversation(chat);
   // The KV cache grows while an answer is written, and a sparse one has had everything measured.
   effect(() => {
     if (chat.isAnswering.value) return;

@@ -8,6 +8,7 @@ import {
   type Timings,
 } from '../../engine/index.ts';
 import { createChatSession } from './chat-session.ts';
+import { emptyConversation } from './conversation.ts';
 import { defaultSettings, type Settings, unsetSampling } from './settings.ts';
 
 /** A stream the test writes by hand, as the engine's own would arrive. */
@@ -57,12 +58,15 @@ function setUp(settings: Settings = defaultSettings) {
     return stream;
   };
   const surroundings = { isLoaded: true };
-  const chat = createChatSession({
-    completions: () => (surroundings.isLoaded ? ({ create } as unknown as ChatCompletions) : null),
-    settings: signal(settings),
-    samplingDefaults: () => ({ ...unsetSampling, temperature: 0.2, topP: 0.9 }),
-    frames: { request: (run) => frames.push(run) },
-  });
+  const chat = createChatSession(
+    {
+      completions: () => (surroundings.isLoaded ? ({ create } as unknown as ChatCompletions) : null),
+      settings: signal(settings),
+      samplingDefaults: () => ({ ...unsetSampling, temperature: 0.2, topP: 0.9 }),
+      frames: { request: (run) => frames.push(run) },
+    },
+    emptyConversation,
+  );
   const answers = () => chat.conversation.value.turns.map(({ answer }) => answer);
   const runFrame = () => {
     for (const run of frames.splice(0)) run();

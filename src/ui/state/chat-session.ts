@@ -7,7 +7,6 @@ import {
   askInstead,
   type Conversation,
   clear,
-  emptyConversation,
   foldChunk,
   foldLateChunk,
   settle,
@@ -49,8 +48,9 @@ interface Running {
   readonly chunks: ChatCompletionChunk[];
 }
 
-export function createChatSession(around: ChatSurroundings): ChatSession {
-  const conversation = signal<Conversation>(emptyConversation);
+/** @param before what was said already. */
+export function createChatSession(around: ChatSurroundings, before: Conversation): ChatSession {
+  const conversation = signal(before);
   const running: Signal<Running | null> = signal(null);
 
   function fold(run: Running): void {

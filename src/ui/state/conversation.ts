@@ -50,7 +50,7 @@ export interface Conversation {
 
 export const emptyConversation: Conversation = { turns: [], nextId: 1 };
 
-const emptyAnswer: Answer = {
+export const emptyAnswer: Answer = {
   text: '',
   state: { kind: 'waiting' },
   live: null,

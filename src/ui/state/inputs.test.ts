@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { parseChatRequest } from '../../engine/chat/parse-request.ts';
 import { AppError, type AttentionFacts } from '../../engine/index.ts';
 import { automaticInWords, signatureNotes } from './attention-facts.ts';
 import {
@@ -125,6 +126,14 @@ describe('the page configuration', () => {
 
 describe('settings', () => {
   const field = (name: string) => samplingFields.find((candidate) => candidate.name === name)!;
+
+  test.each(samplingFields)('the engine takes all that the page does: $name', ({ name, min, max }) => {
+    for (const value of [min, max]) {
+      const fields = toRequestFields({ ...unsetSampling, [name]: value });
+      const request = { messages: [{ role: 'user', content: 'q' }], ...fields };
+      expect(() => parseChatRequest(request, { vocab: 9, samplingDefaults: {} })).not.toThrow();
+    }
+  });
 
   test('empty means the model decides; what is not allowed is refused', () => {
     expect(parseTyped(field('temperature'), '  ')).toBe(null);

@@ -38,7 +38,7 @@ export const samplingFields: readonly SamplingField[] = [
     label: 'Temperature',
     hint: '0 always takes the likeliest token',
     min: 0,
-    max: 5,
+    max: 2,
     step: 0.05,
   },
   { name: 'topP', label: 'Top-p', hint: 'Keep the likeliest share', min: 0, max: 1, step: 0.01 },
