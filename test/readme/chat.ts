@@ -11,8 +11,10 @@ const stream = await engine.chat.completions.create({
   max_completion_tokens: 200,
   stream: true,
 });
+let answer = '';
 for await (const chunk of stream) {
-  console.log(chunk.choices[0]?.delta.content);
+  answer += chunk.choices[0]?.delta.content ?? '';
 }
+console.log(answer);
 
 await engine.dispose();

@@ -1,12 +1,12 @@
-/** The README is true: its example is the type-checked file beside this one, and its file map names what exists. */
+/** The README is true: its examples are the type-checked files beside this one, and its file map names what exists. */
 import { existsSync, readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 
 const root = new URL('../../', import.meta.url);
 const read = (path: string): string => readFileSync(new URL(path, root), 'utf8');
 
-test('the example in the README is the one that is type-checked', () => {
-  const example = read('test/readme/chat.ts').replace('../../src', './src');
+test.each(['chat.ts', 'node.ts'])('the example in the README is the one that is type-checked: %s', (file) => {
+  const example = read(`test/readme/${file}`).replace('../../src', './src');
   expect(read('README.md')).toContain(`\`\`\`ts\n${example}\`\`\``);
 });
 

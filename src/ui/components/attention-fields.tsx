@@ -85,7 +85,7 @@ function BudgetFields(props: {
           ))}
         </select>
         <p id={`${id}-hint`} class="hint">
-          Besides sink and window
+          Besides the first and the last tokens
         </p>
       </div>
       {attention.selectedOneIn === 0 && (

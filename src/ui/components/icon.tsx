@@ -1,7 +1,7 @@
 /** Line icons, drawn for this page on a 20 × 20 grid. Decorative: the button around one carries the name. */
 const paths = {
   send: 'M10 16V4M4.5 9.5 10 4l5.5 5.5',
-  stop: 'M6 6h8v8H6z',
+  stop: 'M5.5 5.5h9v9h-9z',
   copy: 'M7.5 7.5h8v8h-8zM4.5 12.5v-8h8',
   done: 'm4.5 10.5 3.5 3.5 7.5-8',
   redo: 'M15.5 8A6 6 0 1 0 16 11.5M15.5 4v4h-4',

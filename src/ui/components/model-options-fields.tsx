@@ -36,8 +36,8 @@ export function ModelOptionsFields({ draft, onChange, problemOf }: DraftFieldsPr
       <TextField
         label="Context length"
         inputMode="numeric"
-        placeholder="as trained"
-        hint="Tokens to plan for; empty: at most 8192"
+        placeholder="up to 8192"
+        hint="Tokens to plan for; empty: as trained, but 8192 at most"
         value={draft.contextLength}
         problem={problemOf('contextLength')}
         onInput={(contextLength) => onChange({ contextLength })}

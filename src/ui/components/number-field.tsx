@@ -18,7 +18,7 @@ export function NumberField(props: {
     <TextField
       label={field.label}
       inputMode={field.step === 1 ? 'numeric' : 'decimal'}
-      placeholder={props.standard === null ? 'default' : String(props.standard)}
+      placeholder={props.standard === null ? (field.empty ?? 'default') : String(props.standard)}
       hint={field.hint}
       problem={isWrong ? `Give ${kind} from ${field.min} to ${field.max}.` : undefined}
       value={typed.value}

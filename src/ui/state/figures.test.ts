@@ -41,12 +41,15 @@ test('what the prompt took shows from the first token on, what was cached before
   const writing = foldChunk(reading, { ...chunk, live, timings });
   expect(of(writing)).toEqual(['40.0 tok/s', '900 tok/s', '250 ms', '30']);
   const stopped = settle(writing, { kind: 'stopped' });
-  const whole = { ...timings, decodeTokensPerSecond: 38 };
+  const first = { ...live, tokens_per_second: 0 };
+  expect(of(foldChunk(reading, { ...chunk, live: first, timings }))[0], 'of one token').toBe('–');
+  expect(of(stopped), 'before the engine has ended').toEqual(of(writing));
+  const whole = { ...timings, decodeTokens: 9, decodeTokensPerSecond: 38 };
   expect(of({ ...stopped, timings: whole })).toEqual(['38.0 tok/s', '900 tok/s', '250 ms', '30']);
 });
 
 test('an answer stopped before its first token has no time to it', () => {
-  const timings = { prefillTokensPerSecond: 900, timeToFirstTokenMs: 0, decodeTokensPerSecond: 0 } as Timings;
+  const timings = { prefillTokensPerSecond: 900, timeToFirstTokenMs: 0, decodeTokens: 0 } as Timings;
   const stopped = { ...settle(asked, { kind: 'stopped' }), timings };
   expect(figure(stopped, 'First token')).toBe('–');
   expect(answerSummary(stopped)).toBe('');

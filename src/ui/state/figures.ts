@@ -75,10 +75,11 @@ function tokensRead({ state }: Answer): number | null {
   return state.kind === 'reading' ? state.doneTokens : null;
 }
 
-/** Of the last seconds while the answer is written, of all of it afterwards. */
+/** Of the last seconds while the answer is written, of all of it once that is known; one token alone has none. */
 function decodeRate(answer: Answer): number | null {
-  const whole = isSettled(answer) ? answer.timings?.decodeTokensPerSecond : undefined;
-  return whole ?? answer.live?.tokensPerSecond ?? null;
+  const { timings, live } = answer;
+  if (isSettled(answer) && timings && timings.decodeTokens > 0) return timings.decodeTokensPerSecond;
+  return live?.tokensPerSecond || null;
 }
 
 /** Tokens, and their share of those before the last, which nothing has attended to yet. */
@@ -90,10 +91,14 @@ function attendedInWords({ attendedTokens, contextTokens }: LiveFigures): string
 export function answerSummary(answer: Answer): string {
   const { timings, usage } = answer;
   const parts: string[] = [];
-  if (usage) parts.push(`${formatCount(usage.completion_tokens)} tokens`);
+  if (usage) parts.push(tokensInWords(usage.completion_tokens));
   const rate = decodeRate(answer);
-  if (rate !== null && rate > 0) parts.push(formatRate(rate));
+  if (rate !== null) parts.push(formatRate(rate));
   if (timings && timings.timeToFirstTokenMs > 0)
     parts.push(`first after ${formatDuration(timings.timeToFirstTokenMs)}`);
   return parts.join(' · ');
+}
+
+function tokensInWords(count: number): string {
+  return count === 1 ? '1 token' : `${formatCount(count)} tokens`;
 }

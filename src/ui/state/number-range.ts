@@ -7,6 +7,8 @@ export interface NumberRange {
   readonly max: number;
   /** 1: whole numbers only. */
   readonly step: number;
+  /** What an empty field stands for where that is no number. */
+  readonly empty?: string;
 }
 
 /** What a person typed: null when left empty, undefined when it is not allowed. */

@@ -61,8 +61,17 @@ export const samplingFields: readonly SamplingField[] = [
     min: 0,
     max: 4_294_967_295,
     step: 1,
+    empty: 'another each time',
   },
-  { name: 'maxTokens', label: 'Longest answer', hint: 'Tokens', min: 1, max: 1_000_000, step: 1 },
+  {
+    name: 'maxTokens',
+    label: 'Longest answer',
+    hint: 'Tokens',
+    min: 1,
+    max: 1_000_000,
+    step: 1,
+    empty: 'as the context allows',
+  },
 ];
 
 /** Everything left to the model. */
