@@ -1,26 +1,19 @@
 /** Rotary angles as tables, computed in double precision: WGSL promises sin and cos to 2⁻¹¹ only. */
 import type { RopeConfig } from './rope-config.ts';
 
-export interface RopeTable {
-  /** f32 [positions, headDim / 2], the attention factor multiplied in. */
-  readonly cos: Float32Array<ArrayBuffer>;
-  readonly sin: Float32Array<ArrayBuffer>;
-}
-
-/** cos and sin of position · frequency for positions 0 … positions − 1. */
-export function ropeTable(rope: RopeConfig, headDim: number, positions: number): RopeTable {
+/** cos and sin of position · frequency, side by side, for positions 0 … positions − 1: f32 [positions, headDim / 2, 2], the
+ *  attention factor multiplied in. */
+export function ropeTable(rope: RopeConfig, headDim: number, positions: number): Float32Array<ArrayBuffer> {
   const frequencies = ropeFrequencies(rope, headDim);
   const factor = attentionFactorOf(rope);
-  const cos = new Float32Array(positions * frequencies.length);
-  const sin = new Float32Array(positions * frequencies.length);
+  const table = new Float32Array(2 * positions * frequencies.length);
   for (let position = 0, at = 0; position < positions; position++) {
     for (const frequency of frequencies) {
-      cos[at] = factor * Math.cos(position * frequency);
-      sin[at] = factor * Math.sin(position * frequency);
-      at++;
+      table[at++] = factor * Math.cos(position * frequency);
+      table[at++] = factor * Math.sin(position * frequency);
     }
   }
-  return { cos, sin };
+  return table;
 }
 
 /** What cos and sin are multiplied by: 1 except with YaRN. */

@@ -18,7 +18,7 @@ const toLook = ['look-into-step'];
 const toConvert = ['convert-kernels'];
 const ofDisk = ['local-files'];
 const toLearn = ['learn-signatures'];
-const ofLongRows = [...['mat-vec-integer', 'packed-octet', 'packed-inputs', 'pack-inputs', 'leave-packed']];
+const ofLongRows = ['integer-product', 'packed-octet', 'leave-packed'];
 const onCpu = [
   'mat-mul-serial',
   'attend-prefill-serial',

@@ -1,4 +1,4 @@
-/** GPU memory beside weights and cache: activations, RoPE tables, sampler, partial results. Bytes. */
+/** GPU memory beside weights and cache: activations, RoPE table, sampler, partial results. Bytes. */
 import type { Gpu } from '../../kernels/runtime/gpu.ts';
 import type { ModelConfig } from '../../model/config.ts';
 import { defaultContext } from '../load/memory-plan.ts';
@@ -9,9 +9,9 @@ import { prefillRows } from '../network/prefill.ts';
 export function scratchBytes(gpu: Gpu, config: ModelConfig, contextLength?: number): number {
   const context = contextLength ?? defaultContext(config);
   const prefill = Math.min(prefillRows(gpu, config), context) * prefillRowBytes(config);
-  const ropeTables = context * config.headDim * 4;
+  const ropeTable = context * config.headDim * 4;
   // Attention aims at 512 splits of four query heads each; rounding up adds at most one per head.
   const partials = (4 * 512 + config.qHeads) * (config.headDim + 8) * 4;
   const sampler = config.vocab * 16 + 2 ** 20;
-  return prefill + ropeTables + partials + sampler;
+  return prefill + ropeTable + partials + sampler;
 }

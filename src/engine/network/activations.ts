@@ -18,6 +18,7 @@ export interface DecodeActivations {
   /** u32 [1]: the token to process next; the sampler writes it. */
   readonly token: Tensor;
   readonly residual: Tensor;
+  /** Query, key and value before rope; used only where the product that makes them cannot rotate them. */
   readonly qkv: Tensor;
   readonly query: Tensor;
   readonly attended: Activation;

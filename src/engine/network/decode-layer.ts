@@ -21,7 +21,7 @@ export interface DecodeLayerInput {
 }
 
 /** residual += output · attend(rope(qkv · norm(residual)));  residual += down · (silu(gate) · up)(norm(residual)).
- *  The norms, biases, gate and residual adds are folded into the products they belong to. */
+ *  Norms, biases, gate and residual adds are folded into the products they belong to, and rope where no norm of heads stands between. */
 export function decodeLayer({
   arena,
   index,
@@ -37,20 +37,14 @@ export function decodeLayer({
   const layer = weights.layers[index]!;
   const { key, value } = cache.layer(index);
   const attention: readonly Dispatch[] = [
-    ...kernels.project(arena, label('qkv'), layer.qkv, {
-      x: index === 0 ? residual : layerOutput,
-      gain: layer.attentionNorm,
-      bias: layer.qkvBias,
-      out: qkv,
-    }),
-    kernels.ropeAppend(arena, label('query'), {
+    ...kernels.projectHeads(arena, label('query'), {
       step,
+      x: index === 0 ? residual : layerOutput,
+      layer,
       qkv,
       query,
       keyCache: key,
       valueCache: value,
-      layer,
-      rows: 1,
       capacity: cache.capacity,
     }),
     ...policy.attend(arena, {

@@ -2,6 +2,7 @@
 import { invariant } from '../../errors.ts';
 import { mergePacks } from '../../kernels/attend/attend-merge.ts';
 import {
+  canFinishHeads,
   type Finish,
   type MatVec,
   type MatVecArgs,
@@ -37,15 +38,36 @@ function layersRound(gpu: Gpu, { layers }: GpuWeights): boolean {
   );
 }
 
+/** Whether the products that make query, key and value also rotate and append them, in every layer: no norm may stand between. */
+export function rotatesHeads(gpu: Gpu, { headDim, hasQkNorm }: ModelConfig, weights: GpuWeights): boolean {
+  if (hasQkNorm) return false;
+  const arePacked = layersRound(gpu, weights);
+  return weights.layers.every(({ qkv, qkvBias }) =>
+    qkv.every((matrix) => {
+      const rounds = mayRound(arePacked, matrix) && roundsInputs(gpu, matrix);
+      return canFinishHeads(matrix, headDim, { rounds, biased: qkvBias !== null });
+    }),
+  );
+}
+
+function mayRound(arePacked: boolean, { rows, columns }: Pick<Matrix, 'rows' | 'columns'>): boolean {
+  return arePacked || rows * columns > worthPacking;
+}
+
 /** Compiles every product shape that the layers and the head use. */
-export async function prepareDecodeProducts(gpu: Gpu, weights: GpuWeights): Promise<DecodeProducts> {
+export async function prepareDecodeProducts(
+  gpu: Gpu,
+  config: ModelConfig,
+  weights: GpuWeights,
+): Promise<DecodeProducts> {
   const shapes = new Map<string, MatVecShape>();
   const need = (matrix: Matrix, finish: Finish, hasNorm: boolean): void => {
     const shape = shapeOf(matrix, finish, hasNorm);
     shapes.set(JSON.stringify(shape), shape);
   };
+  const qkvFinish = rotatesHeads(gpu, config, weights) ? 'heads' : 'store';
   for (const { qkv, output, gateUp, down } of weights.layers) {
-    for (const matrix of qkv) need(matrix, 'store', true);
+    for (const matrix of qkv) need(matrix, qkvFinish, true);
     need(output, 'add', false);
     for (const matrix of gateUp) need(matrix, gateUp.length === 1 ? 'gated' : 'store', true);
     need(down, 'add', false);
@@ -55,8 +77,7 @@ export async function prepareDecodeProducts(gpu: Gpu, weights: GpuWeights): Prom
   const prepared = new Map<string, MatVec>();
   await Promise.all(
     [...shapes].map(async ([key, shape]) => {
-      const mayRound = arePacked || shape.rows * shape.columns > worthPacking;
-      prepared.set(key, await prepareMatVec(gpu, shape, { mayRound }));
+      prepared.set(key, await prepareMatVec(gpu, shape, { mayRound: mayRound(arePacked, shape) }));
     }),
   );
   return (arena, finish, args) => {

@@ -16,13 +16,7 @@ import type { Tensor } from '../../kernels/runtime/tensor.ts';
 import type { ModelConfig } from '../../model/config.ts';
 import type { GpuWeights, LayerWeights } from '../load/gpu-weights.ts';
 import type { Activation } from './activations.ts';
-import { type DecodeProducts, prepareDecodeProducts } from './decode-products.ts';
-
-export interface RopeTensors {
-  /** f32 [plannedContext, headDim / 2] each. */
-  readonly cos: Tensor;
-  readonly sin: Tensor;
-}
+import { type DecodeProducts, prepareDecodeProducts, rotatesHeads } from './decode-products.ts';
 
 interface ProductArgs<V extends Tensor> {
   readonly x: V;
@@ -40,8 +34,11 @@ interface CacheArgs {
   readonly step: Tensor;
   readonly keyCache: Tensor;
   readonly valueCache: Tensor;
-  readonly rows: number;
   readonly capacity: number;
+}
+
+interface HeadsArgs extends CacheArgs {
+  readonly query: Tensor;
 }
 
 /** Several matrices in one place of the network stand for one stacked matrix whose formats differ. */
@@ -49,6 +46,13 @@ type Stack = readonly Matrix[];
 
 export interface NetworkKernels {
   embed(arena: Arena, label: string, embedding: Matrix, args: EmbedRows): Dispatch[];
+  /** One token's heads: query = rope(W · norm(x) + bias) of its query rows; keys, rotated likewise, and values are appended to
+   *  the cache. */
+  projectHeads(
+    arena: Arena,
+    label: string,
+    args: HeadsArgs & { readonly x: Activation; readonly layer: LayerWeights; readonly qkv: Tensor },
+  ): Dispatch[];
   /** out = W · norm(x) + bias, one token. */
   project(arena: Arena, label: string, stack: Stack, args: NormedProductArgs): Dispatch[];
   /** out += W · x + bias, one token. nextGain: of the norm through which a packed `out` is read. */
@@ -68,7 +72,7 @@ export interface NetworkKernels {
   ropeAppend(
     arena: Arena,
     label: string,
-    args: CacheArgs & { readonly qkv: Tensor; readonly query: Tensor; readonly layer: LayerWeights },
+    args: HeadsArgs & { readonly qkv: Tensor; readonly layer: LayerWeights; readonly rows: number },
   ): Dispatch;
   /** The same operations over many rows. */
   normRows(arena: Arena, label: string, args: RowsArgs<{ x: Tensor; gain: Tensor; out: Tensor }>): Dispatch;
@@ -83,7 +87,7 @@ export interface NetworkKernels {
   attendRows(
     arena: Arena,
     label: string,
-    args: CacheArgs & { readonly query: Tensor; readonly out: Tensor },
+    args: HeadsArgs & { readonly out: Tensor; readonly rows: number },
   ): Dispatch;
 }
 
@@ -93,11 +97,12 @@ interface EmbedRows {
   readonly rows: number;
 }
 
+/** @param angles cos and sin, f32 [plannedContext or more, headDim / 2, 2] */
 export async function prepareNetworkKernels(
   gpu: Gpu,
   config: ModelConfig,
   weights: GpuWeights,
-  rope: RopeTensors,
+  angles: Tensor,
 ): Promise<NetworkKernels> {
   const [embed, norm, gate, ropeAppend, attendPrefill, matVecs, matMuls] = await Promise.all([
     prepareEmbed(gpu, weights.embedding.format),
@@ -105,12 +110,18 @@ export async function prepareNetworkKernels(
     prepareGatedSilu(gpu),
     prepareRopeAppend(gpu, { qkNorm: config.hasQkNorm }),
     prepareAttendPrefill(gpu, config.headDim),
-    prepareDecodeProducts(gpu, weights),
+    prepareDecodeProducts(gpu, config, weights),
     prepareMatMuls(gpu, weights),
   ]);
+  const both = shared(config, angles, embed, ropeAppend);
+  const products = decodeProducts(config, matVecs, gate);
+  const rotates = rotatesHeads(gpu, config, weights);
   return {
-    ...decodeProducts(config, matVecs, gate),
-    ...shared(config, rope, embed, ropeAppend),
+    ...both,
+    ...products,
+    projectHeads: rotates
+      ? rotatedHeads(config, angles, matVecs)
+      : headsByRopeAppend(products.project, both.ropeAppend),
     ...rowKernels(config, { norm, gate, attendPrefill, matMuls }),
   };
 }
@@ -119,15 +130,14 @@ type PreparedGate = Awaited<ReturnType<typeof prepareGatedSilu>>;
 type PreparedNorm = Awaited<ReturnType<typeof prepareRmsNorm>>;
 type PreparedRopeAppend = Awaited<ReturnType<typeof prepareRopeAppend>>;
 
-function shared(config: ModelConfig, rope: RopeTensors, embed: Embed, append: PreparedRopeAppend) {
+function shared(config: ModelConfig, angles: Tensor, embed: Embed, append: PreparedRopeAppend) {
   return {
     embed: (arena, label, matrix, args) => embed(arena, { label, matrix, ...args }),
     ropeAppend: (arena, label, { layer, ...args }) =>
       append(arena, {
         label,
         ...args,
-        cosTable: rope.cos,
-        sinTable: rope.sin,
+        angles,
         ...(layer.queryNorm && layer.keyNorm ? { queryNorm: layer.queryNorm, keyNorm: layer.keyNorm } : {}),
         qHeads: config.qHeads,
         kvHeads: config.kvHeads,
@@ -135,6 +145,38 @@ function shared(config: ModelConfig, rope: RopeTensors, embed: Embed, append: Pr
         eps: config.normEps,
       }),
   } satisfies Partial<NetworkKernels>;
+}
+
+/** The products rotate and append by themselves. */
+function rotatedHeads(
+  { qHeads, kvHeads, headDim, normEps }: ModelConfig,
+  angles: Tensor,
+  matVecs: DecodeProducts,
+): NetworkKernels['projectHeads'] {
+  return (arena, label, { layer, x, query, step, keyCache, valueCache, capacity }) =>
+    stacked(layer.qkv, (matrix, outOffset) =>
+      matVecs(arena, 'heads', {
+        ...{ label, matrix, x, outOffset, out: query },
+        norm: { gain: layer.attentionNorm, eps: normEps },
+        ...(layer.qkvBias ? { bias: layer.qkvBias } : {}),
+        heads: { step, angles, keyCache, valueCache, qHeads, kvHeads, headDim, capacity },
+      }),
+    );
+}
+
+/** A dispatch more does it. */
+function headsByRopeAppend(
+  project: NetworkKernels['project'],
+  ropeAppend: NetworkKernels['ropeAppend'],
+): NetworkKernels['projectHeads'] {
+  return (arena, label, { x, ...args }) => {
+    const { layer, qkv } = args;
+    const projected = { x, gain: layer.attentionNorm, bias: layer.qkvBias, out: qkv };
+    return [
+      ...project(arena, `${label}.projected`, layer.qkv, projected),
+      ropeAppend(arena, label, { ...args, rows: 1 }),
+    ];
+  };
 }
 
 function decodeProducts(config: ModelConfig, matVecs: DecodeProducts, gate: PreparedGate) {

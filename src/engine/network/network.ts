@@ -250,7 +250,7 @@ interface NetworkParts {
   readonly sampler: Sampler;
 }
 
-/** @param room tokens that the RoPE tables reach to */
+/** @param room tokens that the RoPE table reaches to */
 async function prepareParts(
   { gpu, config, weights, rope, plannedContext, openHashMaps, crossovers }: NetworkOptions,
   arena: Arena,
@@ -258,21 +258,12 @@ async function prepareParts(
   room: number,
 ): Promise<NetworkParts> {
   const table = ropeTable(rope, config.headDim, room);
-  const shape = [room, config.headDim / 2];
-  const [ropeTensors, act] = await allocating(
-    gpu,
-    'activations and RoPE tables',
-    8 * table.cos.length,
-    () => [
-      {
-        cos: arena.tensorFrom('rope.cos', 'f32', shape, table.cos),
-        sin: arena.tensorFrom('rope.sin', 'f32', shape, table.sin),
-      },
-      createDecodeActivations(arena, config, packsVectors(gpu, config, weights)),
-    ],
-  );
+  const [angles, act] = await allocating(gpu, 'activations and RoPE table', table.byteLength, () => [
+    arena.tensorFrom('rope.angles', 'f32', [room, config.headDim / 2, 2], table),
+    createDecodeActivations(arena, config, packsVectors(gpu, config, weights)),
+  ]);
   const [kernels, attention, sampler] = await Promise.all([
-    prepareNetworkKernels(gpu, config, weights, ropeTensors),
+    prepareNetworkKernels(gpu, config, weights, angles),
     NetworkAttention.create({
       ...{ gpu, config, cache, plannedContext, openHashMaps },
       crossovers: crossovers ?? new Map(),

@@ -1,7 +1,8 @@
-/** Which WGSL makes each variant of the product, and what it binds. */
-import { defineKernel, type KernelDefinition } from '../runtime/define-kernel.ts';
+/** Which WGSL makes each variant of the product by floats, and what it binds. */
+import type { BindingKind, KernelDefinition } from '../runtime/define-kernel.ts';
 import type { KernelVariant } from '../runtime/gpu.ts';
 import type { MatrixFormat } from '../runtime/matrix.ts';
+import half from '../shared/half.wgsl?raw';
 import inputs from '../shared/inputs.wgsl?raw';
 import stepSource from '../shared/step.wgsl?raw';
 import weightsBf16 from '../shared/weights-bf16.wgsl?raw';
@@ -9,15 +10,34 @@ import weightsF16 from '../shared/weights-f16.wgsl?raw';
 import weightsF32 from '../shared/weights-f32.wgsl?raw';
 import weightsQ4 from '../shared/weights-q4.wgsl?raw';
 import weightsQ8 from '../shared/weights-q8.wgsl?raw';
+import finishHeads from './finish-heads.wgsl?raw';
+import finishRows from './finish-rows.wgsl?raw';
+import heads from './heads.wgsl?raw';
 import shared from './mat-vec.wgsl?raw';
 import serial from './mat-vec-serial.wgsl?raw';
 import staged from './mat-vec-staged.wgsl?raw';
 import subgroup from './mat-vec-subgroup.wgsl?raw';
 import workgroup from './mat-vec-workgroup.wgsl?raw';
 import plainX from './plain-x.wgsl?raw';
+import writeOutputs from './write-outputs.wgsl?raw';
 
-const common = { weights: 'read', scales: 'read', x: 'read', bias: 'read', out: 'write' } as const;
-const uniforms = {
+/** Of products whose outputs are rows. */
+export const rowBindings = {
+  weights: 'read',
+  scales: 'read',
+  x: 'read',
+  bias: 'read',
+  out: 'write',
+} as const;
+/** Of products by floats, whatever they end with. */
+export const floatBindings = {
+  weights: 'read',
+  scales: 'read',
+  x: 'read',
+  out: 'write',
+  gain: 'read',
+} as const;
+export const uniforms = {
   rows: 'u32',
   blocks: 'u32',
   columns: 'u32',
@@ -29,11 +49,18 @@ const uniforms = {
   biased: 'u32',
   finish: 'u32',
   pairs: 'u32',
+  stride: 'u32',
+  apart: 'u32',
   packs: 'u32',
   readers: 'u32',
   aheadHeads: 'u32',
   aheadHeadWords: 'u32',
   aheadRowWords: 'u32',
+  firstHead: 'u32',
+  headDim: 'u32',
+  qHeads: 'u32',
+  kvHeads: 'u32',
+  capacity: 'u32',
 } as const;
 const formatSources = { q4: weightsQ4, q8: weightsQ8, f16: weightsF16, bf16: weightsBf16, f32: weightsF32 };
 const variantSources = {
@@ -42,19 +69,37 @@ const variantSources = {
   serial: [plainX, serial],
 };
 
-/** 'integer': q4 weights against inputs rounded to 16 bits, for devices with subgroups and packed integer products. */
-export type MatVecVariant = KernelVariant | 'integer';
+const kinds = ['q4', 'q8', 'f16', 'bf16', 'f32'] as const;
+const variants = ['workgroup', 'subgroup', 'serial'] as const;
 
-const floatBindings = { ...common, gain: 'read' } as const;
+/** How a product by floats ends: what it binds for that, and which files do it. */
+interface FloatEnd<B extends Record<string, BindingKind>> {
+  readonly name: string;
+  readonly bindings: B;
+  readonly sources: readonly string[];
+}
 
-export type FloatDefinition = KernelDefinition<typeof floatBindings, typeof uniforms>;
+/** By format and variant. */
+function defineFloats<const B extends Record<string, BindingKind>>(
+  end: FloatEnd<B>,
+): ReadonlyMap<string, KernelDefinition<B, typeof uniforms>> {
+  return new Map(
+    kinds.flatMap((kind) =>
+      variants.map((variant) => [`${kind} ${variant}`, defineFloat(end, kind, variant)] as const),
+    ),
+  );
+}
 
-function defineFloat(kind: MatrixFormat['kind'], variant: KernelVariant): FloatDefinition {
+function defineFloat<const B extends Record<string, BindingKind>>(
+  { name, bindings, sources }: FloatEnd<B>,
+  kind: MatrixFormat['kind'],
+  variant: KernelVariant,
+): KernelDefinition<B, typeof uniforms> {
   const enable = variant === 'subgroup' ? ['enable subgroups;'] : [];
-  return defineKernel({
-    name: `mat-vec-${kind}-${variant}`,
-    sources: [...enable, inputs, formatSources[kind], shared, ...variantSources[variant]],
-    bindings: floatBindings,
+  return {
+    name: `mat-vec-${kind}-${variant}${name}`,
+    sources: [...enable, inputs, formatSources[kind], shared, ...sources, ...variantSources[variant]],
+    bindings,
     uniforms,
     constants: [
       ...['lanes', 'rowsPerTeam', 'hasNorm'],
@@ -62,41 +107,22 @@ function defineFloat(kind: MatrixFormat['kind'], variant: KernelVariant): FloatD
       ...(variant === 'subgroup' ? ['together'] : []),
     ],
     features: variant === 'subgroup' ? ['subgroups'] : [],
-  });
+  };
 }
 
-const kinds = ['q4', 'q8', 'f16', 'bf16', 'f32'] as const;
-/** By format and variant. */
-export const floatDefinitions: ReadonlyMap<string, FloatDefinition> = new Map(
-  kinds.flatMap((kind) =>
-    (['workgroup', 'subgroup', 'serial'] as const).map((variant): [string, FloatDefinition] => [
-      `${kind} ${variant}`,
-      defineFloat(kind, variant),
-    ]),
-  ),
-);
-
-/** Read when first wanted: most models and devices never want them. */
-const packedOctet = () => import('../shared/packed-octet.wgsl?raw');
-const integerSources = [
-  () => import('./packed-inputs.wgsl?raw'),
-  () => import('./read-ahead.wgsl?raw'),
-  () => import('./mat-vec-integer.wgsl?raw'),
-];
-
-export const integerDefinition = defineKernel({
-  name: 'mat-vec-q4-integer',
-  sources: ['enable subgroups;', stepSource, inputs, weightsQ4, shared, packedOctet, ...integerSources],
-  bindings: { ...common, nextGain: 'read', packedOut: 'write', aheadCache: 'read', step: 'uniform' },
-  uniforms,
-  constants: ['lanes', 'rowsPerTeam', 'groupShift', 'wideScales', 'together'],
-  features: ['subgroups'],
+/** An output of each row, or of a gate row and an up row. */
+export const floatRows = defineFloats({
+  name: '',
+  bindings: { ...rowBindings, gain: 'read' },
+  sources: [writeOutputs, finishRows],
 });
 
-/** Packs an input that its maker has not. */
-export const packDefinition = defineKernel({
-  name: 'mat-vec-pack',
-  sources: [packedOctet, () => import('./pack-inputs.wgsl?raw')],
-  bindings: { x: 'read', gain: 'read', packedOut: 'write' },
-  uniforms: { blocks: 'u32', normed: 'u32' },
+/** Heads of query, key and value. */
+export const floatHeads = defineFloats({
+  name: '-heads',
+  bindings: {
+    ...{ weights: 'read', scales: 'read', x: 'read', angles: 'read', out: 'write', gain: 'read' },
+    ...{ keyCache: 'write', valueCache: 'write', step: 'uniform' },
+  },
+  sources: [stepSource, half, heads, finishHeads],
 });

@@ -5,12 +5,20 @@ import { prepareKernel } from '../runtime/define-kernel.ts';
 import { type Dispatch, gridOf } from '../runtime/dispatch.ts';
 import { expectBytes } from '../runtime/expect-bytes.ts';
 import type { Gpu } from '../runtime/gpu.ts';
-import { rowStride } from '../runtime/matrix.ts';
+import { type MatrixPart, rowStride } from '../runtime/matrix.ts';
 import type { BufferSlice } from '../runtime/tensor.ts';
 import { packedBytes } from '../shared/packed-vector.ts';
-import { integerDefinition, packDefinition } from './definitions.ts';
-import type { MatVec, MatVecArgs, MatVecOptions, MatVecShape, ReadAhead } from './mat-vec.ts';
-import { noReaders, partBytes, partUniforms, rowsPerOutput } from './part-uniforms.ts';
+import { integerDefinition, packDefinition } from './integer-definitions.ts';
+import type {
+  Finish,
+  HeadOutputs,
+  MatVec,
+  MatVecArgs,
+  MatVecOptions,
+  MatVecShape,
+  ReadAhead,
+} from './mat-vec.ts';
+import { headUniforms, noHeads, noReaders, partBytes, partUniforms, rowsPerOutput } from './part-uniforms.ts';
 import { formatConstants, smallestSubgroup } from './product-constants.ts';
 
 const rowsPerTeam = 4;
@@ -35,7 +43,7 @@ export async function prepareIntegerProduct(
     preparePack(gpu),
   ]);
   return (arena, args) => {
-    const { label, matrix, bias, out, nextGain, ahead } = args;
+    const { label, matrix, bias, out, nextGain, heads, ahead } = args;
     const outputs = matrix.rows / rowsPerOutput(finish);
     if (out.packed) {
       expectBytes(`${label}: packed outputs`, out.packed, packedBytes(outputs));
@@ -48,11 +56,10 @@ export async function prepareIntegerProduct(
     const made = args.x.packed ? undefined : pack(arena, args);
     const x = args.x.packed ?? made!.packed;
     expectBytes(`${label}: packed x`, x, packedBytes(rowStride(matrix.columns)));
-    // something must be bound where nothing is left packed
-    const packedOut = out.packed ?? { buffer: arena.buffer(`${label}.unpacked`, 16) };
-    const step = ahead?.step ?? { buffer: arena.uniform(`${label}.noStep`, new ArrayBuffer(16)) };
+    const bound = boundForEnd(arena, args);
     const products = matrix.parts.map((part, index) => {
       const uniforms = partUniforms(finish, args, part);
+      const { groups, ...rows } = rowsOf(part, finish, pairs, heads);
       invariant(
         !out.packed || uniforms.firstOut % 8 === 0,
         `${label}: a part starts within an octet of outputs`,
@@ -66,13 +73,18 @@ export async function prepareIntegerProduct(
           x,
           bias: bias ?? x,
           out,
-          nextGain: nextGain ?? x,
-          packedOut,
-          aheadCache: ahead?.cache ?? x,
-          step,
+          ...bound,
+          nextGain: bound.nextGain ?? x,
         },
-        uniforms: { ...uniforms, pairs, packs: out.packed ? (nextGain ? 2 : 1) : 0, ...reading },
-        workgroups: gridOf(reading.readers + Math.ceil(part.rows / rowsPerGroup)),
+        uniforms: {
+          ...uniforms,
+          ...rows,
+          ...reading,
+          ...(heads ? headUniforms(heads, uniforms.firstOut) : noHeads),
+          pairs,
+          packs: out.packed ? (nextGain ? 2 : 1) : 0,
+        },
+        workgroups: heads ? groups : gridOf(reading.readers + groups[0]),
         bytes: partBytes(matrix, part),
       });
     });
@@ -80,8 +92,44 @@ export async function prepareIntegerProduct(
   };
 }
 
+/** What is bound for the end of a product, which heads and packed outputs share. Something must be bound where there is nothing
+ *  to write. */
+function boundForEnd(arena: Arena, { label, out, nextGain, heads, ahead }: MatVecArgs) {
+  if (heads) {
+    invariant(!out.packed && !ahead, `${label}: heads are not packed, nor is anything read ahead with them`);
+    const { step, angles, keyCache, valueCache } = heads;
+    return { step, nextGain: angles, packedOut: keyCache, aheadCache: valueCache };
+  }
+  const unused = (name: string) => ({ buffer: arena.buffer(`${label}.${name}`, 16) });
+  return {
+    step: ahead?.step ?? { buffer: arena.uniform(`${label}.noStep`, new ArrayBuffer(16)) },
+    nextGain,
+    packedOut: out.packed ?? unused('unpacked'),
+    aheadCache: ahead?.cache ?? unused('notAhead'),
+  };
+}
+
+/** Which rows a workgroup takes, and how many workgroups that makes: a row of them for each head, where there are heads. */
+function rowsOf(part: MatrixPart, finish: Finish, pairs: number, heads: HeadOutputs | undefined) {
+  if (heads) {
+    const { headDim } = heads;
+    const pairsOfHead = headDim / 2 / rowsPerTeam;
+    invariant(
+      pairsOfHead % pairs === 0,
+      `a head of ${headDim} rows does not make workgroups of ${pairs} pairs`,
+    );
+    const groups = [pairsOfHead / pairs, part.rows / headDim] as const;
+    return { stride: rowsPerTeam, apart: headDim / 2, groups };
+  }
+  const groups = [Math.ceil(part.rows / (2 * rowsPerTeam * pairs))] as const;
+  return finish === 'gated'
+    ? { stride: rowsPerTeam, apart: part.rows / 2, groups }
+    : { stride: 2 * rowsPerTeam, apart: rowsPerTeam, groups };
+}
+
 /** Rows enough to fill a device are taken by more together. A workgroup that packs gated outputs makes whole octets. */
 function pairsFor({ rows, finish }: MatVecShape): number {
+  if (finish === 'heads') return 1;
   if (rows >= 16384) return 4;
   return finish === 'gated' ? 2 : 1;
 }

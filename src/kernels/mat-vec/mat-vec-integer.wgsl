@@ -4,12 +4,17 @@
 // Σ q · v over an octet is exact (8 · 15 · 32767 < 2²⁴): the only error is the rounding of an input, at most step / 2.
 //
 // A workgroup takes a tile of `lanes` blocks at a time, lane l the inputs of block l in registers, and walks with them over
-// pairs of teams of four rows: all eight rows are asked for before the first is used. What a subgroup finds of a row is one
-// number in workgroup memory; at the end an invocation makes an output of them, and one of eight packs an octet of outputs.
+// pairs of teams of four rows: all eight rows are asked for before the first is used. They are neighbours, or four and four:
+// gate and up rows of the same outputs, or rows half a head apart, which are rotated together.
+// What a subgroup finds of a row is one number in workgroup memory; at the end an invocation makes an output of them, and one
+// of eight packs an octet of outputs; or an invocation makes two elements of a head, a word of a cache.
 const mostPairs = 4u;
 // Invocations that exchange values by shuffles: at most the smallest subgroup, a power of two from 4 to 32, divides lanes.
 override together: u32;
 
+const isHeads = 3u;
+
+// WebGPU promises eight storage buffers, so two serve two ends. Heads: angles (heads.wgsl) and the cache of keys.
 @group(0) @binding(6) var<storage, read> nextGain: array<vec4f>;
 @group(0) @binding(7) var<storage, read_write> packedOut: array<u32>;
 
@@ -33,6 +38,11 @@ fn dotBlockInputs(weight: PackedBlock, inputs: BlockInputs) -> f32 {
   return weight.scale * dot(inputs.steps, vec4f(sums)) + weight.bias * inputs.sum;
 }
 
+// Past the end, the last one.
+fn fourRows(first: u32) -> vec4u {
+  return min(first + vec4u(0u, 1u, 2u, 3u), vec4u(dims.rows - 1u));
+}
+
 fn dotTeam(rows: PackedRows, inputs: BlockInputs) -> vec4f {
   return vec4f(
     dotBlockInputs(rows.w0, inputs), dotBlockInputs(rows.w1, inputs),
@@ -45,18 +55,12 @@ fn rowOfLane(lane: u32) -> u32 {
   return 2u * (lane & 1u) + ((lane >> 1u) & 1u);
 }
 
-// Sums over the lanes that have the same place in a quad, every `together` of them. Written out: a loop of unknown steps
-// costs more than what is in it.
+// Sums over the lanes that have the same place in a quad, every `together` of them. A loop though it costs a few instructions
+// a step: written out, a compiler mixes these sums with the reads around them, and products take longer (H200).
 fn acrossQuads(value: f32) -> f32 {
   var sum = value;
-  if (together > 4u) {
-    sum += subgroupShuffleXor(sum, 4u);
-  }
-  if (together > 8u) {
-    sum += subgroupShuffleXor(sum, 8u);
-  }
-  if (together > 16u) {
-    sum += subgroupShuffleXor(sum, 16u);
+  for (var mask = 4u; mask < together; mask *= 2u) {
+    sum += subgroupShuffleXor(sum, mask);
   }
   return sum;
 }
@@ -87,6 +91,39 @@ fn wholeSum(row: u32) -> f32 {
   return sum;
 }
 
+// Two neighbouring elements of a head, rows of the workgroup from `row` on, before rotation.
+fn headElements(row: u32, head: u32, element: u32, factor: f32) -> vec2f {
+  let elements = factor * vec2f(wholeSum(row), wholeSum(row + 1u));
+  if (dims.biased == 0u) {
+    return elements;
+  }
+  let at = head * dims.headDim + element;
+  return elements + vec2f(bias[at], bias[at + 1u]);
+}
+
+// first: of the head's elements, the first of the lower half that the workgroup has.
+fn finishHeads(head: u32, first: u32, local: u32, factor: f32) {
+  let half = dims.headDim / 2u;
+  let isUpper = (local & 2u) != 0u;
+  let element = first + local / 4u * 4u + 2u * (local & 1u);
+  let row = local / 4u * 8u + 2u * (local & 1u);
+  let low = headElements(row, head, element, factor);
+  let high = headElements(row + 4u, head, element + half, factor);
+  leaveElements(head, element + select(0u, half, isUpper), rotated(head, element, low, high, isUpper));
+}
+
+fn anglesAt(index: u32) -> vec4f {
+  return nextGain[index];
+}
+
+fn leaveKeys(at: u32, word: u32) {
+  packedOut[at] = word;
+}
+
+fn leaveValues(at: u32, word: u32) {
+  aheadCache[at] = word;
+}
+
 @compute @workgroup_size(lanes)
 fn main(
   @builtin(workgroup_id) group: vec3u,
@@ -102,7 +139,7 @@ fn main(
     }
     return;
   }
-  let firstTeam = (workgroup - dims.readers) * 2u * dims.pairs;
+  let firstPair = (workgroup - dims.readers) * dims.pairs;
   var squares = 0.0;
   for (var firstBlock = 0u; firstBlock < dims.blocks; firstBlock += lanes) {
     let isInside = firstBlock + local < dims.blocks;
@@ -111,8 +148,10 @@ fn main(
     squares += select(0.0, inputs.squares, isInside);
     for (var pair = 0u; pair < dims.pairs; pair++) {
       let team = 2u * pair;
-      let first = loadRows(rowsOf(firstTeam + team), block);
-      let second = loadRows(rowsOf(firstTeam + team + 1u), block);
+      // a head is a row of workgroups; half of its rows are others' second teams
+      let row = (firstPair + pair) * dims.stride + group.y * (dims.headDim / 2u);
+      let first = loadRows(fourRows(row), block);
+      let second = loadRows(fourRows(row + dims.apart), block);
       keepSums(team, select(vec4f(0.0), dotTeam(first, inputs), isInside), subgroup, lane, firstBlock == 0u);
       keepSums(team + 1u, select(vec4f(0.0), dotTeam(second, inputs), isInside), subgroup, lane, firstBlock == 0u);
     }
@@ -134,13 +173,18 @@ fn main(
     }
     factor = factorOf(squares);
   }
-  let perTeam = select(4u, 2u, dims.finish == isGated);
-  let first = firstTeam * perTeam;
-  let count = 2u * dims.pairs * perTeam;
+  if (dims.finish == isHeads) {
+    if (local < 4u * dims.pairs) {
+      finishHeads(dims.firstHead + group.y, group.x * 4u * dims.pairs, local, factor);
+    }
+    return;
+  }
+  let first = firstPair * dims.stride;
+  let count = dims.pairs * dims.stride;
   if (local < count) {
     if (dims.finish == isGated) {
-      let gate = 4u * (local / 2u) + local % 2u;
-      made[local] = writeGated(first + local, factor * wholeSum(gate), factor * wholeSum(gate + 2u));
+      let gate = local / 4u * 8u + local % 4u;
+      made[local] = writeGated(first + local, factor * wholeSum(gate), factor * wholeSum(gate + 4u));
     } else {
       made[local] = writeRow(first + local, factor * wholeSum(local));
     }
@@ -150,7 +194,7 @@ fn main(
   }
   workgroupBarrier();
   let at = 8u * local;
-  if (at >= count || first + at >= dims.rows * perTeam / 4u) {
+  if (at >= count || first + at >= dims.rows * dims.stride / 8u) {
     return;
   }
   let octet = (dims.firstOut + first) / 8u + local;

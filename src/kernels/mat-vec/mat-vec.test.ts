@@ -29,7 +29,7 @@ const formats: readonly MatrixFormat[] = [
 interface Case {
   readonly rows: number;
   readonly columns: number;
-  readonly finish: Finish;
+  readonly finish: Exclude<Finish, 'heads'>;
   readonly norm: boolean;
   readonly bias: boolean;
   readonly rowsPerTeam?: number;

@@ -5,17 +5,33 @@ import { invariant } from '../../errors.ts';
 import type { Arena } from '../runtime/arena.ts';
 import type { Dispatch } from '../runtime/dispatch.ts';
 import { expectBytes } from '../runtime/expect-bytes.ts';
-import type { Gpu } from '../runtime/gpu.ts';
+import type { Gpu, KernelVariant } from '../runtime/gpu.ts';
 import { type Matrix, type MatrixFormat, rowStride } from '../runtime/matrix.ts';
 import type { BufferSlice, Tensor } from '../runtime/tensor.ts';
 import type { Packable } from '../shared/packed-vector.ts';
-import type { MatVecVariant } from './definitions.ts';
 import { prepareFloatProduct } from './float-product.ts';
-import { prepareIntegerProduct } from './integer-product.ts';
 import { rowsPerOutput } from './part-uniforms.ts';
 
-/** store: out = y. add: out += y. gated: W holds gate rows, then as many up rows; out = silu(gate) · up. */
-export type Finish = 'store' | 'add' | 'gated';
+/** store: out = y. add: out += y. gated: W holds gate rows, then as many up rows; out = silu(gate) · up.
+ *  heads: W makes heads of query, key and value; see HeadOutputs. */
+export type Finish = 'store' | 'add' | 'gated' | 'heads';
+
+/** `out` takes the query heads, rotated by their position, [qHeads · headDim]; the caches take, as f16, rotated keys and values.
+ *  The same as a product that stores and rope-append after it. */
+export interface HeadOutputs {
+  /** Uniform `Step`: of the token at step.position. */
+  readonly step: BufferSlice;
+  /** cos and sin, f32 [capacity or more, headDim / 2, 2]; any attention factor included. */
+  readonly angles: BufferSlice;
+  /** Packed f16 [kvHeads, capacity, headDim]. */
+  readonly keyCache: BufferSlice;
+  readonly valueCache: BufferSlice;
+  /** Rows of all matrices whose outputs are heads are (qHeads + 2 · kvHeads) · headDim: query, key, value. */
+  readonly qHeads: number;
+  readonly kvHeads: number;
+  readonly headDim: number;
+  readonly capacity: number;
+}
 
 export interface MatVecShape {
   readonly format: MatrixFormat;
@@ -36,12 +52,14 @@ export interface MatVecArgs {
   readonly norm?: { readonly gain: Tensor; readonly eps: number };
   /** f32 [rows]. */
   readonly bias?: Tensor;
-  /** f32 [rows], or [rows / 2] when gated; must not be `x`. Left packed, too, where it can be and `roundsInputs`. */
+  /** f32 [rows], or [rows / 2] when gated; must not be `x`. Left packed, too, where it can be and `roundsInputs`, but for heads. */
   readonly out: Packable;
   /** Of the norm through which a packed `out` is read: f32 [columns of the next product]. */
   readonly nextGain?: BufferSlice;
   /** Index in `out` of the matrix's first row; 0 unless told. */
   readonly outOffset?: number;
+  /** Given exactly when prepared for `heads`. */
+  readonly heads?: HeadOutputs;
   /** What products that round their inputs read ahead, beside their own work. */
   readonly ahead?: ReadAhead;
 }
@@ -56,7 +74,8 @@ export interface ReadAhead {
 
 export type MatVec = (arena: Arena, args: MatVecArgs) => Dispatch[];
 
-export type { MatVecVariant } from './definitions.ts';
+/** 'integer': q4 weights against inputs rounded to 16 bits, for devices with subgroups and packed integer products. */
+export type MatVecVariant = KernelVariant | 'integer';
 
 export interface MatVecOptions {
   readonly variant?: MatVecVariant;
@@ -79,7 +98,7 @@ export async function prepareMatVec(
   const variant = options.variant ?? chooseVariant(gpu, shape, options.mayRound);
   const product =
     variant === 'integer'
-      ? await prepareIntegerProduct(gpu, shape, options)
+      ? await (await import('./integer-product.ts')).prepareIntegerProduct(gpu, shape, options)
       : await prepareFloatProduct(gpu, shape, variant, options);
   return (arena, args) => {
     check(shape, args);
@@ -90,6 +109,16 @@ export async function prepareMatVec(
 /** Whether products with this matrix round their inputs to integers, so that they read and leave packed vectors. */
 export function roundsInputs(gpu: Gpu, matrix: Pick<MatVecShape, 'format' | 'columns'>): boolean {
   return chooseVariant(gpu, matrix) === 'integer';
+}
+
+/** Whether products with this matrix can finish with heads: they take rows of both halves of a head together, and those by
+ *  floats no bias, which would be a ninth storage buffer. */
+export function canFinishHeads(
+  { parts }: Pick<Matrix, 'parts'>,
+  headDim: number,
+  { rounds, biased }: { readonly rounds: boolean; readonly biased: boolean },
+): boolean {
+  return headDim % 8 === 0 && parts.every(({ firstRow }) => firstRow % headDim === 0) && (rounds || !biased);
 }
 
 function chooseVariant(
@@ -103,13 +132,37 @@ function chooseVariant(
   return gpu.chooseVariant(['workgroup', 'subgroup', 'serial']);
 }
 
-function check(shape: MatVecShape, { label, matrix, x, norm, out }: MatVecArgs): void {
+function check(shape: MatVecShape, { label, matrix, x, norm, out, heads, outOffset }: MatVecArgs): void {
   const stride = rowStride(matrix.columns);
-  const outputs = matrix.rows / rowsPerOutput(shape.finish);
+  const outputs = heads ? heads.qHeads * heads.headDim : matrix.rows / rowsPerOutput(shape.finish);
   invariant(matrix.format.kind === shape.format.kind, `${label}: format given and prepared differ`);
   invariant(shape.hasNorm === (norm !== undefined), `${label}: norm given and prepared differ`);
   invariant(x.buffer !== out.buffer, `${label}: out must not be x`);
   expectBytes(`${label}: x`, x, stride * 4);
   expectBytes(`${label}: out`, out, outputs * 4);
   if (norm) expectBytes(`${label}: gain`, norm.gain, stride * 4);
+  invariant(
+    (shape.finish === 'heads') === (heads !== undefined),
+    `${label}: heads given and prepared differ`,
+  );
+  if (heads) checkHeads(label, matrix, heads, outOffset ?? 0);
+}
+
+function checkHeads(label: string, matrix: Matrix, heads: HeadOutputs, firstRow: number): void {
+  const { qHeads, kvHeads, headDim, capacity } = heads;
+  const all = (qHeads + 2 * kvHeads) * headDim;
+  invariant(
+    headDim % 8 === 0 &&
+      [firstRow, matrix.rows, ...matrix.parts.map((part) => part.firstRow)].every(
+        (row) => row % headDim === 0,
+      ),
+    `${label}: whole heads of a multiple of 8 rows, got ${headDim}`,
+  );
+  invariant(
+    firstRow + matrix.rows <= all,
+    `${label}: rows ${firstRow} + ${matrix.rows} of ${all} of all heads`,
+  );
+  expectBytes(`${label}: angles`, heads.angles, capacity * headDim * 4);
+  expectBytes(`${label}: keyCache`, heads.keyCache, kvHeads * capacity * headDim * 2);
+  expectBytes(`${label}: valueCache`, heads.valueCache, kvHeads * capacity * headDim * 2);
 }

@@ -2,9 +2,9 @@
 // every page, so that its addresses are translated by then. An H200 keeps translations for some 5 GB, each of 512 KB; more
 // of them come from memory, some 60 in a microsecond. One invocation of a subgroup reads one word after another: with more
 // at once, the product's own weights would wait.
-// aheadCache: f16 [aheadHeads, capacity, headDim], of which the rows up to step.position will be read.
-@group(0) @binding(8) var<storage, read> aheadCache: array<u32>;
-@group(0) @binding(9) var<uniform> step: Step;
+// aheadCache: f16 [aheadHeads, capacity, headDim], of which the rows up to step.position will be read. Where the product makes
+// heads it reads nothing ahead, and this is the cache of values that it writes.
+@group(0) @binding(8) var<storage, read_write> aheadCache: array<u32>;
 
 const pageWords = 131072u;
 const noHalves = 0xffffffffu; // no cached pair of halves: they are finite

@@ -1,7 +1,7 @@
 // Elements of a query or key head after its RMS norm: x / sqrt(mean(x²) + eps) · weight, as in Qwen 3.
 // queryNorm, keyNorm: f32 [headDim].
-@group(0) @binding(8) var<storage, read> queryNorm: array<f32>;
-@group(0) @binding(9) var<storage, read> keyNorm: array<f32>;
+@group(0) @binding(7) var<storage, read> queryNorm: array<f32>;
+@group(0) @binding(8) var<storage, read> keyNorm: array<f32>;
 
 var<workgroup> squares: array<f32, lanes>;
 var<private> factor: f32;

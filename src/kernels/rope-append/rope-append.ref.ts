@@ -2,9 +2,8 @@
 export interface RopeAppendInput {
   /** [rows, qHeads | kvHeads | kvHeads, headDim] */
   readonly qkv: ArrayLike<number>;
-  /** [positions, headDim / 2] */
-  readonly cosTable: ArrayLike<number>;
-  readonly sinTable: ArrayLike<number>;
+  /** cos and sin, [positions, headDim / 2, 2] */
+  readonly angles: ArrayLike<number>;
   readonly norm?: {
     readonly queryNorm: ArrayLike<number>;
     readonly keyNorm: ArrayLike<number>;
@@ -56,8 +55,8 @@ export function ropeAppendReference(input: RopeAppendInput): RopeAppendOutput {
       const rotated = isQuery ? output.query : output.key;
       const magnitude = isQuery ? output.queryMagnitude : output.keyMagnitude;
       for (let i = 0; i < half; i++) {
-        const cos = input.cosTable[(position + row) * half + i]!;
-        const sin = input.sinTable[(position + row) * half + i]!;
+        const cos = input.angles[2 * ((position + row) * half + i)]!;
+        const sin = input.angles[2 * ((position + row) * half + i) + 1]!;
         rotated[at + i] = x[i]! * cos - x[i + half]! * sin;
         rotated[at + i + half] = x[i + half]! * cos + x[i]! * sin;
         magnitude[at + i] = Math.abs(x[i]! * cos) + Math.abs(x[i + half]! * sin);

@@ -51,9 +51,8 @@ describe(`rope-append (seed ${runSeed})`, () => {
       const qkv = random.normals(rows * (qHeads + 2 * kvHeads) * headDim, 3);
       qkv[qkv.length - 1] = 1e6; // beyond f16: saturates
       qkv[qkv.length - 2] = 3e-6; // a subnormal half
-      const angles = Float64Array.from({ length: capacity * half }, () => random.next() * 6.3);
-      const cosTable = Float32Array.from(angles, Math.cos);
-      const sinTable = Float32Array.from(angles, Math.sin);
+      const turns = Array.from({ length: capacity * half }, () => random.next() * 6.3);
+      const angles = Float32Array.from(turns.flatMap((turn) => [Math.cos(turn), Math.sin(turn)]));
       const queryNorm = random.normals(headDim);
       const keyNorm = random.normals(headDim);
       const step = Uint32Array.of(position, shape.stepRows ?? rows, 0, 0);
@@ -73,8 +72,7 @@ describe(`rope-append (seed ${runSeed})`, () => {
           step: { buffer: arena.uniform('step', step.buffer) },
           qkv: vector('qkv', qkv),
           query,
-          cosTable: vector('cos', cosTable),
-          sinTable: vector('sin', sinTable),
+          angles: vector('angles', angles),
           keyCache,
           valueCache,
           ...(shape.qkNorm
@@ -90,8 +88,7 @@ describe(`rope-append (seed ${runSeed})`, () => {
       ]);
       const expected = ropeAppendReference({
         qkv,
-        cosTable,
-        sinTable,
+        angles,
         ...(shape.qkNorm ? { norm: { queryNorm, keyNorm, eps } } : {}),
         position,
         rows: written,
@@ -162,8 +159,7 @@ describe(`rope-append (seed ${runSeed})`, () => {
         step: any,
         qkv: any,
         query: any,
-        cosTable: any,
-        sinTable: any,
+        angles: any,
         keyCache: any,
         valueCache: any,
         rows: 1,

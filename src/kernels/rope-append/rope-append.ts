@@ -20,9 +20,8 @@ export interface RopeAppendArgs {
   readonly qkv: BufferSlice;
   /** Rotated query, f32 [rows, qHeads · headDim]; another buffer than qkv. */
   readonly query: BufferSlice;
-  /** f32 [capacity or more, headDim / 2], computed on the CPU; any attention factor included. */
-  readonly cosTable: BufferSlice;
-  readonly sinTable: BufferSlice;
+  /** cos and sin, f32 [capacity or more, headDim / 2, 2], computed on the CPU; any attention factor included. */
+  readonly angles: BufferSlice;
   /** Packed f16 [kvHeads, capacity, headDim]. */
   readonly keyCache: BufferSlice;
   readonly valueCache: BufferSlice;
@@ -45,8 +44,7 @@ export type RopeAppend = (arena: Arena, args: RopeAppendArgs) => Dispatch;
 const bindings = {
   step: 'uniform',
   qkv: 'read',
-  cosTable: 'read',
-  sinTable: 'read',
+  angles: 'read',
   query: 'write',
   keyCache: 'write',
   valueCache: 'write',
@@ -94,13 +92,11 @@ export async function prepareRopeAppend(
 function common(args: RopeAppendArgs) {
   const { label, rows, qHeads, kvHeads, headDim, capacity, eps } = args;
   const heads = qHeads + 2 * kvHeads;
-  const tableBytes = capacity * (headDim / 2) * 4;
   const cacheBytes = kvHeads * capacity * headDim * 2;
   invariant(headDim % 2 === 0, `${label}: headDim must be even, got ${headDim}`);
   expectBytes(`${label}: qkv`, args.qkv, rows * heads * headDim * 4);
   expectBytes(`${label}: query`, args.query, rows * qHeads * headDim * 4);
-  expectBytes(`${label}: cosTable`, args.cosTable, tableBytes);
-  expectBytes(`${label}: sinTable`, args.sinTable, tableBytes);
+  expectBytes(`${label}: angles`, args.angles, capacity * headDim * 4);
   expectBytes(`${label}: keyCache`, args.keyCache, cacheBytes);
   expectBytes(`${label}: valueCache`, args.valueCache, cacheBytes);
   return {

@@ -1,7 +1,7 @@
 // Rotary position embedding of query and key, then the key and value of each row go into the cache as f16.
 // Pairs are (i, i + headDim/2), as in Hugging Face's Llama:
 //   y[i] = x[i] · cos − x[i + half] · sin,   y[i + half] = x[i + half] · cos + x[i] · sin
-// with cos, sin at [position + row, i]. One workgroup takes one head of one row; an invocation takes whole pairs of
+// with (cos, sin) = angles[position + row, i]. One workgroup takes one head of one row; an invocation takes whole pairs of
 // neighbouring elements, because two halves share a word of the cache.
 // qkv: f32 [rows, qHeads | kvHeads | kvHeads, headDim]; query: f32 [rows, qHeads, headDim];
 // keyCache, valueCache: f16 [kvHeads, capacity, headDim] as words.
@@ -18,11 +18,10 @@ const lanes = 32u;
 @group(0) @binding(0) var<uniform> dims: Dims;
 @group(0) @binding(1) var<uniform> step: Step;
 @group(0) @binding(2) var<storage, read> qkv: array<f32>;
-@group(0) @binding(3) var<storage, read> cosTable: array<f32>;
-@group(0) @binding(4) var<storage, read> sinTable: array<f32>;
-@group(0) @binding(5) var<storage, read_write> query: array<f32>;
-@group(0) @binding(6) var<storage, read_write> keyCache: array<u32>;
-@group(0) @binding(7) var<storage, read_write> valueCache: array<u32>;
+@group(0) @binding(3) var<storage, read> angles: array<vec2f>;
+@group(0) @binding(4) var<storage, read_write> query: array<f32>;
+@group(0) @binding(5) var<storage, read_write> keyCache: array<u32>;
+@group(0) @binding(6) var<storage, read_write> valueCache: array<u32>;
 
 @compute @workgroup_size(lanes)
 fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index) lane: u32) {
@@ -40,7 +39,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index
   if (head >= dims.qHeads + dims.kvHeads) {
     let cacheRow = ((head - dims.qHeads - dims.kvHeads) * dims.capacity + position) * words;
     for (var word = lane; word < words; word += lanes) {
-      valueCache[cacheRow + word] = packHalves(qkv[input + 2u * word], qkv[input + 2u * word + 1u]);
+      valueCache[cacheRow + word] = packHalves(vec2f(qkv[input + 2u * word], qkv[input + 2u * word + 1u]));
     }
     return;
   }
@@ -54,7 +53,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index
       query[output] = low;
       query[output + 1u] = high;
     } else {
-      keyCache[((head - dims.qHeads) * dims.capacity + position) * words + word] = packHalves(low, high);
+      keyCache[((head - dims.qHeads) * dims.capacity + position) * words + word] = packHalves(vec2f(low, high));
     }
   }
 }
@@ -62,15 +61,9 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index
 fn rotated(input: u32, d: u32, position: u32) -> f32 {
   let half = dims.headDim / 2u;
   if (d < half) {
-    let at = position * half + d;
-    return elementAt(input, d) * cosTable[at] - elementAt(input, d + half) * sinTable[at];
+    let angle = angles[position * half + d];
+    return elementAt(input, d) * angle.x - elementAt(input, d + half) * angle.y;
   }
-  let at = position * half + d - half;
-  return elementAt(input, d) * cosTable[at] + elementAt(input, d - half) * sinTable[at];
-}
-
-// To nearest, ties to even; beyond the largest half saturates, so that the cache never holds an infinity.
-fn packHalves(low: f32, high: f32) -> u32 {
-  let limited = clamp(vec2f(low, high), vec2f(-65504.0), vec2f(65504.0));
-  return halfFromFloatBits(bitcast<u32>(limited.x)) | (halfFromFloatBits(bitcast<u32>(limited.y)) << 16u);
+  let angle = angles[position * half + d - half];
+  return elementAt(input, d) * angle.x + elementAt(input, d - half) * angle.y;
 }

@@ -18,6 +18,13 @@ fn halfFromFloatBits(bits: u32) -> u32 {
   return sign | (units + u32(rest > half || (rest == half && (units & 1u) == 1u)));
 }
 
+// Two floats as a word of halves. To nearest, ties to even; beyond the largest half saturates, so that a cache never holds an
+// infinity.
+fn packHalves(values: vec2f) -> u32 {
+  let limited = clamp(values, vec2f(-65504.0), vec2f(65504.0));
+  return halfFromFloatBits(bitcast<u32>(limited.x)) | (halfFromFloatBits(bitcast<u32>(limited.y)) << 16u);
+}
+
 // IEEE half bits to f32 bits, exact; infinities and NaN keep an exponent of all ones.
 fn floatBitsFromHalf(half: u32) -> u32 {
   let sign = (half & 0x8000u) << 16u;
