@@ -1,19 +1,19 @@
 /** Whole decode steps of a synthetic model against what bytes and dispatches cost at least. */
 import type { AttentionOptions } from '../src/engine/api.ts';
-import { GpuTokenEngine } from '../src/engine/gpu-token-engine.ts';
+import { BatchSizer } from '../src/engine/batch-sizer.ts';
+import { batchesInFlight } from '../src/engine/gpu-token-engine.ts';
 import type { Network } from '../src/engine/network/network.ts';
 import { writeStep } from '../src/engine/network/step.ts';
 import type { Gpu } from '../src/kernels/runtime/gpu.ts';
 import { greedyChoices } from '../src/kernels/testing/plain-choices.ts';
 import { boundOf, type Ceiling, prepareFill, smallHalves } from './ceiling.ts';
-import { timeAnswer } from './engine.bench.ts';
-import { median, slopeOf, type Timing, timeOnce } from './timing.ts';
+import { slopeOf, type Timing, timeOnce } from './timing.ts';
 
 export interface DecodeTiming {
   readonly context: number;
   /** Per token. */
   readonly timing: Timing;
-  /** Milliseconds a token of an answer takes to arrive, by our clock: batches of steps in flight, read back. */
+  /** Milliseconds from token to token by our clock, submitted and read back as the engine does. */
   readonly engineMs: number;
   readonly dispatches: number;
   /** Weights, scales, and what attention reads: of keys and values, and under HashAttention of maps and signatures. */
@@ -24,8 +24,9 @@ export interface DecodeTiming {
 
 /** In one submission. */
 const stepsAtMost = 20;
-/** Of an answer; the cache has room for as many more. */
-const answerTokens = { gpu: 64, cpu: 4 } as const;
+/** Tokens in batches, of which those after `first` count: the sizes of batches have settled then. */
+const timedTokens = { first: 24, last: 88 } as const;
+const cpuTokens = { first: 2, last: 6 } as const;
 
 export async function benchDecode(
   gpu: Gpu,
@@ -56,26 +57,36 @@ export async function benchDecode(
     .reduce((total, dispatch) => total + dispatch.bytes, 0);
   const attentionBytes = network.policies.map((policy, layer) => policy.bytesRead(context, layer));
   const bytes = attentionBytes.reduce((total, read) => total + read, weightBytes);
-  const engineMs = await timeEngine(gpu, network, context);
+  const engineMs = await timeBatches(gpu, network, context);
   const bound = boundOf(ceiling, bytes, list.length);
   return { context, timing, engineMs, dispatches: list.length, bytes, bound };
 }
 
-/** All of the prompt but its last token is in the cache already. */
-async function timeEngine(gpu: Gpu, network: Network, context: number): Promise<number> {
-  const engine = new GpuTokenEngine(gpu, network); // not disposed: the network goes on
-  const prompt = Array.from({ length: context }, () => filler);
-  const tokens = answerTokens[gpu.traits.isCpu ? 'cpu' : 'gpu'];
-  const times: number[] = [];
-  for (let round = 0; round < 4; round++) {
-    const { decodeMs } = await timeAnswer(engine, prompt, tokens);
-    if (round > 0) times.push(decodeMs / (tokens - 1)); // the first round tells the engine how long a step takes
+/** Milliseconds a token as the engine submits them: batches of the size it would choose, two in flight, read back. Its own
+ *  loop, but for the prompt. */
+async function timeBatches(gpu: Gpu, network: Network, context: number): Promise<number> {
+  const { first, last } = gpu.traits.isCpu ? cpuTokens : timedTokens;
+  const sizer = new BatchSizer();
+  const pending: { readonly tokens: number; readonly done: Promise<unknown> }[] = [];
+  let submitted = 0;
+  let arrived = 0;
+  let started = { at: 0, tokens: 0 };
+  writeStep(gpu, network.act.step, { position: context - 1, rows: 1, index: 0 });
+  while (arrived < last) {
+    while (pending.length < batchesInFlight && submitted < last) {
+      const most = Math.min(sizer.size, last - submitted);
+      const tokens = await network.prepareSteps(context - 1 + submitted, most);
+      pending.push({ tokens, done: network.submitSteps('greedy', submitted, tokens) });
+      submitted += tokens;
+    }
+    const { tokens, done } = pending.shift()!;
+    await done;
+    sizer.finished(tokens);
+    arrived += tokens;
+    if (started.at === 0 && arrived >= first) started = { at: performance.now(), tokens: arrived };
   }
-  return median(times);
+  return (performance.now() - started.at) / (arrived - started.tokens);
 }
-
-/** The token that the cache says it holds. */
-const filler = 0;
 
 /** Keys and values at random, so that signatures differ and choices scatter. */
 async function fillCache(
@@ -87,11 +98,11 @@ async function fillCache(
   const { cache, config } = network;
   const fill = await prepareFill(gpu);
   network.truncate(0);
-  await network.ensureCapacity(context + answerTokens.gpu);
+  await network.ensureCapacity(context + timedTokens.last);
   for (let layer = 0; layer < config.layers; layer++) {
     const { key, value } = cache.layer(layer);
     fill(key.buffer, 2 * layer + 1, halves);
     fill(value.buffer, 2 * layer + 2, halves);
   }
-  cache.append(Array.from({ length: context - 1 }, () => filler));
+  cache.append(Array.from({ length: context - 1 }, () => 0));
 }

@@ -100,7 +100,7 @@ function unreadPrompt(tokens: number, seed: number): number[] {
 }
 
 /** Greedily: milliseconds to the first token, and from there to the last. */
-export async function timeAnswer(
+async function timeAnswer(
   engine: GpuTokenEngine,
   prompt: readonly number[],
   maxTokens: number,

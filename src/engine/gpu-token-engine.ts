@@ -13,7 +13,7 @@ import type { ProbeOptions } from './probe/probe-types.ts';
 import type { NetworkWork, ProbedStep, TokenEngine, TokenEvent, TokenRequest } from './token-engine.ts';
 
 /** Batches kept in flight, so that the GPU never waits for the read-back. */
-const batchesInFlight = 2;
+export const batchesInFlight = 2;
 
 /** Steps submitted together, and what the attention of each amounts to. */
 interface Batch {
