@@ -11,7 +11,7 @@ import { type Dispatch, submitDispatches } from '../../src/kernels/runtime/dispa
 import type { Gpu } from '../../src/kernels/runtime/gpu.ts';
 import { readF32 } from '../../src/kernels/runtime/readback.ts';
 import type { Tensor } from '../../src/kernels/runtime/tensor.ts';
-import { environmentVariable } from '../../src/kernels/testing/environment.ts';
+import { onHardware } from '../../src/kernels/testing/on-hardware.ts';
 import { withGpu } from '../../src/kernels/testing/with-gpu.ts';
 import { type GoldenTensor, readTensors, relativeRms } from '../support/golden.ts';
 import { expectIntegerProducts, withIntegerProducts } from '../support/integer-products.ts';
@@ -143,7 +143,7 @@ describe('taps of the default model', () => {
   test('decode: the output of every layer is the reference output, token by token', () =>
     expectDecodedLayers(network));
 
-  if (environmentVariable('TEST_GPU') === 'hardware') {
+  if (onHardware) {
     test('decode by whole numbers: likewise', async () => {
       const device = withIntegerProducts(gpu());
       const integers = await open(device);

@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { GpuTokenEngine } from '../../src/engine/gpu-token-engine.ts';
 import type { WeightsChoice } from '../../src/engine/load/weight-formats.ts';
 import { type ScoredRows, scorePrompt, scoreSteps } from '../../src/engine/network/score.ts';
-import { environmentVariable } from '../../src/kernels/testing/environment.ts';
+import { onHardware } from '../../src/kernels/testing/on-hardware.ts';
 import { withGpu } from '../../src/kernels/testing/with-gpu.ts';
 import { argMax, greedyRequest, readTensors } from '../support/golden.ts';
 import { expectIntegerProducts, withIntegerProducts } from '../support/integer-products.ts';
@@ -14,10 +14,9 @@ import { MemorySource, readTestFile, readTinyModel, tinyModelNames } from '../su
 const logitBound = 0.03;
 
 /** Models whose 4-bit products are also computed by whole numbers, and for how many tokens: CPU adapters are slow at it. */
-const integers =
-  environmentVariable('TEST_GPU') === 'hardware'
-    ? { models: ['llama-mlx4-g32', 'llama-mlx4-g64', 'llama-mlx4-bf16'], tokens: 160 }
-    : { models: ['llama-mlx4-g32'], tokens: 65 };
+const integers = onHardware
+  ? { models: ['llama-mlx4-g32', 'llama-mlx4-g64', 'llama-mlx4-bf16'], tokens: 160 }
+  : { models: ['llama-mlx4-g32'], tokens: 65 };
 
 interface TinyGolden {
   readonly prompt_ids: readonly number[];

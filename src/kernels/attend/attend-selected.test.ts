@@ -11,6 +11,7 @@ import {
   randomHashStepShape,
   randomLength,
 } from '../testing/hash-step-case.ts';
+import { onHardware } from '../testing/on-hardware.ts';
 import { Random, runSeed } from '../testing/random.ts';
 import { RowPool } from '../testing/row-pool.ts';
 import { prepareHashStep } from '../testing/run-hash-step.ts';
@@ -52,18 +53,27 @@ describe(`HashAttention step (seed ${runSeed})`, () => {
     runner.dispose();
   }
 
-  for (const [i, scoring] of hashScorings.entries()) {
-    test(`serial, 500 random cases: ${JSON.stringify(scoring)}`, async () => {
-      const random = new Random(runSeed + i);
-      const shape = randomHashStepShape(random, scoring, [32, 48, 64, 80, 128, 256]);
-      const row = shape.group * shape.headDim;
-      const short = Math.min(4000, Math.floor(120_000 / row));
-      const long = Math.min(70_000, Math.floor(2_000_000 / row));
-      await compare(shape, 'serial', random, [
-        ...Array.from({ length: 496 }, () => ({ mostKvHeads: 3, n: randomLength(random, 1, short) })),
-        ...Array.from({ length: 4 }, () => ({ mostKvHeads: 1, n: randomLength(random, short, long) })),
-      ]);
-    });
+  function headDimsOf(variant: KernelVariant, sizes: readonly number[]): number[] {
+    return sizes.filter((size) => variant !== 'subgroup' || subgroupTakes(gpu(), size));
+  }
+
+  const [variants, count] = onHardware
+    ? ([['serial', 'workgroup', 'subgroup'], 200] as const)
+    : ([['serial'], 500] as const);
+  for (const variant of variants) {
+    for (const [i, scoring] of hashScorings.entries()) {
+      test(`${variant}, ${count} random cases: ${JSON.stringify(scoring)}`, async () => {
+        const random = new Random(runSeed + i);
+        const shape = randomHashStepShape(random, scoring, headDimsOf(variant, [32, 48, 64, 80, 128, 256]));
+        const row = shape.group * shape.headDim;
+        const short = Math.min(4000, Math.floor(120_000 / row));
+        const long = Math.min(70_000, Math.floor(2_000_000 / row));
+        await compare(shape, variant, random, [
+          ...Array.from({ length: count - 4 }, () => ({ mostKvHeads: 3, n: randomLength(random, 1, short) })),
+          ...Array.from({ length: 4 }, () => ({ mostKvHeads: 1, n: randomLength(random, short, long) })),
+        ]);
+      });
+    }
   }
 
   test('serial, a long context', async () => {
@@ -75,11 +85,11 @@ describe(`HashAttention step (seed ${runSeed})`, () => {
 
   // Pipelines of these take seconds to compile on a CPU adapter: a run draws one shape for each.
   for (const [i, variant] of (['workgroup', 'subgroup'] as const).entries()) {
+    if (onHardware) continue;
     const scoring = hashScorings[((runSeed >> 4) + i) % 3]!;
     test(`${variant}, a random shape: ${JSON.stringify(scoring)}`, async () => {
       const random = new Random(runSeed + variant.length);
-      const headDims = [32, 64, 128].filter((size) => variant === 'workgroup' || subgroupTakes(gpu(), size));
-      const shape = randomHashStepShape(random, scoring, headDims);
+      const shape = randomHashStepShape(random, scoring, headDimsOf(variant, [32, 64, 128]));
       await compare(shape, variant, random, [
         ...Array.from({ length: 12 }, () => ({ mostKvHeads: 1, n: randomLength(random, 1, 300) })),
         // more than a round of tokens in a split

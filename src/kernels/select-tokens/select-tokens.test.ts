@@ -7,6 +7,7 @@ import { Arena } from '../runtime/arena.ts';
 import { type Dispatch, submitDispatches } from '../runtime/dispatch.ts';
 import { readU32 } from '../runtime/readback.ts';
 import { countedWords } from '../shared/token-chunks.ts';
+import { onHardware } from '../testing/on-hardware.ts';
 import { levelsOf, mapsOfPlanes, probingSignatures } from '../testing/planes-as-maps.ts';
 import { Random, runSeed } from '../testing/random.ts';
 import { withWideSubgroups } from '../testing/wide-subgroups.ts';
@@ -195,13 +196,14 @@ describe(`select-tokens (seed ${runSeed})`, () => {
   }
 
   for (const variant of variants) {
-    const some = variant === 'serial' ? scorings : [scorings[runSeed % scorings.length]!];
+    const isFast = variant === 'serial' || onHardware;
+    const some = isFast ? scorings : [scorings[runSeed % scorings.length]!];
     test.each(some)(`${variant} equals the reference for %o`, async (scoring) => {
       const random = new Random(runSeed + scorings.indexOf(scoring));
       const select = await prepare(scoring, variant);
       expect(select.variant).toBe(variant);
       // A workgroup of 256 lanes costs a CPU adapter milliseconds per barrier: fewer cases, of fewer chunks, there.
-      const [batches, perBatch, most, longest] = variant === 'serial' ? [7, 50, 32, 40_000] : [1, 16, 4, 600];
+      const [batches, perBatch, most, longest] = isFast ? [7, 50, 32, 40_000] : [1, 16, 4, 600];
       for (let batch = 0; batch < batches; batch++) {
         const cases = Array.from({ length: perBatch }, () => {
           const n = Math.floor(2 ** (random.next() * 11.5));

@@ -1,7 +1,7 @@
 /** One device per test file; any WebGPU error fails the test that caused it. */
 import { afterAll, afterEach, beforeAll, expect } from 'vitest';
 import { type Gpu, type OpenGpuOptions, openGpu } from '../runtime/gpu.ts';
-import { environmentVariable } from './environment.ts';
+import { onHardware } from './on-hardware.ts';
 
 /** In Node, Dawn on the machine's Vulkan driver; in a browser, its own. Fails, never skips, without an adapter. */
 export async function openTestGpu(options: OpenGpuOptions = {}): Promise<Gpu> {
@@ -15,7 +15,7 @@ export async function openTestGpu(options: OpenGpuOptions = {}): Promise<Gpu> {
 
 /** `npm run test:gpu` asks for a graphics card: a CPU adapter in its place would let everything pass. */
 function expectWantedDevice(gpu: Gpu): void {
-  if (environmentVariable('TEST_GPU') === 'hardware' && gpu.traits.isCpu) {
+  if (onHardware && gpu.traits.isCpu) {
     throw new Error(`the tests ask for a graphics card, and got ${gpu.traits.description}`);
   }
 }
