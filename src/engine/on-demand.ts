@@ -3,4 +3,5 @@ export { attentionFacts } from './attention/attention-facts.ts';
 export { loadModelHashMaps } from './attention/model-hash-maps.ts';
 export { SparseAttentions } from './attention/sparse-attentions.ts';
 export { checkSparseOptions } from './attention/sparse-choices.ts';
+export { startMeasuring } from './attention/start-measuring.ts';
 export { useSignatures } from './attention/use-signatures.ts';

@@ -4,8 +4,10 @@ import { AppError } from '../errors.ts';
 import { type Gpu, openGpu } from '../kernels/runtime/gpu.ts';
 import { extendContext } from '../model/rope-config.ts';
 import type { DeviceSummary, EngineOptions, LoadProgress, MemoryPlan } from './api.ts';
+import { isAutomatic } from './attention/automatic.ts';
 import type { CrossoverRecord } from './attention/crossover-record.ts';
 import type { LearnedMaps } from './attention/learned-maps.ts';
+import type { Running } from './attention/model-hash-maps.ts';
 import { GpuTokenEngine } from './gpu-token-engine.ts';
 import { loadWeights } from './load/load-weights.ts';
 import { planMemory } from './load/memory-plan.ts';
@@ -18,6 +20,13 @@ import { Network } from './network/network.ts';
 export interface SessionPlan {
   readonly memory: MemoryPlan;
   readonly weights: WeightPlan;
+}
+
+export interface SessionOptions extends Pick<EngineOptions, 'signal' | 'attention'> {
+  readonly onProgress?: ((progress: LoadProgress) => void) | undefined;
+  /** What an earlier session of the same engine measured. */
+  readonly crossovers?: CrossoverRecord;
+  readonly learned?: LearnedMaps;
 }
 
 /** What loading would take on this device; nothing is downloaded beyond what `model` already holds.
@@ -53,17 +62,14 @@ export async function openSession(
   gpu: Gpu,
   model: OpenedModel,
   plan: SessionPlan,
-  options: Pick<EngineOptions, 'signal'> & {
-    readonly onProgress?: ((progress: LoadProgress) => void) | undefined;
-    /** What an earlier session of the same engine measured. */
-    readonly crossovers?: CrossoverRecord;
-    readonly learned?: LearnedMaps;
-  },
+  options: SessionOptions,
 ): Promise<GpuTokenEngine> {
   const { problems, contextLength } = plan.memory;
   if (problems.length > 0) {
     throw new AppError('limit-exceeded', `${model.source.name} cannot be loaded: ${problems.join(' ')}`);
   }
+  const running = { rope: extendContext(model.config, contextLength), contextLength };
+  await measureMeanwhile(gpu, model, running, options);
   const report = progressOf(model, options.onProgress);
   const weights = await loadWeights(gpu, model.source, plan.weights, {
     onProgress: (loadedBytes, totalBytes) => report('weights', loadedBytes, totalBytes),
@@ -71,16 +77,15 @@ export async function openSession(
   });
   report('compile', 1, 1);
   try {
-    const rope = extendContext(model.config, contextLength);
     const network = await Network.create({
       gpu,
       config: model.config,
       weights,
-      rope,
+      rope: running.rope,
       plannedContext: contextLength,
       openHashMaps: async () => {
         const { loadModelHashMaps } = await loadPart(import('./on-demand.ts'));
-        return loadModelHashMaps(gpu, model.source, model.config, { rope, contextLength }, options.learned);
+        return loadModelHashMaps(gpu, model.source, model.config, running, options.learned);
       },
       crossovers: options.crossovers,
     });
@@ -88,6 +93,23 @@ export async function openSession(
   } catch (error) {
     weights.dispose();
     throw error;
+  }
+}
+
+/** Where attention begins to be sparse by itself, this device's crossover is measured while weights arrive; not where the
+ *  GPU is a CPU, which has enough to do. Faults show themselves where the crossover is wanted. */
+async function measureMeanwhile(
+  gpu: Gpu,
+  { source, config }: OpenedModel,
+  running: Running,
+  { attention, crossovers, learned }: SessionOptions,
+): Promise<void> {
+  if (!crossovers || !attention || !isAutomatic(attention) || gpu.traits.isCpu) return;
+  try {
+    const { startMeasuring } = await loadPart(import('./on-demand.ts'));
+    await startMeasuring({ gpu, source, config, running, learned, options: attention, crossovers });
+  } catch {
+    // maps that cannot be read make no model unusable
   }
 }
 

@@ -1,28 +1,34 @@
 /** From which context on HashAttention decodes faster than dense attention on this device: both are timed at two lengths
  *  with the model's shapes, and the lines through the times are intersected. */
-import type { Attend } from '../../kernels/attend/attend.ts';
+import { type Attend, prepareAttend } from '../../kernels/attend/attend.ts';
 import { Arena } from '../../kernels/runtime/arena.ts';
 import type { Dispatch } from '../../kernels/runtime/dispatch.ts';
 import type { Gpu } from '../../kernels/runtime/gpu.ts';
-import type { Tensor } from '../../kernels/runtime/tensor.ts';
 import type { ModelConfig } from '../../model/config.ts';
-import type { GpuHashMaps } from '../load/gpu-hash-maps.ts';
-import { allocating } from '../memory/allocating.ts';
-import { type LayerCache, rowBytes } from '../network/kv-cache.ts';
+import type { HashMapsShape } from '../load/gpu-hash-maps.ts';
+import { rowBytes } from '../network/kv-cache.ts';
 import { createStepBuffer, writeStep } from '../network/step.ts';
 import type { AttentionPolicy } from './attention-policy.ts';
 import { denseAttention } from './dense.ts';
-import type { CachedLayers } from './derived-caches.ts';
 import { HashAttention } from './hash-attention.ts';
 import type { HashChoices } from './hash-choices.ts';
+import {
+  capacityFor,
+  fillOver,
+  layersOf,
+  randomWords,
+  type SyntheticLayers,
+  syntheticMaps,
+  syntheticRows,
+} from './synthetic-layers.ts';
 import { timeLists } from './time-lists.ts';
 
 export interface CrossoverParts {
   readonly gpu: Gpu;
   readonly config: ModelConfig;
-  readonly maps: GpuHashMaps;
+  /** What the maps are, not what is in them. */
+  readonly maps: HashMapsShape;
   readonly choices: HashChoices;
-  readonly attend: Attend;
   readonly plannedContext: number;
 }
 
@@ -33,14 +39,17 @@ const mostTokens = { gpu: 65536, cpu: 2048 } as const;
 /** Most layers timed: enough that their rows are more than caches hold, few enough to be made ready soon. */
 const mostLayers = { gpu: 8, cpu: 1 } as const;
 /** Milliseconds that a list is repeated for: many times what clocks are rounded to. */
-const timedMs = 1.5;
+const timedMs = 1;
 const mostDispatches = 2000;
+/** Runs from which it is seen how many take that long. */
+const mostRunsBefore = 8;
 /** Times everything is measured, unless two agree before. */
 const mostMeasurements = 5;
 /** By this share of the smaller of two crossovers they may differ. */
 const agreement = 0.15;
 
-/** @returns tokens of context; null where it is nowhere within the planned context. Not while other work runs.
+/** Other work may run meanwhile where the GPU has a clock of its own, else it should not.
+ *  @returns tokens of context; null where it is nowhere within the planned context.
  *  @throws AppError "out-of-memory". */
 export async function measureCrossover(parts: CrossoverParts): Promise<number | null> {
   const { gpu, config, choices, plannedContext } = parts;
@@ -54,24 +63,27 @@ export async function measureCrossover(parts: CrossoverParts): Promise<number | 
   if (long <= short) return null;
   const most = Math.min(config.layers, mostLayers[kind]);
 
+  const { headDim, qHeads, kvHeads } = config;
+  const attend = await prepareAttend(gpu, { headDim, group: qHeads / kvHeads });
   const arena = new Arena(gpu);
-  const opened: HashAttention[] = [];
+  const opened: { dispose(): void }[] = [arena];
   try {
-    const scratch = await scratchRows(arena, config, Math.min(room, most * roundUp(long)));
+    const maps = await syntheticMaps(gpu, { ...parts.maps, layers: parts.maps.layers.slice(0, most) });
+    opened.push(maps);
+    const rows = await syntheticRows(arena, config, Math.min(room, most * capacityFor(long)));
     const words = randomWords(2 ** 14);
     const steps: StepLists[] = [];
     for (const tokens of [short, long]) {
-      const layers = layersOf(scratch, config, roundUp(tokens), most);
+      const layers = layersOf(rows, config, capacityFor(tokens), most);
       const hash = await HashAttention.create({
-        ...parts,
-        cache: layers,
+        ...{ gpu, maps, cache: layers },
         config: { ...config, layers: layers.count },
         choices: { ...choices, denseLayers: [] },
       });
       opened.push(hash);
       await hash.catchUp(0);
       for (let layer = 0; layer < layers.count; layer++) fillOver(gpu, hash.signatures(layer), words);
-      steps.push(stepLists(parts, arena, layers, hash, tokens));
+      steps.push(stepLists(parts, arena, attend, layers, hash, tokens));
     }
     const repeats = await repeatsFor(gpu, steps);
     const crossing = await agreedValue(async () => {
@@ -82,8 +94,7 @@ export async function measureCrossover(parts: CrossoverParts): Promise<number | 
     });
     return crossing <= plannedContext ? Math.ceil(crossing) : null;
   } finally {
-    for (const hash of opened) hash.dispose();
-    arena.dispose();
+    for (const each of opened) each.dispose();
   }
 }
 
@@ -92,11 +103,11 @@ interface Loss {
   readonly loss: number;
 }
 
-/** Where the line through two losses falls below zero: 0 where it lies below at both, Infinity where it never does. */
+/** Where the line through two losses falls below zero, at or after 0; Infinity where it never does. */
 export function crossingOf(short: Loss, long: Loss): number {
-  if (short.loss <= 0 && long.loss <= 0) return 0;
   const slope = (long.loss - short.loss) / (long.tokens - short.tokens);
-  return slope < 0 ? short.tokens - short.loss / slope : Number.POSITIVE_INFINITY;
+  if (slope < 0) return Math.max(0, short.tokens - short.loss / slope);
+  return long.loss < 0 ? 0 : Number.POSITIVE_INFINITY;
 }
 
 /** The mean of the first two measurements that agree; where none do, the middle one. */
@@ -113,17 +124,21 @@ export async function agreedValue(measure: () => Promise<number>): Promise<numbe
   return values.sort((a, b) => a - b)[(mostMeasurements - 1) / 2]!;
 }
 
-/** A step of attention at one length over several layers, both ways. */
+/** Steps of attention at one length over several layers. They take turns, so that what one of them reads has left the
+ *  caches when its turn comes again: in a decode, all weights are read between two steps. */
 interface StepLists {
   readonly layers: number;
+  /** Every layer's, twice. */
   readonly dense: readonly Dispatch[];
-  readonly sparse: readonly Dispatch[];
+  /** Every layer's sparse one, and a dense one of the layer before. */
+  readonly mixed: readonly Dispatch[];
 }
 
 function stepLists(
-  { gpu, attend, config }: CrossoverParts,
+  { gpu, config }: CrossoverParts,
   arena: Arena,
-  layers: Layers,
+  attend: Attend,
+  layers: SyntheticLayers,
   hash: HashAttention,
   tokens: number,
 ): StepLists {
@@ -136,105 +151,56 @@ function stepLists(
   const attended = arena.tensor('crossover.attended', 'f32', [qHeads * headDim]);
   const splits = attend.splitsFor(capacity, kvHeads);
   const partials = arena.tensor('crossover.partials', 'f32', attend.partialsShape(kvHeads, splits));
-  const listOf = (policy: AttentionPolicy): Dispatch[] =>
-    Array.from({ length: layers.count }, (_, index) =>
-      policy.attend(arena, { index, step, query, cache: layers.layer(index), capacity, attended }),
-    ).flat();
+  const indices = Array.from({ length: layers.count }, (_, index) => index);
+  const stepOf = (policy: AttentionPolicy, index: number): readonly Dispatch[] =>
+    policy.attend(arena, { index, step, query, cache: layers.layer(index), capacity, attended });
+  const dense = denseAttention({ attend, partials, kvHeads, headDim, splits });
+  const denseSteps = indices.map((index) => stepOf(dense, index));
+  const sparse = hash.policy(arena);
   return {
     layers: layers.count,
-    dense: listOf(denseAttention({ attend, partials, kvHeads, headDim, splits })),
-    sparse: listOf(hash.policy(arena)),
+    dense: [...denseSteps, ...denseSteps].flat(),
+    mixed: indices.flatMap((index) => [...stepOf(sparse, index), ...denseSteps.at(index - 1)!]),
   };
 }
 
-/** How often the lists of each length are to run in a row: as often for dense as for sparse, so that what a pass or a
- *  submission takes by itself falls out of their difference. */
+/** How often the lists of each length are to run in a row: one as often as the other, so that what a pass or a submission
+ *  takes by itself falls out of their difference. */
 async function repeatsFor(gpu: Gpu, steps: readonly StepLists[]): Promise<number[]> {
-  const lists = steps.flatMap(({ dense, sparse }) => [dense, sparse]);
-  await timeLists(gpu, lists); // first runs are slow
-  const times = await timeLists(gpu, lists);
-  return steps.map(({ dense, sparse }, i) => {
-    const wanted = Math.ceil((2 * timedMs) / Math.max(times[2 * i]! + times[2 * i + 1]!, 0.05));
-    return Math.max(1, Math.min(wanted, Math.floor(mostDispatches / Math.max(dense.length, sparse.length))));
-  });
+  const longEnough = (times: readonly number[], most: number): number[] =>
+    steps.map(({ dense, mixed }, i) => {
+      const wanted = Math.ceil((2 * timedMs) / Math.max(times[2 * i]! + times[2 * i + 1]!, 0.005));
+      const affordable = Math.floor(mostDispatches / Math.max(dense.length, mixed.length));
+      return Math.max(1, Math.min(wanted, most, affordable));
+    });
+  const once = steps.map(() => 1);
+  // first runs are slow, and short ones lost in the clock's rounding
+  const few = longEnough(await timeRepeated(gpu, steps, once), mostRunsBefore);
+  const times = await timeRepeated(gpu, steps, few);
+  return longEnough(times, Number.POSITIVE_INFINITY);
 }
 
-/** Milliseconds that a sparse step takes longer than a dense one, at each length. */
+/** Milliseconds that a sparse step takes longer than a dense one, at each length, over all its layers. */
 async function timeLosses(
   gpu: Gpu,
   steps: readonly StepLists[],
   repeats: readonly number[],
 ): Promise<number[]> {
-  const repeated = (list: readonly Dispatch[], i: number): Dispatch[] =>
-    Array.from({ length: repeats[i]! }, () => list).flat();
+  const times = await timeRepeated(gpu, steps, repeats);
+  return steps.map((_, i) => times[2 * i + 1]! - times[2 * i]!);
+}
+
+/** Milliseconds of both lists of each length, as the mean of so many runs. */
+async function timeRepeated(
+  gpu: Gpu,
+  steps: readonly StepLists[],
+  repeats: readonly number[],
+): Promise<number[]> {
+  const repeated = (list: readonly Dispatch[], count: number): Dispatch[] =>
+    Array.from({ length: count }, () => list).flat();
   const times = await timeLists(
     gpu,
-    steps.flatMap(({ dense, sparse }, i) => [repeated(dense, i), repeated(sparse, i)]),
+    steps.flatMap(({ dense, mixed }, i) => [repeated(dense, repeats[i]!), repeated(mixed, repeats[i]!)]),
   );
-  return steps.map((_, i) => (times[2 * i + 1]! - times[2 * i]!) / repeats[i]!);
-}
-
-/** Layers of a cache that lie one after another in the same buffers. */
-interface Layers extends CachedLayers {
-  readonly count: number;
-}
-
-/** Capacities are multiples of this, so that a binding may begin where a layer does. */
-const capacityUnit = 128;
-
-function roundUp(tokens: number): number {
-  return Math.ceil(tokens / capacityUnit) * capacityUnit;
-}
-
-/** Keys and values of `tokens` tokens, all zero: what they are changes no time. */
-async function scratchRows(
-  arena: Arena,
-  { kvHeads, headDim }: ModelConfig,
-  tokens: number,
-): Promise<LayerCache> {
-  const rows = roundUp(tokens);
-  const bytes = kvHeads * rows * rowBytes(headDim);
-  const shape = [kvHeads, rows, headDim];
-  return allocating(arena.gpu, 'a cache to time attention on', bytes, () => ({
-    key: arena.tensor('crossover.key', 'f16-packed', shape),
-    value: arena.tensor('crossover.value', 'f16-packed', shape),
-  }));
-}
-
-/** As many layers as there is room for. */
-function layersOf(
-  scratch: LayerCache,
-  { kvHeads, headDim }: ModelConfig,
-  capacity: number,
-  most: number,
-): Layers {
-  const shape = [kvHeads, capacity, headDim];
-  const size = kvHeads * capacity * headDim * 2;
-  const count = Math.min(most, Math.floor(scratch.key.buffer.size / size));
-  const part = ({ buffer, label, dtype }: Tensor, index: number): Tensor => ({
-    ...{ buffer, label, dtype, shape, offset: index * size, size },
-  });
-  return {
-    count,
-    capacity,
-    layer: (index) => ({ key: part(scratch.key, index), value: part(scratch.value, index) }),
-  };
-}
-
-/** The words over and over. */
-function fillOver(gpu: Gpu, { buffer }: Tensor, words: Uint32Array<ArrayBuffer>): void {
-  for (let at = 0; at < buffer.size; at += words.byteLength) {
-    gpu.device.queue.writeBuffer(buffer, at, words, 0, Math.min(words.length, (buffer.size - at) / 4));
-  }
-}
-
-/** Signatures that differ (xorshift: Marsaglia 2003). */
-function randomWords(count: number): Uint32Array<ArrayBuffer> {
-  let state = 0x9e3779b9;
-  return Uint32Array.from({ length: count }, () => {
-    state ^= state << 13;
-    state ^= state >>> 17;
-    state ^= state << 5;
-    return state >>> 0;
-  });
+  return times.map((time, i) => time / repeats[Math.floor(i / 2)]!);
 }

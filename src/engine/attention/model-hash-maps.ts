@@ -8,12 +8,13 @@ import type { ModelConfig } from '../../model/config.ts';
 import { type HashMapsFit, hashMapsFile, hashMapsFit } from '../../model/hash-maps.ts';
 import type { RopeConfig } from '../../model/rope-config.ts';
 import type { AttentionFacts } from '../api.ts';
-import type { GpuHashMaps } from '../load/gpu-hash-maps.ts';
-import { loadHashMaps, openHashMaps } from '../load/load-hash-maps.ts';
+import type { GpuHashMaps, HashMapsShape } from '../load/gpu-hash-maps.ts';
+import { hashMapsShape, loadHashMaps, openHashMaps } from '../load/load-hash-maps.ts';
 import {
   centringTokens,
   createUntrainedHashMaps,
   type UntrainedHashMaps,
+  untrainedShape,
 } from '../load/untrained-hash-maps.ts';
 import type { KvCache } from '../network/kv-cache.ts';
 import { bytesSource } from '../source/bytes-source.ts';
@@ -33,9 +34,29 @@ export interface ModelHashMaps {
 }
 
 /** What the engine runs: its RoPE, extended or not, and the planned context in tokens. */
-interface Running {
+export interface Running {
   readonly rope: RopeConfig;
   readonly contextLength: number;
+}
+
+/** What is known of maps before they are read. */
+export interface OpenedMaps extends Pick<ModelHashMaps, 'facts' | 'warning'> {
+  readonly shape: HashMapsShape;
+}
+
+/** @param learned come before the model's own, where there are any
+ *  @throws AppError whatever reading and checking the file's header throws. */
+export async function openModelMaps(
+  source: ModelSource,
+  config: ModelConfig,
+  running: Running,
+  learned?: LearnedMaps,
+): Promise<OpenedMaps> {
+  const bytes = learned && (await learnedBytes(learned));
+  const ofLearned = bytes && (await openHashMaps(learnedSource(bytes), config).catch(() => null));
+  const facts = ofLearned || (await openHashMaps(source, config));
+  if (!facts) return { facts: untrainedFacts, shape: untrainedShape(config, untrainedBits), warning: null };
+  return { facts, shape: hashMapsShape(facts), warning: warningOf(hashMapsFit(facts, running)) };
 }
 
 /** @param learned come before the model's own, where there are any
@@ -69,6 +90,10 @@ async function learnedBytes(learned: LearnedMaps): Promise<Uint8Array<ArrayBuffe
   return learned.bytes;
 }
 
+function learnedSource(bytes: Uint8Array<ArrayBuffer>): ModelSource {
+  return bytesSource('learned signatures', hashMapsFile, bytes);
+}
+
 /** Null where they are none of this model as it is now: its files have changed since. */
 async function learnedHashMaps(
   gpu: Gpu,
@@ -77,8 +102,7 @@ async function learnedHashMaps(
   running: Running,
 ): Promise<ModelHashMaps | null> {
   try {
-    const source = bytesSource('learned signatures', hashMapsFile, bytes);
-    return await trainedHashMaps(gpu, source, config, running, 'learned');
+    return await trainedHashMaps(gpu, learnedSource(bytes), config, running, 'learned');
   } catch (error) {
     const isUnfit = error instanceof AppError && /^(file-malformed|model-unsupported)$/.test(error.code);
     if (isUnfit) return null;
@@ -99,10 +123,12 @@ async function trainedHashMaps(
   return { maps: await loadHashMaps(gpu, source, facts), facts, origin, untrained: null, warning };
 }
 
+const untrainedBits = 32;
+const untrainedFacts: MapFacts = { score: 'asymmetric', queryBits: 4, sharing: 'kv-head' };
+
 export async function untrainedHashMaps(gpu: Gpu, config: ModelConfig): Promise<ModelHashMaps> {
-  const untrained = await createUntrainedHashMaps(gpu, config, { bits: 32, seed: 1 });
-  const facts = { score: 'asymmetric', queryBits: 4, sharing: 'kv-head' } as const;
-  return { maps: untrained, facts, origin: 'untrained', untrained, warning: null };
+  const untrained = await createUntrainedHashMaps(gpu, config, { bits: untrainedBits, seed: 1 });
+  return { maps: untrained, facts: untrainedFacts, origin: 'untrained', untrained, warning: null };
 }
 
 function warningOf(fit: HashMapsFit): string | null {

@@ -10,6 +10,7 @@ import type {
 } from '../api.ts';
 import { loadPart } from '../load-part.ts';
 import type { AttentionPolicy } from './attention-policy.ts';
+import { isAutomatic, leastCrossover } from './automatic.ts';
 import { denseAttention } from './dense.ts';
 import type { SparseAttention } from './sparse-attention.ts';
 import type { SparseAttentions, SparseAttentionsParts } from './sparse-attentions.ts';
@@ -88,11 +89,10 @@ export class NetworkAttention {
     this.#sparse?.dispose();
   }
 
-  /** Maps, what they made and what was measured with them are forgotten; sparse steps to come open them anew. */
+  /** Maps and what they made are forgotten; sparse steps to come open them anew. */
   forgetMaps(): void {
     this.dispose();
     this.#sparse = this.#opened = this.#active = undefined;
-    this.#parts.crossovers.clear();
   }
 
   /** Loads and compiles what HashAttention needs; may run beside a generation. */
@@ -100,7 +100,7 @@ export class NetworkAttention {
     await (await this.#sparseAttentions()).prepare(this.#hashOptions());
   }
 
-  /** Not while a generation runs: it times steps when first asked. */
+  /** Not while a generation runs: it may have to time steps. */
   async facts(): Promise<AttentionFacts> {
     return (await this.#sparseAttentions()).facts(this.#hashOptions());
   }
@@ -112,11 +112,10 @@ export class NetworkAttention {
   /** Steps from `position` on that attend densely because the context is short. Nothing is loaded before it is not. */
   async #denseSteps(wanted: SparseAttentionOptions, position: number): Promise<number> {
     const stepsBefore = (sparseFrom: number): number => Math.max(0, sparseFrom - 1 - position);
-    const isAutomatic = wanted.mode === 'hash' && wanted.denseBelow === undefined;
-    const least = isAutomatic ? leastCrossover(wanted) : (wanted.denseBelow ?? 0);
+    const least = isAutomatic(wanted) ? leastCrossover(wanted) : (wanted.denseBelow ?? 0);
     if (stepsBefore(least) > 0) return stepsBefore(least);
     const sparse = await this.#sparseAttentions();
-    const sparseFrom = isAutomatic ? await sparse.sparseFrom(wanted) : least;
+    const sparseFrom = isAutomatic(wanted) ? await sparse.sparseFrom(wanted) : least;
     if (stepsBefore(sparseFrom) > 0) return stepsBefore(sparseFrom);
     this.#opened = await sparse.open(wanted);
     return 0;
@@ -124,12 +123,7 @@ export class NetworkAttention {
 
   async #sparseAttentions(): Promise<SparseAttentions> {
     const { SparseAttentions } = await loadPart(import('../on-demand.ts'));
-    this.#sparse ??= new SparseAttentions(this.#parts, this.#attend);
+    this.#sparse ??= new SparseAttentions(this.#parts);
     return this.#sparse;
   }
-}
-
-/** Where sink and window are the whole context, nothing can be gained. */
-function leastCrossover({ sink = 128, window = 128 }: HashAttentionOptions): number {
-  return sink + window + 1;
 }

@@ -1,13 +1,12 @@
 /** Opens sparse policies as they are wanted. Everything behind it is loaded when the first one is, as most pages start
  *  without. */
 import { AppError } from '../../errors.ts';
-import type { Attend } from '../../kernels/attend/attend.ts';
 import type { Gpu } from '../../kernels/runtime/gpu.ts';
 import type { ModelConfig } from '../../model/config.ts';
 import type { AttentionFacts, HashAttentionOptions, SparseAttentionOptions } from '../api.ts';
 import type { KvCache } from '../network/kv-cache.ts';
-import { measureCrossover } from './crossover.ts';
 import type { CrossoverRecord } from './crossover-record.ts';
+import { deviceCrossover } from './device-crossover.ts';
 import { HashAttention, type HashAttentionParts } from './hash-attention.ts';
 import { hashChoices } from './hash-choices.ts';
 import { ListedAttention } from './listed-attention.ts';
@@ -38,16 +37,13 @@ interface Choice {
 /** Owns the maps, and the policy opened last with what it keeps beside the cache. */
 export class SparseAttentions {
   readonly #parts: SparseAttentionsParts;
-  readonly #attend: Attend;
   #opening: Promise<ModelHashMaps> | undefined;
   #maps: ModelHashMaps | undefined;
   #isCentred = false;
   #opened: { readonly key: string; readonly attention: SparseAttention } | undefined;
 
-  /** @param attend the dense kernels, to compare with */
-  constructor(parts: SparseAttentionsParts, attend: Attend) {
+  constructor(parts: SparseAttentionsParts) {
     this.#parts = parts;
-    this.#attend = attend;
   }
 
   get mapBytes(): number {
@@ -160,15 +156,8 @@ export class SparseAttentions {
   async #crossover(options: HashAttentionOptions): Promise<number | null> {
     const { crossovers, plannedContext } = this.#parts;
     const parts = await this.#hashParts(options);
-    const { vendor, architecture, description } = parts.gpu.traits;
-    const { denseLayers: _, ...choices } = parts.choices;
-    const key = JSON.stringify([vendor, architecture, description, plannedContext, choices]);
-    const known = crossovers.get(key);
-    if (known !== undefined) return known;
     try {
-      const measured = await measureCrossover({ ...parts, plannedContext, attend: this.#attend });
-      crossovers.set(key, measured);
-      return measured;
+      return await deviceCrossover(crossovers, { ...parts, plannedContext });
     } catch (error) {
       if (error instanceof AppError && error.code === 'out-of-memory') return null;
       throw error;

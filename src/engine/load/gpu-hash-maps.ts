@@ -35,12 +35,16 @@ export interface HashMapShape {
   readonly widths: readonly number[];
 }
 
+/** A model's maps to be. */
+export interface HashMapsShape extends Pick<GpuHashMaps, 'bits' | 'sharing'> {
+  readonly layers: readonly { readonly query: HashMapShape; readonly key: HashMapShape }[];
+}
+
 /** Buffers of zeros for every layer.
  *  @throws AppError "out-of-memory"; "limit-exceeded" where one map is larger than a binding may be. */
 export async function allocateHashMaps(
   gpu: Gpu,
-  facts: Pick<GpuHashMaps, 'bits' | 'sharing'>,
-  shapes: readonly { readonly query: HashMapShape; readonly key: HashMapShape }[],
+  { bits, sharing, layers: shapes }: HashMapsShape,
 ): Promise<GpuHashMaps> {
   const flat = shapes.flatMap(({ query, key }) => [query, key]);
   const weightBytes = flat.map(({ heads, widths }) => mapWeightBytes(heads, widths));
@@ -61,7 +65,8 @@ export async function allocateHashMaps(
       })),
     );
     return {
-      ...facts,
+      bits,
+      sharing,
       layers,
       width: Math.max(...flat.flatMap(({ widths }) => widths)),
       byteLength: arena.byteLength,

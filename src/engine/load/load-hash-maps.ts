@@ -8,7 +8,13 @@ import { type HashMapStage, type HashMaps, hashMapsFile, parseHashMaps } from '.
 import type { TensorEntry } from '../../model/safetensors.ts';
 import type { ModelSource } from '../source/model-source.ts';
 import { DeviceLoss } from './device-loss.ts';
-import { allocateHashMaps, type GpuHashMaps, type GpuSignatureMap } from './gpu-hash-maps.ts';
+import {
+  allocateHashMaps,
+  type GpuHashMaps,
+  type GpuSignatureMap,
+  type HashMapShape,
+  type HashMapsShape,
+} from './gpu-hash-maps.ts';
 import { notFinite } from './place-tensor.ts';
 import { readSafetensorsHeader } from './weight-headers.ts';
 
@@ -39,9 +45,7 @@ export async function loadHashMaps(
   options: Options = {},
 ): Promise<GpuHashMaps> {
   const loss = new DeviceLoss(gpu);
-  const shapes = maps.layers.map(({ query, key }) => ({ query: shapeOf(query), key: shapeOf(key) }));
-  const { bits, sharing } = maps;
-  const loaded = await loss.explain(allocateHashMaps(gpu, { bits, sharing }, shapes));
+  const loaded = await loss.explain(allocateHashMaps(gpu, hashMapsShape(maps)));
   try {
     const places = maps.layers.flatMap(({ query, key }, layer) => {
       const pair = loaded.layers[layer]!;
@@ -55,7 +59,13 @@ export async function loadHashMaps(
   }
 }
 
-function shapeOf(stages: readonly HashMapStage[]): { heads: number; widths: number[] } {
+/** What the maps of a file take in GPU memory. */
+export function hashMapsShape({ bits, sharing, layers }: HashMaps): HashMapsShape {
+  const shapes = layers.map(({ query, key }) => ({ query: shapeOf(query), key: shapeOf(key) }));
+  return { bits, sharing, layers: shapes };
+}
+
+function shapeOf(stages: readonly HashMapStage[]): HashMapShape {
   const widths = [stages[0]!.inputs, ...stages.map(({ outputs }) => outputs)];
   return { heads: stages[0]!.weight.shape[0]!, widths };
 }

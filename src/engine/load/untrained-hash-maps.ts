@@ -4,7 +4,7 @@ import { concatenate } from '../../kernels/shared/concatenate.ts';
 import { packSignatureMap } from '../../kernels/shared/signature-map.ts';
 import type { ModelConfig } from '../../model/config.ts';
 import { centringBias, randomProjection } from '../../model/random-projection.ts';
-import { allocateHashMaps, type GpuHashMaps } from './gpu-hash-maps.ts';
+import { allocateHashMaps, type GpuHashMaps, type HashMapsShape } from './gpu-hash-maps.ts';
 
 /** Tokens whose mean key centres the key maps. */
 export const centringTokens = 128;
@@ -15,31 +15,39 @@ export interface UntrainedHashMaps extends GpuHashMaps {
   centre(layer: number, meanKeys: Float32Array): void;
 }
 
+type Shape = Pick<ModelConfig, 'layers' | 'qHeads' | 'kvHeads' | 'headDim'>;
+
+/** One linear map per head. */
+export function untrainedShape({ layers, qHeads, kvHeads, headDim }: Shape, bits: 32 | 64): HashMapsShape {
+  const widths = [headDim, bits];
+  const layer = { query: { heads: qHeads, widths }, key: { heads: kvHeads, widths } };
+  return { bits, sharing: 'kv-head', layers: Array.from({ length: layers }, () => layer) };
+}
+
 /** One linear map per KV head; its query heads share it. Biases are zero until `centre`. */
 export async function createUntrainedHashMaps(
   gpu: Gpu,
-  config: Pick<ModelConfig, 'layers' | 'qHeads' | 'kvHeads' | 'headDim'>,
+  config: Shape,
   { bits, seed }: { readonly bits: 32 | 64; readonly seed: number },
 ): Promise<UntrainedHashMaps> {
   const { qHeads, kvHeads, headDim } = config;
-  const widths = [headDim, bits];
-  const shape = { query: { heads: qHeads, widths }, key: { heads: kvHeads, widths } };
-  const facts = { bits, sharing: 'kv-head' } as const;
-  const maps = await allocateHashMaps(gpu, facts, new Array(config.layers).fill(shape));
+  const maps = await allocateHashMaps(gpu, untrainedShape(config, bits));
   const projection = (layer: number, kvHead: number) =>
     randomProjection(seed, { layer, kvHead }, { bits, headDim });
 
   const { queue } = gpu.device;
+  const zeros = new Float32Array(bits);
   maps.layers.forEach(({ query, key }, layer) => {
-    for (const map of [query, key]) {
-      const matrices = Array.from({ length: map.heads }, (_, head) =>
-        projection(layer, Math.floor((head * kvHeads) / map.heads)),
-      );
-      const weight = concatenate(Float32Array, matrices);
-      const bias = new Float32Array(map.heads * bits);
-      const packed = packSignatureMap(map.heads, [{ inputs: headDim, outputs: bits, weight, bias }]);
-      queue.writeBuffer(map.weights.buffer, 0, packed.weights);
-    }
+    const heads = Array.from({ length: kvHeads }, (_, kvHead) => {
+      const stage = { inputs: headDim, outputs: bits, weight: projection(layer, kvHead), bias: zeros };
+      return packSignatureMap(1, [stage]).weights;
+    });
+    const ofQueries = Array.from(
+      { length: qHeads },
+      (_, head) => heads[Math.floor((head * kvHeads) / qHeads)]!,
+    );
+    queue.writeBuffer(key.weights.buffer, 0, concatenate(Uint32Array, heads));
+    queue.writeBuffer(query.weights.buffer, 0, concatenate(Uint32Array, ofQueries));
   });
 
   return {
