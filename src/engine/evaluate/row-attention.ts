@@ -1,5 +1,6 @@
 /** Attention of a chunk of rows as one policy would do it step by step: which dispatches lead from rotated queries to
  *  attended values in each layer. */
+import { invariant } from '../../errors.ts';
 import type { TailProxy } from '../../kernels/attend-rows/attend-proxies.ts';
 import type { RowTail } from '../../kernels/attend-rows/attend-rows.ts';
 import { rowBlocksShape } from '../../kernels/row-sums/row-sums.ts';
@@ -228,6 +229,6 @@ function measure(arena: Arena, parts: RowAttentionParts, layer: RowLayer, qualit
 }
 
 function massOf({ mass }: RowScratch): Tensor {
-  if (!mass) throw new Error('Internal error: exact attention needs scratch for its mass');
+  invariant(mass, 'exact attention needs scratch for its mass');
   return mass;
 }

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { AppError } from '../../errors.ts';
+import { plainChoices } from '../../kernels/testing/plain-choices.ts';
 import type { GenerateRequest, GenerationEvent } from '../api.ts';
 import { bos, bytesOf, collect, eos, errorOf, scriptedEngine } from '../testing/scripted-engine.ts';
 
@@ -225,17 +226,7 @@ describe('generate', () => {
     };
     await collect(engine.generate({ prompt: 'Hi', ...chosen }));
     const [first, second, third] = tokens.requests.map(({ sampling }) => sampling);
-    expect(first).toEqual({
-      temperature: 1,
-      topK: 0,
-      topP: 1,
-      minP: 0,
-      repetitionPenalty: 1,
-      frequencyPenalty: 0,
-      presencePenalty: 0,
-      logitBias: {},
-      seed: expect.any(Number),
-    });
+    expect(first).toEqual({ ...plainChoices, seed: expect.any(Number) });
     expect(Number.isSafeInteger(first?.seed)).toBe(true);
     expect(first?.seed).not.toBe(second?.seed);
     expect(third).toEqual(chosen);

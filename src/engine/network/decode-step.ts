@@ -6,10 +6,10 @@ import type { GpuWeights } from '../load/gpu-weights.ts';
 import type { Activation, DecodeActivations } from './activations.ts';
 import { decodeLayer } from './decode-layer.ts';
 import type { KvCache } from './kv-cache.ts';
-import { aheadOf } from './layer-ahead.ts';
+import { type AheadInput, aheadOf } from './layer-ahead.ts';
 import type { NetworkKernels } from './network-kernels.ts';
 
-export interface DecodeStepInput {
+export interface DecodeStepInput extends AheadInput {
   readonly arena: Arena;
   readonly kernels: NetworkKernels;
   readonly weights: GpuWeights;
@@ -17,8 +17,6 @@ export interface DecodeStepInput {
   readonly cache: KvCache;
   /** One policy per layer. */
   readonly policies: readonly AttentionPolicy[];
-  /** Bytes of all keys and values from which products read ahead; unless told, as measured. */
-  readonly aheadFrom?: number;
 }
 
 /** From `act.token` to `act.logits`; the sampler's dispatches follow. */
