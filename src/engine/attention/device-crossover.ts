@@ -1,6 +1,7 @@
 /** This device's crossover: measured once for the same options and maps. */
 import type { Gpu } from '../../kernels/runtime/gpu.ts';
-import { type CrossoverParts, measureCrossover } from './crossover.ts';
+import { loadPart } from '../load-part.ts';
+import type { CrossoverParts } from './crossover.ts';
 import type { CrossoverRecord } from './crossover-record.ts';
 
 /** As `measureCrossover`, or what that gave or will give for the same. A measurement that failed is made again when next
@@ -9,10 +10,15 @@ export function deviceCrossover(record: CrossoverRecord, parts: CrossoverParts):
   const key = keyOf(parts);
   const known = record.get(key);
   if (known) return known;
-  const measured = Promise.race([measureCrossover(parts), whenLost(parts.gpu)]);
+  const measured = Promise.race([measure(parts), whenLost(parts.gpu)]);
   record.set(key, measured);
   measured.catch(() => record.delete(key));
   return measured;
+}
+
+async function measure(parts: CrossoverParts): Promise<number | null> {
+  const { measureCrossover } = await loadPart(import('./crossover.ts'));
+  return measureCrossover(parts);
 }
 
 /** A lost device may never answer. */
