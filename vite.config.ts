@@ -29,7 +29,7 @@ export default defineConfig({
   worker: {
     format: 'es',
     plugins: () => [compactShaders()],
-    rolldownOptions: { output: { codeSplitting: { groups: [{ name: workerChunk }] } } },
+    rolldownOptions: { output: { codeSplitting: { groups: [{ name: workerChunk, debugName: 'worker' }] } } },
   },
   build: { target: 'es2023' },
   test: {
