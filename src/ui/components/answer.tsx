@@ -1,9 +1,10 @@
-import { Markdown } from '../markdown/markdown.tsx';
 import { useApp } from '../state/app-state.ts';
 import { type Answer, isSettled } from '../state/conversation.ts';
 import { answerAdvice } from '../state/fault.ts';
 import { answerSummary } from '../state/figures.ts';
 import { formatCount } from '../state/format.ts';
+import { splitThoughts } from '../state/thoughts.ts';
+import { AnswerText } from './answer-text.tsx';
 import { CopyButton } from './copy-button.tsx';
 import { FaultNotice } from './fault-notice.tsx';
 import { Icon } from './icon.tsx';
@@ -17,7 +18,7 @@ export function AnswerView({ answer, isLast }: { readonly answer: Answer; readon
     <div class="answer" data-state={state.kind} aria-busy={!isSettled(answer)}>
       <h2 class="visually-hidden">Answer</h2>
       {(state.kind === 'waiting' || state.kind === 'reading') && <Reading state={state} />}
-      {answer.text !== '' && <Markdown text={answer.text} />}
+      {answer.text !== '' && <AnswerText text={answer.text} isWriting={!isSettled(answer)} />}
       {state.kind === 'finished' && answer.text === '' && (
         <p class="note">The model ended its answer at once.</p>
       )}
@@ -30,7 +31,9 @@ export function AnswerView({ answer, isLast }: { readonly answer: Answer; readon
       )}
       {isSettled(answer) && (
         <footer>
-          {answer.text !== '' && <CopyButton text={answer.text} what="answer" />}
+          {answer.text !== '' && (
+            <CopyButton text={splitThoughts(answer.text).answer || answer.text} what="answer" />
+          )}
           {isLast && <RegenerateButton onClick={regenerate} />}
           {isLast && answer.live !== null && <LookupButton />}
           <span class="summary">{answerSummary(answer)}</span>

@@ -40,6 +40,7 @@ export function ModelSourceFields({ draft, onChange, problemOf }: DraftFieldsPro
           <TextField
             label="Repository"
             placeholder="owner/name"
+            hint="Such as Qwen/Qwen3-0.6B"
             value={draft.repo}
             problem={problemOf('repo')}
             onInput={(repo) => onChange({ repo })}
