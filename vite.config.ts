@@ -18,7 +18,7 @@ const hardwareTests = ['test/golden/**/*.hardware.test.ts'];
 /** Set by `npm test`; unset, Debian's Chromium. */
 const chromiumPath = process.env.CHROMIUM_PATH ?? '/usr/bin/chromium';
 
-/** `npm run test:gpu` runs the GPU tests on a graphics card, and fails where there is none. */
+/** `npm run test:gpu` runs the GPU tests on a graphics card, many files at once, and fails where there is none. */
 const onHardware = process.env.TEST_GPU === 'hardware';
 const tooLong = onHardware ? [] : hardwareTests;
 
@@ -53,7 +53,7 @@ export default defineConfig({
           include: [...gpuTests, ...dawnTests],
           exclude: tooLong,
           pool: 'forks',
-          fileParallelism: false,
+          fileParallelism: onHardware,
         },
       },
       {
@@ -62,7 +62,7 @@ export default defineConfig({
           name: 'gpu',
           include: gpuTests,
           exclude: tooLong,
-          fileParallelism: false,
+          fileParallelism: onHardware,
           browser: {
             enabled: true,
             headless: true,
