@@ -132,6 +132,14 @@ fn addOctet(at: u32, row: vec4u) {
   blockSums[at + 1u] = sums.high;
 }
 
+// An octet of four heads' queries; `at`: where it begins for each, in vec4f.
+fn queryOctet(at: vec4u) -> Octet {
+  return Octet(
+    transpose(mat4x4f(query[at.x], query[at.y], query[at.z], query[at.w])),
+    transpose(mat4x4f(query[at.x + 1u], query[at.y + 1u], query[at.z + 1u], query[at.w + 1u])),
+  );
+}
+
 fn sumsOctet(at: u32) -> SumsOctet {
   return SumsOctet(blockSums[at], blockSums[at + 1u]);
 }

@@ -5,10 +5,11 @@
 // One workgroup takes one split of one list of tokens, for up to four query heads of its group, or up to eight in two
 // sets of four, so K and V rows are read once for all: a head is a component of every vector, and in a mat4x4f each column
 // is a dimension. Teams of neighbouring sets go through the same tokens side by side and ask for the same bytes together.
-// A team of `lanes` invocations owns one token at a time: a lane holds the same one or two octets of dimensions of the
-// queries, K row, V row and sums. A team reads the K and V rows of four tokens before it uses any (bytes in flight),
-// sums the dot products over its lanes and turns them into weights (weigh, from weigh-*.wgsl), and accumulates V
-// without touching another team. Teams meet at the end. Scores are in units of log2(e), so that weights are exp2.
+// A team of `lanes` invocations owns four tokens at a time: a lane holds the same one or two octets of dimensions of the
+// K rows, V rows and sums; queries are read from workgroup memory. A team asks for the K rows of its next four tokens
+// before it uses the V rows of these (bytes in flight), sums the dot products over its lanes and turns them into weights
+// (weigh, from weigh-*.wgsl), and accumulates V without touching another team. Teams meet at the end. Scores are in units
+// of log2(e), so that weights are exp2.
 //
 // query: f32 [qHeads, headDim]; keyCache, valueCache: f16 [kvHeads, capacity, headDim], eight halves to a vec4u;
 // partials: f32 [qHeads, parts, headDim + 4]: sums of weighted values, largest score, sum of weights, two unused.
@@ -17,7 +18,7 @@
 // - which tokens there are: token-range.wgsl, token-list.wgsl, or token-selection.wgsl, which finds them in rounds;
 // - which of them are a split's: tiles-in-turn.wgsl or tiles-together.wgsl;
 // - whether rows are also summed as they are: rows-unsummed.wgsl or rows-summed.wgsl;
-// - always: lane-octets.wgsl and team-sums.wgsl.
+// - always: lane-octets.wgsl, query-columns.wgsl and team-sums.wgsl.
 override headDim: u32;
 override group: u32;   // query heads per list
 override listsPerKvHead: u32;
@@ -48,18 +49,19 @@ struct Share {
   stride: u32,
 }
 
-// What a team knows of four tokens: a column of weights per token, relative to the largest score so far.
+// What a team knows of four tokens: a column of weights per token, relative to the largest score so far; and what this lane
+// adds to its share of the sum of weights, which wholeWeight makes whole.
 struct Weighed {
   weights: mat4x4f,
+  own: vec4f,
   top: vec4f,
 }
 
-// An octet of four heads' queries; `at`: where it begins for each, in vec4f.
-fn queryOctet(at: vec4u) -> Octet {
-  return Octet(
-    transpose(mat4x4f(query[at.x], query[at.y], query[at.z], query[at.w])),
-    transpose(mat4x4f(query[at.x + 1u], query[at.y + 1u], query[at.z + 1u], query[at.w + 1u])),
-  );
+// Where the K and V rows of a team's four tokens begin, in octets, from its first on; beyond `end` the last is repeated.
+fn rowsOf(list: u32, first: u32, end: u32) -> vec4u {
+  let i = min(first + teamsPerSet * vec4u(0u, 1u, 2u, 3u), vec4u(end - 1u));
+  let token = vec4u(tokenAt(list, i.x), tokenAt(list, i.y), tokenAt(list, i.z), tokenAt(list, i.w));
+  return (list / listsPerKvHead * dims.capacity + token) * (headDim / 8u);
 }
 
 // A lane's share of the row that begins at `row`; `place`: its octets there.
@@ -88,52 +90,53 @@ fn attendSplit(split: u32, headBlock: u32, thread: u32) {
   let team = thread / lanes;
   let headSet = team % sets;
   let tile = teamsPerSet * batch;
-  let rowOctets = headDim / 8u;
 
   let share = shareOf(split, tile);
-
-  // A component without a head repeats the last one; a lane beyond the row repeats its last octet against a query
-  // of zeros. Neither's sums are written. Queries are scaled with the scores: nothing waits for them before rows are read.
-  let octet = vec2u(lane, lane + lanes);
-  let place = min(octet, vec2u(rowOctets - 1u));
-  let queryRow = min(firstHead + 4u * headSet + vec4u(0u, 1u, 2u, 3u), vec4u(endHead - 1u)) * rowOctets;
-  var queries = Octets(queryOctet(2u * (queryRow + place.x)), Octet());
-  if (octets > 1u) {
-    queries.far = queryOctet(2u * (queryRow + place.y));
-  }
-  if (octets * lanes * 8u != headDim) {
-    if (octet.x >= rowOctets) {
-      queries.near = Octet();
-    }
-    if (octet.y >= rowOctets) {
-      queries.far = Octet();
-    }
-  }
+  // A lane beyond the row repeats its last octet against a query of zeros; its sums are not written.
+  let place = min(vec2u(lane, lane + lanes), vec2u(headDim / 8u - 1u));
 
   var top = vec4f(noScore);
   var weight = vec4f(0.0);
   var sums = Octets();
-  let cacheRow = list / listsPerKvHead * dims.capacity;
+  var row: vec4u;
+  var key0: Row;
+  var key1: Row;
+  var key2: Row;
+  var key3: Row;
   var roundEnd = share.start;
-  for (var first = share.start; first < share.end; first = min(first + share.stride, roundEnd)) {
+  var first = share.start;
+  while (first < share.end) {
     if (first == roundEnd) {
       roundEnd = findTokens(list, first, share.end, first == share.start, thread);
+      row = rowsOf(list, first + team / sets, roundEnd);
+      key0 = keyRow(row.x, place);
+      key1 = keyRow(row.y, place);
+      key2 = keyRow(row.z, place);
+      key3 = keyRow(row.w, place);
     }
-    let i = first + team / sets + teamsPerSet * vec4u(0u, 1u, 2u, 3u);
-    let isToken = i < vec4u(roundEnd);
-    let read = min(i, vec4u(roundEnd - 1u));
-    let token = vec4u(tokenAt(list, read.x), tokenAt(list, read.y), tokenAt(list, read.z), tokenAt(list, read.w));
-    let row = (cacheRow + token) * rowOctets;
-    let key0 = keyRow(row.x, place);
-    let key1 = keyRow(row.y, place);
-    let key2 = keyRow(row.z, place);
-    let key3 = keyRow(row.w, place);
     let value0 = valueRow(row.x, place);
     let value1 = valueRow(row.y, place);
     let value2 = valueRow(row.z, place);
     let value3 = valueRow(row.w, place);
+    if (first == share.start) {
+      keepQueries(firstHead, endHead, thread);
+    }
 
-    let score = mat4x4f(dots(queries, key0), dots(queries, key1), dots(queries, key2), dots(queries, key3));
+    let isToken = first + team / sets + teamsPerSet * vec4u(0u, 1u, 2u, 3u) < vec4u(roundEnd);
+    addKey(isToken.x, key0);
+    addKey(isToken.y, key1);
+    addKey(isToken.z, key2);
+    addKey(isToken.w, key3);
+    let score = productsOf(headSet * columnsPerSet + lane, key0, key1, key2, key3);
+    first = min(first + share.stride, roundEnd);
+    if (first < roundEnd) {
+      row = rowsOf(list, first + team / sets, roundEnd);
+      key0 = keyRow(row.x, place);
+      key1 = keyRow(row.y, place);
+      key2 = keyRow(row.z, place);
+      key3 = keyRow(row.w, place);
+    }
+
     let weighed = weigh(score, isToken, top, thread);
     let w = weighed.weights;
     if (any(weighed.top > top)) {
@@ -145,16 +148,17 @@ fn attendSplit(split: u32, headBlock: u32, thread: u32) {
         sums.far = scaled(sums.far, keep);
       }
     }
-    weight += (w[0] + w[1]) + (w[2] + w[3]);
+    weight += weighed.own;
     sums.near = accumulated(sums.near, w, value0.near, value1.near, value2.near, value3.near);
     if (octets > 1u) {
       sums.far = accumulated(sums.far, w, value0.far, value1.far, value2.far, value3.far);
     }
-    addRow(isToken.x, key0, value0);
-    addRow(isToken.y, key1, value1);
-    addRow(isToken.z, key2, value2);
-    addRow(isToken.w, key3, value3);
+    addValue(isToken.x, value0);
+    addValue(isToken.y, value1);
+    addValue(isToken.z, value2);
+    addValue(isToken.w, value3);
   }
+  weight = wholeWeight(weight);
 
   if (lane == 0u) {
     teamTop[team] = top;

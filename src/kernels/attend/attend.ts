@@ -12,6 +12,7 @@ import stepSource from '../shared/step.wgsl?raw';
 import { type AttendMerge, prepareMerge } from './attend-merge.ts';
 import splitSource from './attend-split.wgsl?raw';
 import laneOctets from './lane-octets.wgsl?raw';
+import queryColumns from './query-columns.wgsl?raw';
 import rowsUnsummed from './rows-unsummed.wgsl?raw';
 import splitMain from './split-main.wgsl?raw';
 import splitMainSerial from './split-main-serial.wgsl?raw';
@@ -78,7 +79,7 @@ const bindings = {
 } as const;
 const uniforms = { capacity: 'u32', splits: 'u32', parts: 'u32' } as const;
 
-const teamSources = [tilesInTurn, laneOctets, teamSums, splitSource];
+const teamSources = [tilesInTurn, laneOctets, queryColumns, teamSums, splitSource];
 export const splitKernels = {
   workgroup: defineKernel({
     name: 'attend-split-workgroup',
@@ -110,7 +111,7 @@ export const splitKernels = {
 export async function prepareAttend(gpu: Gpu, shape: AttendShape): Promise<Attend> {
   const { headDim, group } = shape;
   const variant = variantFor(gpu, headDim, shape.variant);
-  const plan = planSplit(gpu, variant, { headDim, group, listsPerKvHead: 1 });
+  const plan = planSplit(gpu, variant, { headDim, group, listsPerKvHead: 1, isLong: true });
   const [splitter, merge] = await Promise.all([
     prepareKernel(gpu, splitKernels[variant], plan.constants),
     prepareMerge(gpu, variant, { headDim, group }),

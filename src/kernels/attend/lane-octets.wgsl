@@ -1,4 +1,4 @@
-// What a lane holds of rows of K, V, queries and sums: one octet of dimensions, or two; and the arithmetic on it. Four
+// What a lane holds of rows of K, V and sums: one octet of dimensions, or two; and the arithmetic on it. Four
 // query heads go together: a head is a component of every vector, and in a mat4x4f each column is a dimension.
 // octets: an override of attend-split.wgsl.
 
@@ -31,14 +31,6 @@ fn lowHalf(words: vec4u) -> vec4f {
 
 fn highHalf(words: vec4u) -> vec4f {
   return vec4f(unpack2x16float(words.z), unpack2x16float(words.w));
-}
-
-fn dots(queries: Octets, key: Row) -> vec4f {
-  var sum = queries.near.low * lowHalf(key.near) + queries.near.high * highHalf(key.near);
-  if (octets > 1u) {
-    sum += queries.far.low * lowHalf(key.far) + queries.far.high * highHalf(key.far);
-  }
-  return sum;
 }
 
 // sums + weights · value, dimension by dimension.

@@ -3,53 +3,55 @@
 @group(0) @binding(9) var<storage, read_write> tailSums: array<f32>;
 
 // An octet of dimensions.
-struct RowSums {
-  keyLow: vec4f,
-  keyHigh: vec4f,
-  valueLow: vec4f,
-  valueHigh: vec4f,
+struct RowSum {
+  low: vec4f,
+  high: vec4f,
 }
 
-var<private> nearRows: RowSums;
-var<private> farRows: RowSums;
+var<private> nearKeys: RowSum;
+var<private> farKeys: RowSum;
+var<private> nearValues: RowSum;
+var<private> farValues: RowSum;
 
-fn rowsWith(sums: RowSums, count: f32, key: vec4u, value: vec4u) -> RowSums {
-  return RowSums(
-    sums.keyLow + count * lowHalf(key),
-    sums.keyHigh + count * highHalf(key),
-    sums.valueLow + count * lowHalf(value),
-    sums.valueHigh + count * highHalf(value),
-  );
-}
-
-fn addRow(isToken: bool, key: Row, value: Row) {
+fn rowsWith(sum: RowSum, isToken: bool, row: vec4u) -> RowSum {
   let count = select(0.0, 1.0, isToken);
-  nearRows = rowsWith(nearRows, count, key.near, value.near);
+  return RowSum(sum.low + count * lowHalf(row), sum.high + count * highHalf(row));
+}
+
+fn addKey(isToken: bool, key: Row) {
+  nearKeys = rowsWith(nearKeys, isToken, key.near);
   if (octets > 1u) {
-    farRows = rowsWith(farRows, count, key.far, value.far);
+    farKeys = rowsWith(farKeys, isToken, key.far);
+  }
+}
+
+fn addValue(isToken: bool, value: Row) {
+  nearValues = rowsWith(nearValues, isToken, value.near);
+  if (octets > 1u) {
+    farValues = rowsWith(farValues, isToken, value.far);
   }
 }
 
 // A team's shares as those of two heads: K, then V.
-fn storeRows(at: u32, sums: RowSums) {
+fn storeRows(at: u32, keys: RowSum, values: RowSum) {
   let to = &teamSum[at];
-  (*to)[0] = vec2f(sums.keyLow.x, sums.valueLow.x);
-  (*to)[1] = vec2f(sums.keyLow.y, sums.valueLow.y);
-  (*to)[2] = vec2f(sums.keyLow.z, sums.valueLow.z);
-  (*to)[3] = vec2f(sums.keyLow.w, sums.valueLow.w);
-  (*to)[4] = vec2f(sums.keyHigh.x, sums.valueHigh.x);
-  (*to)[5] = vec2f(sums.keyHigh.y, sums.valueHigh.y);
-  (*to)[6] = vec2f(sums.keyHigh.z, sums.valueHigh.z);
-  (*to)[7] = vec2f(sums.keyHigh.w, sums.valueHigh.w);
+  (*to)[0] = vec2f(keys.low.x, values.low.x);
+  (*to)[1] = vec2f(keys.low.y, values.low.y);
+  (*to)[2] = vec2f(keys.low.z, values.low.z);
+  (*to)[3] = vec2f(keys.low.w, values.low.w);
+  (*to)[4] = vec2f(keys.high.x, values.high.x);
+  (*to)[5] = vec2f(keys.high.y, values.high.y);
+  (*to)[6] = vec2f(keys.high.z, values.high.z);
+  (*to)[7] = vec2f(keys.high.w, values.high.w);
 }
 
 // Teams meet as they do for the heads; those of the first set have seen every row. Of the workgroups that share a list,
 // one writes.
 fn finishRows(split: u32, list: u32, thread: u32) {
   workgroupBarrier();
-  storeRows(thread, nearRows);
+  storeRows(thread, nearKeys, nearValues);
   if (octets > 1u) {
-    storeRows(thread + threads, farRows);
+    storeRows(thread + threads, farKeys, farValues);
   }
   workgroupBarrier();
   let out = (list * (dims.slots + dims.splits) + dims.slots + split) * 2u * headDim;

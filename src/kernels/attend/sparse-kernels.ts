@@ -22,6 +22,7 @@ import splitSource from './attend-split.wgsl?raw';
 import blockMeans from './block-means.wgsl?raw';
 import blockRuns from './block-runs.wgsl?raw';
 import laneOctets from './lane-octets.wgsl?raw';
+import queryColumns from './query-columns.wgsl?raw';
 import rowsSummed from './rows-summed.wgsl?raw';
 import rowsUnsummed from './rows-unsummed.wgsl?raw';
 import splitBlocksMain from './split-blocks-main.wgsl?raw';
@@ -73,7 +74,7 @@ const selectionUniforms = {
   slots: 'u32',
   blocks: 'u32',
 } as const;
-const teamSources = [tilesTogether, laneOctets, teamSums, splitSource];
+const teamSources = [tilesTogether, laneOctets, queryColumns, teamSums, splitSource];
 const fromList = {
   workgroup: [tokenList],
   subgroup: [tokenList],

@@ -9,6 +9,8 @@ export interface SplitShape {
   readonly listsPerKvHead: number;
   /** Of a workgroup of the team variants, where something else needs its memory. */
   readonly threads?: number;
+  /** Splits go through many tiles: where rows are long, larger workgroups and fewer splits leave the merge less to read. */
+  readonly isLong?: boolean;
 }
 
 export interface SplitPlan {
@@ -97,8 +99,11 @@ export function planSplit(gpu: Gpu, variant: KernelVariant, shape: SplitShape): 
   const octets = Math.ceil(rowOctets / lanes);
   // Shuffles cost no workgroup memory: more teams share the work of meeting at the end.
   const usual = (variant === 'subgroup' ? 128 : 64) / powerOfTwoFrom(octets);
-  const threads = Math.max(lanes, shape.threads ?? usual);
-  const sets = group > 4 && threads >= 2 * lanes ? 2 : 1;
+  const fits = (sets: number, threads: number): boolean =>
+    memoryOf(variant, { lanes, octets, sets, threads }) <= gpu.device.limits.maxComputeWorkgroupStorageSize;
+  const isLarge = shape.isLong && variant === 'subgroup' && lanes >= 16 && octets === 1 && fits(1, 2 * usual);
+  const threads = Math.max(lanes, shape.threads ?? (isLarge ? 2 * usual : usual));
+  const sets = group > 4 && threads >= 2 * lanes && fits(2, threads) ? 2 : 1;
   // Two teams of a set that are sure to stand in one subgroup meet by shuffles.
   const smallest = Math.min(gpu.traits.subgroups?.min ?? 0, threads);
   const together = variant === 'subgroup' && 2 * lanes * sets <= smallest ? 2 : 1;
@@ -108,8 +113,19 @@ export function planSplit(gpu: Gpu, variant: KernelVariant, shape: SplitShape): 
     splitsPerWorkgroup: 1,
     headsPerWorkgroup: 4 * sets,
     runBlocks: 4 * (threads / lanes),
-    targetSplits: 512,
+    targetSplits: isLarge ? 256 : 512,
   };
+}
+
+/** Bytes of workgroup memory of a team variant, 2 KiB for what finds tokens among them. */
+function memoryOf(
+  variant: 'workgroup' | 'subgroup',
+  shape: { readonly lanes: number; readonly octets: number; readonly sets: number; readonly threads: number },
+): number {
+  const { lanes, octets, sets, threads } = shape;
+  const teams = threads / lanes;
+  const scores = variant === 'workgroup' ? 4 * threads + 4 * teams : 0;
+  return 16 * (8 * lanes * octets * sets + 2 * teams + scores) + 72 * threads * octets + 2048;
 }
 
 function powerOfTwoFrom(count: number): number {

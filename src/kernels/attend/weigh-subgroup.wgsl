@@ -18,7 +18,6 @@ fn weigh(score: mat4x4f, isToken: vec4<bool>, top: vec4f, thread: u32) -> Weighe
   if (lanes > 16u) {
     own += subgroupShuffleXor(own, 16u);
   }
-  own *= 1.4426950408889634 / sqrt(f32(headDim));
 
   let isOwnToken = select(select(isToken.x, isToken.y, isOdd), select(isToken.z, isToken.w, isOdd), isUpper);
   // A score of noScore weighs 0; in a team without tokens it weighs 1, until teams meet and the team counts for 0.
@@ -33,8 +32,15 @@ fn weigh(score: mat4x4f, isToken: vec4<bool>, top: vec4f, thread: u32) -> Weighe
       quadBroadcast(weight, 2u),
       quadBroadcast(weight, 3u),
     ),
+    weight,
     highest,
   );
+}
+
+// Lanes have summed the weights of their own tokens: a quad has them all.
+fn wholeWeight(own: vec4f) -> vec4f {
+  let pair = own + quadSwapX(own);
+  return pair + quadSwapY(pair);
 }
 
 // Two heads of four, chosen, not indexed, so that what it chooses from stays in registers. Where two teams meet, one

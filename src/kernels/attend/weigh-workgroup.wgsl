@@ -13,14 +13,13 @@ fn weigh(score: mat4x4f, isToken: vec4<bool>, top: vec4f, thread: u32) -> Weighe
   laneScores[2u * threads + thread] = score[2];
   laneScores[3u * threads + thread] = score[3];
   workgroupBarrier();
-  let scale = 1.4426950408889634 / sqrt(f32(headDim));
   // Whole vectors: a write to a component may touch the others, which neighbours would be writing.
   if (lane < 4u) {
     var sum = vec4f(0.0);
     for (var other = 0u; other < lanes; other++) {
       sum += laneScores[lane * threads + team * lanes + other];
     }
-    teamScores[team * 4u + lane] = sum * scale;
+    teamScores[team * 4u + lane] = sum;
   }
   workgroupBarrier();
   // A score of noScore weighs 0; in a team without tokens it weighs 1, until teams meet and the team counts for 0.
@@ -29,15 +28,13 @@ fn weigh(score: mat4x4f, isToken: vec4<bool>, top: vec4f, thread: u32) -> Weighe
   let score2 = select(vec4f(noScore), teamScores[team * 4u + 2u], isToken.z);
   let score3 = select(vec4f(noScore), teamScores[team * 4u + 3u], isToken.w);
   let highest = max(top, max(max(score0, score1), max(score2, score3)));
-  return Weighed(
-    mat4x4f(
-      exp2(score0 - highest),
-      exp2(score1 - highest),
-      exp2(score2 - highest),
-      exp2(score3 - highest),
-    ),
-    highest,
-  );
+  let w = mat4x4f(exp2(score0 - highest), exp2(score1 - highest), exp2(score2 - highest), exp2(score3 - highest));
+  return Weighed(w, (w[0] + w[1]) + (w[2] + w[3]), highest);
+}
+
+// Every lane has summed all weights.
+fn wholeWeight(own: vec4f) -> vec4f {
+  return own;
 }
 
 // Two heads of four, chosen, not indexed, so that what it chooses from stays in registers.
