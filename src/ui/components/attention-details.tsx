@@ -1,5 +1,6 @@
 import { useSignal } from '@preact/signals';
 import { useId } from 'preact/hooks';
+import { useApp } from '../state/app-state.ts';
 import {
   type AttentionMethod,
   type AttentionSettings,
@@ -116,21 +117,23 @@ function LayersField(props: {
   readonly onChange: (layers: readonly number[] | null) => void;
 }) {
   const typed = useSignal(layersAsTyped(props.layers));
+  const state = useApp().model.state.value;
+  const layers = state.kind === 'ready' ? state.engine.model.layers : undefined;
   return (
     <TextField
       label="Dense layers"
       placeholder="0"
       hint="Numbers from 0 on, or “none”"
       problem={
-        parseLayers(typed.value) === undefined
-          ? 'Give layer numbers with commas between, or “none”.'
+        parseLayers(typed.value, layers) === undefined
+          ? `Give layer numbers${layers ? ` from 0 to ${layers - 1}` : ''} with commas between, or “none”.`
           : undefined
       }
       value={typed.value}
       onInput={(text) => {
         typed.value = text;
-        const layers = parseLayers(text);
-        if (layers !== undefined) props.onChange(layers);
+        const chosen = parseLayers(text, layers);
+        if (chosen !== undefined) props.onChange(chosen);
       }}
     />
   );

@@ -153,14 +153,17 @@ export function attentionOptions(settings: AttentionSettings): AttentionOptions 
   }
 }
 
-/** Layer numbers as typed: "0, 5" or "none"; null when left empty, undefined when they are none. */
-export function parseLayers(typed: string): readonly number[] | null | undefined {
+/** Layer numbers as typed: "0, 5" or "none"; null when left empty, undefined when they are none.
+ *  layers: how many there are, where that is known. */
+export function parseLayers(typed: string, layers = layersAtMost): readonly number[] | null | undefined {
   const text = typed.trim();
   if (text === '') return null;
   if (text.toLowerCase() === 'none') return [];
   const parts = text.split(/\s*,\s*|\s+/);
-  const layers = parts.map(Number);
-  return parts.every((part) => /^\d+$/.test(part)) && layers.every(isLayer) ? layers : undefined;
+  const numbers = parts.map(Number);
+  return parts.every((part) => /^\d+$/.test(part)) && numbers.every((number) => number < layers)
+    ? numbers
+    : undefined;
 }
 
 export function layersAsTyped(layers: readonly number[] | null): string {
@@ -169,5 +172,7 @@ export function layersAsTyped(layers: readonly number[] | null): string {
 }
 
 function isLayer(value: unknown): value is number {
-  return Number.isInteger(value) && (value as number) >= 0 && (value as number) < 1000;
+  return Number.isInteger(value) && (value as number) >= 0 && (value as number) < layersAtMost;
 }
+
+const layersAtMost = 1000;

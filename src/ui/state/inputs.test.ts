@@ -253,6 +253,11 @@ describe('attention settings', () => {
       expect(layers).toEqual(expected);
     else expect(parseLayers(layersAsTyped(layers ?? null))).toEqual(expected);
   });
+
+  test('layers that the loaded model does not have are none', () => {
+    expect(parseLayers('0, 29', 30)).toEqual([0, 29]);
+    expect(parseLayers('0, 30', 30)).toBeUndefined();
+  });
 });
 
 describe('a long question', () => {
