@@ -8,7 +8,7 @@ import {
   perplexities,
   type WindowRecord,
 } from './records.ts';
-import { signed, table } from './report.ts';
+import { nameOf, signed, table } from './report.ts';
 
 const marker = /<!-- (\w+)((?: \S+)*) -->\n(?:[\s\S]*?\n)??<!-- end -->/g;
 
@@ -160,10 +160,6 @@ function choiceTable(records: readonly EvalRecord[]): string {
 
 function lineOf({ fraction: _, ...rest }: PolicyName): string {
   return JSON.stringify(rest);
-}
-
-function nameOf({ selector, maps, budgets }: PolicyName): string {
-  return [selector, maps && `(${maps})`, budgets && `, budgets ${budgets}`].filter(Boolean).join(' ');
 }
 
 function restOf({ selector, tail, proxy, layer0 }: PolicyName): string {

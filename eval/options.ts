@@ -16,7 +16,7 @@ export const usage = `npm run eval -- [options]
   --tails LIST          of ${tails.join(',')}, what matters first; all unless told. Needles are tried with all but none
   --proxies LIST        other accounts of the tokens left out, tried with hash and oracle at all fractions: mean-64, mass-all, mean-256-block …
   --layer-budgets FILE  budgets by layer, tried likewise, once or more: JSON [weight of layer 0, …], of mean 1 over sparse layers
-  --other-layer-0       at last hash and oracle with layer 0 sparse where a tail has it dense, and dense where none has it sparse
+  --other-layer-0       also hash and oracle at 1/16 and 1/32 with layer 0 sparse where a tail has it dense, and dense where none has it sparse
   --contexts LIST       e.g. 8192; 8192,4096,2048 unless told
   --text FILE,START,N   N windows of the largest context from token START on, once or more
   --prompts FILE        needle prompts: JSON [{ set, prompt_ids, answer_ids }]

@@ -10,7 +10,9 @@ const percents = [0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100];
 
 /** Both axes are logarithmic; excesses below a twentieth of a percent are drawn there. */
 export function qualityPlot(rows: readonly Perplexity[], context: number): string {
-  const shown = rows.filter((row) => row.context === context && row.policy.selector !== 'dense');
+  const shown = rows.filter(({ context: own, policy: { selector, layer0 } }) => {
+    return own === context && selector !== 'dense' && layer0 === undefined;
+  });
   const lines = new Map<string, Perplexity[]>();
   for (const row of shown) {
     const name = lineName(row.policy);

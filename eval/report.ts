@@ -92,7 +92,8 @@ function qualityTables(records: readonly EvalRecord[]): string[] {
   ]);
 }
 
-function nameOf({ selector, maps, budgets }: PolicyName): string {
+/** "hash (shipped), budgets missed" and the like, without budget and rest. */
+export function nameOf({ selector, maps, budgets }: PolicyName): string {
   const name = maps === '' ? selector : `${selector} (${maps})`;
   return budgets ? `${name}, budgets ${budgets}` : name;
 }

@@ -79,15 +79,14 @@ export function planStages({ options, maps, windows, prompts }: StageInput): Sta
       ...{ kind: 'quality', context, rows: Math.min(512, context / 4), windows: windows.slice(0, 2) },
       policies: policyGrid(policies, maps, main.slice(0, 1), 'none'),
     },
-    ...tails.flatMap((tail, i) => [
-      whole(context, tail, i === 0 ? maps : firstMaps),
-      ...shorter.map((length) => whole(length, tail)),
-    ]),
+    ...tails.map((tail, i) => whole(context, tail, i === 0 ? maps : firstMaps)),
+    ...shorter.map((length) => whole(length, firstTail)),
     ...(options.otherLayer0
       ? tails.map((tail): Stage => {
-          const usual = policyGrid(mainOnes, firstMaps, fractions, tail);
+          const usual = policyGrid(mainOnes, firstMaps, main, tail);
           return { kind: 'perplexity', context, windows, policies: [dense, ...usual.map(otherLayer0)] };
         })
       : []),
+    ...tails.slice(1).flatMap((tail) => shorter.map((length) => whole(length, tail))),
   ];
 }
