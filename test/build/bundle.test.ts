@@ -11,7 +11,7 @@ const groups = [
 ];
 
 /** Loaded when sparse attention is first wanted; where it begins by itself, to find out from when; for a look into a
- *  step; with a model that is not quantised, or one from the user's disk; to learn signatures; with 4-bit rows of 2048
+ *  step; with a model that is not quantised, one from the user's disk, or one from a hub; to learn signatures; with 4-bit rows of 2048
  *  columns and more on a graphics card; and on devices without one. All other chunks, whatever they are called, come with
  *  the page's first model. */
 const onDemand = ['on-demand'];
@@ -19,10 +19,12 @@ const toMeasure = ['crossover'];
 const toLook = ['look-into-step'];
 const toConvert = ['convert-kernels'];
 const ofDisk = ['local-files'];
+const ofHub = ['hub'];
 const toLearn = ['learn-signatures'];
 const ofLongRows = ['integer-product', 'packed-octet', 'leave-packed'];
 const onCpu = [
   'mat-mul-serial',
+  'mat-vec-serial',
   'attend-prefill-serial',
   'attend-split-serial',
   'attend-merge-serial',
@@ -35,6 +37,7 @@ const later = [
   ...toLook,
   ...toConvert,
   ...ofDisk,
+  ...ofHub,
   ...toLearn,
   ...ofLongRows,
   ...onCpu,

@@ -4,7 +4,6 @@ import { AppError, throwIfAborted } from '../../errors.ts';
 import type { ModelReference } from '../api.ts';
 import { loadPart } from '../load-part.ts';
 import type { NetworkPolicy } from './http/http-client.ts';
-import { defaultEndpoint, hubModel } from './hub.ts';
 import type { ModelSource } from './model-source.ts';
 import { explicitReference } from './reference.ts';
 import { RemoteSource } from './remote-source.ts';
@@ -59,6 +58,7 @@ export async function openSource(
       return new RemoteSource(model, new KeptFiles(folder, description, warn), warn);
     }
     case 'hub': {
+      const { defaultEndpoint, hubModel } = await loadPart(import('./hub.ts'));
       const { repo, endpoint = defaultEndpoint } = explicit;
       const revision = options.revision ?? explicit.revision ?? 'main';
       const id = `hub ${endpoint} ${repo} ${revision}`;

@@ -14,7 +14,6 @@ import finishHeads from './finish-heads.wgsl?raw';
 import finishRows from './finish-rows.wgsl?raw';
 import heads from './heads.wgsl?raw';
 import shared from './mat-vec.wgsl?raw';
-import serial from './mat-vec-serial.wgsl?raw';
 import staged from './mat-vec-staged.wgsl?raw';
 import subgroup from './mat-vec-subgroup.wgsl?raw';
 import workgroup from './mat-vec-workgroup.wgsl?raw';
@@ -66,7 +65,7 @@ const formatSources = { q4: weightsQ4, q8: weightsQ8, f16: weightsF16, bf16: wei
 const variantSources = {
   workgroup: [plainX, staged, workgroup],
   subgroup: [plainX, staged, subgroup],
-  serial: [plainX, serial],
+  serial: [plainX, () => import('./mat-vec-serial.wgsl?raw')],
 };
 
 const kinds = ['q4', 'q8', 'f16', 'bf16', 'f32'] as const;

@@ -11,7 +11,7 @@ const slots = 256u;
 @group(0) @binding(0) var<uniform> dims: Dims;
 @group(0) @binding(1) var<uniform> params: SamplingParams;
 @group(0) @binding(2) var<storage, read> logits: array<f32>;
-@group(0) @binding(3) var<storage, read> adjusted: array<f32>;
+@group(0) @binding(3) var<storage, read> adjusted: array<vec4f>;
 @group(0) @binding(4) var<storage, read> chunks: array<Chunk>;
 @group(0) @binding(5) var<storage, read> histogram: array<vec4f>;
 @group(0) @binding(6) var<storage, read_write> tokens: array<u32>;
@@ -20,10 +20,30 @@ const slots = 256u;
 @group(0) @binding(9) var<storage, read_write> results: array<u32>;
 
 const teamLanes = 32u; // lanes that read one chunk together, so that a workgroup reads eight at a time
-const idsPerItem = chunkSize / itemCount;
+const_assert itemCount == quadsPerChunk;
 const everyKey = endOfKeys - 1u;
 
 var<workgroup> randomNumber: f32;
+var<workgroup> tops: array<f32, 256>; // largest value of each chunk
+
+// The largest of all, the same for all lanes; leaves `tops` for all to read.
+fn readTops(lane: u32) -> f32 {
+  var mine = Candidate(belowAll, noToken);
+  for (var chunk = lane; chunk < dims.chunkCount; chunk += lanes) {
+    let top = chunks[chunk].largest;
+    tops[chunk] = top;
+    mine = better(mine, Candidate(top, chunk));
+  }
+  return best(lane, mine).value;
+}
+
+// Of four tokens, weights of those that survive, beside that of a token of value `top`.
+fn survivorWeights(quad: u32, largest: f32, top: f32, lastKey: u32) -> vec4f {
+  let values = quadAt(quad);
+  let distances = vec4f(top) - values;
+  let isKept = (keysOf(quad, values, largest) <= vec4u(lastKey)) & (distances <= vec4f(87.0));
+  return select(vec4f(0.0), exp(-clamp(distances, vec4f(0.0), vec4f(87.0))), isKept);
+}
 
 // Last key of the survivors of top-k, then of top-p on what top-k left, then of min-p.
 fn survivors(lane: u32, largest: f32) -> u32 {
@@ -31,9 +51,11 @@ fn survivors(lane: u32, largest: f32) -> u32 {
   if (params.topK != 0u) {
     cut = findCut(lane, largest, 0u, f32(min(params.topK, dims.vocab)));
   } else {
-    for (var chunk = 0u; chunk < dims.chunkCount; chunk++) {
-      cut.weight += chunks[chunk].sum * weightOf(largest - chunks[chunk].largest);
+    var weight = 0.0;
+    for (var chunk = lane; chunk < dims.chunkCount; chunk += lanes) {
+      weight += chunks[chunk].sum * weightOf(largest - tops[chunk]);
     }
+    cut.weight = sumOfLanes(lane, weight);
   }
   var lastKey = cut.lastKey;
   if (params.topP < 1.0) {
@@ -48,15 +70,15 @@ fn weighChunks(lane: u32, largest: f32, lastKey: u32) {
     let team = min(teamLanes, lanes);
     clearSlots(lane);
     for (var chunk = lane / team; chunk < dims.chunkCount; chunk += lanes / team) {
-      let top = chunks[chunk].largest;
+      let top = tops[chunk];
       if (bitcast<u32>(largest - top) > lastKey) {
         continue;
       }
       var sum = 0.0;
-      let end = min((chunk + 1u) * chunkSize, dims.vocab);
-      for (var id = chunk * chunkSize + lane % team; id < end; id += team) {
-        if (bitcast<u32>(largest - adjusted[id]) <= lastKey) {
-          sum += weightOf(top - adjusted[id]);
+      let end = (chunk + 1u) * quadsPerChunk;
+      for (var quad = chunk * quadsPerChunk + lane % team; quad < end; quad += 8u * team) {
+        for (var i = 0u; i < 8u; i++) {
+          sum += dot(survivorWeights(quad + i * team, largest, top, lastKey), vec4f(1.0));
         }
       }
       addToSlot(chunk, sum);
@@ -67,18 +89,10 @@ fn weighChunks(lane: u32, largest: f32, lastKey: u32) {
     var weight = 0.0;
     if (item < dims.chunkCount) {
       let sum = select(slotTotal(item).y, chunks[item].sum, lastKey == everyKey);
-      weight = sum * weightOf(largest - chunks[item].largest);
+      weight = sum * weightOf(largest - tops[item]);
     }
     items[item] = vec2f(0.0, weight);
   }
-}
-
-fn survivorWeight(id: u32, largest: f32, lastKey: u32) -> f32 {
-  if (id >= dims.vocab) {
-    return 0.0;
-  }
-  let distance = largest - adjusted[id];
-  return select(0.0, weightOf(distance), bitcast<u32>(distance) <= lastKey);
 }
 
 fn draw(lane: u32, largest: f32, lastKey: u32, number: f32) -> u32 {
@@ -88,23 +102,21 @@ fn draw(lane: u32, largest: f32, lastKey: u32, number: f32) -> u32 {
   let chunk = pick(lane, ownChunks, 1u, goal);
 
   let goalInChunk = goal - chunk.before.y;
-  let first = chunk.item * chunkSize;
-  for (var item = lane; item < itemCount; item += lanes) {
-    var weight = 0.0;
-    for (var id = first + item * idsPerItem; id < first + (item + 1u) * idsPerItem; id++) {
-      weight += survivorWeight(id, largest, lastKey);
-    }
-    items[item] = vec2f(0.0, weight);
+  let first = chunk.item * quadsPerChunk;
+  for (var i = 0u; i < itemCount / lanes; i++) {
+    let item = i * lanes + lane;
+    let weights = survivorWeights(first + item, largest, largest, lastKey);
+    items[item] = vec2f(0.0, ((weights.x + weights.y) + weights.z) + weights.w);
   }
   let few = pick(lane, sumItems(lane), 1u, goalInChunk);
 
+  let weights = survivorWeights(first + few.item, largest, largest, lastKey);
   var sum = few.before.y;
   var token = noToken;
-  for (var id = first + few.item * idsPerItem; id < first + (few.item + 1u) * idsPerItem; id++) {
-    let weight = survivorWeight(id, largest, lastKey);
-    if (weight > 0.0 && (token == noToken || sum < goalInChunk)) {
-      token = id;
-      sum += weight;
+  for (var i = 0u; i < 4u; i++) {
+    if (weights[i] > 0.0 && (token == noToken || sum < goalInChunk)) {
+      token = 4u * (first + few.item) + i;
+      sum += weights[i];
     }
   }
   return token;
@@ -116,10 +128,7 @@ fn main(@builtin(local_invocation_index) lane: u32) {
     randomNumber = uniformAt(params.seedLow, params.seedHigh, step.index);
   }
   let number = workgroupUniformLoad(&randomNumber);
-  var largest = belowAll;
-  for (var chunk = 0u; chunk < dims.chunkCount; chunk++) {
-    largest = max(largest, chunks[chunk].largest);
-  }
+  let largest = readTops(lane);
   let lastKey = survivors(lane, largest);
   finish(lane, draw(lane, largest, lastKey, number));
 }

@@ -31,17 +31,30 @@ fn best(lane: u32, mine: Candidate) -> Candidate {
   return workgroupUniformLoad(&candidates[0]);
 }
 
-// ln Σ exp(logit) over the vocabulary, from the chunks' sums.
-fn logNormaliser() -> f32 {
-  var largest = belowAll;
-  for (var chunk = 0u; chunk < dims.chunkCount; chunk++) {
-    largest = max(largest, chunks[chunk].rawLargest);
+// The sum of the lanes' numbers, the same for all lanes.
+fn sumOfLanes(lane: u32, mine: f32) -> f32 {
+  candidates[lane] = Candidate(mine, 0u);
+  for (var half = lanes / 2u; half > 0u; half /= 2u) {
+    workgroupBarrier();
+    if (lane < half) {
+      candidates[lane] = Candidate(candidates[lane].value + candidates[lane + half].value, 0u);
+    }
   }
+  return workgroupUniformLoad(&candidates[0]).value;
+}
+
+// ln Σ exp(logit) over the vocabulary, from the chunks' sums.
+fn logNormaliser(lane: u32) -> f32 {
+  var mine = Candidate(belowAll, noToken);
+  for (var chunk = lane; chunk < dims.chunkCount; chunk += lanes) {
+    mine = better(mine, Candidate(chunks[chunk].rawLargest, chunk));
+  }
+  let largest = best(lane, mine).value;
   var sum = 0.0;
-  for (var chunk = 0u; chunk < dims.chunkCount; chunk++) {
+  for (var chunk = lane; chunk < dims.chunkCount; chunk += lanes) {
     sum += chunks[chunk].rawSum * weightOf(largest - chunks[chunk].rawLargest);
   }
-  return largest + log(sum);
+  return largest + log(sumOfLanes(lane, sum));
 }
 
 // Takes the best head of all chunks, again and again; the chunk it came from is searched for its next one.
@@ -66,11 +79,11 @@ fn writeAlternatives(lane: u32, record: u32, normaliser: f32) {
     }
     count++;
     let chunk = winner.id / chunkSize;
-    let end = min((chunk + 1u) * chunkSize, dims.vocab);
     var next = Candidate(belowAll, noToken);
-    for (var id = chunk * chunkSize + lane; id < end; id += lanes) {
-      let value = clampLogit(logits[id]);
-      if (precedes(winner.value, winner.id, value, id)) {
+    for (var i = 0u; i < chunkSize / lanes; i++) {
+      let id = chunk * chunkSize + i * lanes + lane;
+      let value = clampLogit(logits[min(id, dims.vocab - 1u)]);
+      if (id < dims.vocab && precedes(winner.value, winner.id, value, id)) {
         next = better(next, Candidate(value, id));
       }
     }
@@ -89,7 +102,7 @@ fn finish(lane: u32, token: u32) {
   let record = (step.index % dims.ringSlots) * recordWords;
   var logprob = noLogprob;
   if ((params.flags & wantsLogprobs) != 0u) {
-    let normaliser = logNormaliser();
+    let normaliser = logNormaliser(lane);
     logprob = bitcast<u32>(clampLogit(logits[token]) - normaliser);
     writeAlternatives(lane, record, normaliser);
   } else if (lane == 0u) {

@@ -10,9 +10,27 @@ const slots = bins;
 
 @group(0) @binding(0) var<uniform> dims: Dims;
 @group(0) @binding(1) var<uniform> params: SamplingParams;
-@group(0) @binding(2) var<storage, read> adjusted: array<f32>;
+@group(0) @binding(2) var<storage, read> adjusted: array<vec4f>;
 @group(0) @binding(3) var<storage, read> chunks: array<Chunk>;
 @group(0) @binding(4) var<storage, read_write> histogram: array<vec4f>;
+
+var<workgroup> tops: array<f32, lanes>;
+
+// Largest adjusted logit of all, from the chunks'.
+fn largestOfAll(lane: u32) -> f32 {
+  var mine = belowAll;
+  for (var chunk = lane; chunk < dims.chunkCount; chunk += lanes) {
+    mine = max(mine, chunks[chunk].largest);
+  }
+  tops[lane] = mine;
+  for (var half = lanes / 2u; half > 0u; half /= 2u) {
+    workgroupBarrier();
+    if (lane < half) {
+      tops[lane] = max(tops[lane], tops[lane + half]);
+    }
+  }
+  return workgroupUniformLoad(&tops[0]);
+}
 
 fn binTotal(bin: u32) -> vec2f {
   return slotTotal(bin) * vec2f(1.0, weightOf(bitcast<f32>(firstKeyOf(bin))));
@@ -23,16 +41,17 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index
   if (params.topK == 0u && params.topP >= 1.0) {
     return;
   }
-  var largest = belowAll;
-  for (var chunk = 0u; chunk < dims.chunkCount; chunk++) {
-    largest = max(largest, chunks[chunk].largest);
-  }
+  let largest = largestOfAll(lane);
   clearSlots(lane);
-  let end = min((workgroup.x + 1u) * chunkSize, dims.vocab);
-  for (var id = workgroup.x * chunkSize + lane; id < end; id += lanes) {
-    let distance = largest - adjusted[id];
-    let bin = binOf(bitcast<u32>(distance));
-    addToSlot(bin, weightOf(distance - bitcast<f32>(firstKeyOf(bin))));
+  for (var i = 0u; i < quadsPerChunk / lanes; i++) {
+    let quad = workgroup.x * quadsPerChunk + i * lanes + lane;
+    let keys = keysOf(quad, quadAt(quad), largest);
+    for (var j = 0u; j < 4u; j++) {
+      if (keys[j] < endOfKeys) {
+        let bin = binOf(keys[j]);
+        addToSlot(bin, weightOf(bitcast<f32>(keys[j]) - bitcast<f32>(firstKeyOf(bin))));
+      }
+    }
   }
   workgroupBarrier();
   for (var pair = lane; pair < bins / 2u; pair += lanes) {

@@ -20,6 +20,7 @@ import histogramSource from './histogram.wgsl?raw';
 import mass from './mass.wgsl?raw';
 import paramsStruct from './params.wgsl?raw';
 import pick from './pick.wgsl?raw';
+import quads from './quads.wgsl?raw';
 import random from './random.wgsl?raw';
 import { recordBytes } from './result-record.ts';
 import { samplingParamsBytes } from './sampling-params.ts';
@@ -87,7 +88,7 @@ export const scan = defineKernel({
 
 export const histogram = defineKernel({
   name: 'sample-histogram',
-  sources: [paramsStruct, chunksSource, mass, bins, histogramSource],
+  sources: [paramsStruct, chunksSource, mass, bins, quads, histogramSource],
   bindings: { params: 'uniform', adjusted: 'read', chunks: 'read', histogram: 'write' },
   uniforms: { vocab: 'u32', chunkCount: 'u32' },
   constants: ['lanes'],
@@ -111,7 +112,7 @@ export const greedy = defineKernel({
 
 export const draw = defineKernel({
   name: 'sample-draw',
-  sources: [stepStruct, paramsStruct, chunksSource, mass, bins, pick, cut, random, finish, drawSource],
+  sources: [stepStruct, paramsStruct, chunksSource, mass, bins, quads, pick, cut, random, finish, drawSource],
   bindings: {
     params: 'uniform',
     logits: 'read',

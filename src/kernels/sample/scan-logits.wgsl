@@ -67,22 +67,30 @@ fn join(a: Chunk, b: Chunk) -> Chunk {
 @compute @workgroup_size(lanes)
 fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index) lane: u32) {
   let first = workgroup.x * chunkSize + lane;
-  let end = min((workgroup.x + 1u) * chunkSize, dims.vocab);
   var mine = Chunk(belowAll, noToken, 0.0, belowAll, noToken, 0.0);
-  for (var id = first; id < end; id += lanes) {
-    let raw = clampLogit(logits[id]);
-    let value = adjust(raw, id);
-    adjusted[id] = value;
-    mine = joinLargest(mine, Chunk(value, id, 0.0, raw, id, 0.0));
+  for (var i = 0u; i < chunkSize / lanes; i++) {
+    let id = first + i * lanes;
+    if (id < dims.vocab) {
+      let raw = clampLogit(logits[id]);
+      let value = adjust(raw, id);
+      adjusted[id] = value;
+      mine = joinLargest(mine, Chunk(value, id, 0.0, raw, id, 0.0));
+    }
   }
   if ((params.flags & isSampled) != 0u) {
-    for (var id = first; id < end; id += lanes) {
-      mine.sum += weightOf(mine.largest - adjusted[id]);
+    for (var i = 0u; i < chunkSize / lanes; i++) {
+      let id = first + i * lanes;
+      if (id < dims.vocab) {
+        mine.sum += weightOf(mine.largest - adjusted[id]);
+      }
     }
   }
   if ((params.flags & wantsLogprobs) != 0u) {
-    for (var id = first; id < end; id += lanes) {
-      mine.rawSum += weightOf(mine.rawLargest - clampLogit(logits[id]));
+    for (var i = 0u; i < chunkSize / lanes; i++) {
+      let id = first + i * lanes;
+      if (id < dims.vocab) {
+        mine.rawSum += weightOf(mine.rawLargest - clampLogit(logits[id]));
+      }
     }
   }
   partial[lane] = mine;
