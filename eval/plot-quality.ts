@@ -3,9 +3,9 @@ import { fractionLabel, type PolicyName, restLabel } from './policies.ts';
 import type { Perplexity } from './records.ts';
 import { element, picture, round, text } from './svg.ts';
 
-const size = { width: 790, height: 460, left: 64, right: 240, top: 40, bottom: 48 };
-/** Distinct for colour-blind readers (Okabe and Ito 2008). */
-const colours = ['#0072b2', '#d55e00', '#009e73', '#cc79a7', '#e69f00', '#56b4e9', '#555555', '#8c564b'];
+const size = { width: 790, height: 520, left: 64, right: 240, top: 40, bottom: 48 };
+/** Distinct for colour-blind readers (Okabe and Ito 2008, and three more). */
+const colours = '#0072b2 #d55e00 #009e73 #cc79a7 #e69f00 #56b4e9 #555555 #8c564b #332288'.split(' ');
 const percents = [0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100];
 
 /** Both axes are logarithmic; excesses below a twentieth of a percent are drawn there. */

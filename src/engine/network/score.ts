@@ -37,16 +37,27 @@ export async function* scorePrompt(
   }
 }
 
+/** Steps whose logits are on their way while later ones are submitted. */
+const stepsInFlight = 8;
+
 /** Appends `tokens` to the network's cache one at a time, each a decode step under the network's attention options, and
- *  yields the logits after each. */
+ *  yields the logits after each, in order; by then up to 8 steps more may be in the cache. */
 export async function* scoreSteps(network: Network, tokens: readonly number[]): AsyncGenerator<ScoredRows> {
+  const inFlight: { readonly first: number; readonly logits: Promise<Float32Array> }[] = [];
+  const oldest = async (): Promise<ScoredRows> => {
+    const { first, logits } = inFlight.shift()!;
+    return { first, rows: 1, logits: await logits };
+  };
   for (const token of tokens) {
-    const position = network.cache.length;
-    await network.prepareSteps(position, 1);
-    const logits = await network.decoder.logitsAfter(token, position);
+    const first = network.cache.length;
+    await network.prepareSteps(first, 1);
+    const logits = network.decoder.logitsAfter(token, first);
+    logits.catch(() => undefined); // a fault is told when these are read
+    inFlight.push({ first, logits });
     network.cache.append([token]);
-    yield { first: position, rows: 1, logits };
+    if (inFlight.length > stepsInFlight) yield await oldest();
   }
+  while (inFlight.length > 0) yield await oldest();
 }
 
 async function logitsOfRows(gpu: Gpu, network: Network, first: number, rows: number): Promise<Float32Array> {
