@@ -1,6 +1,6 @@
 /** The default model through the real loop: load, prefill by prompt length, decode by context. */
 
-import { loadModelHashMaps } from '../src/engine/attention/model-hash-maps.ts';
+import { openModelMaps } from '../src/engine/attention/model-hash-maps.ts';
 import { GpuTokenEngine } from '../src/engine/gpu-token-engine.ts';
 import { loadWeights } from '../src/engine/load/load-weights.ts';
 import { openModel } from '../src/engine/load/open-model.ts';
@@ -47,7 +47,7 @@ export async function openDefaultNetwork(
     rope: config.rope,
     plannedContext: config.trainedContext,
     openHashMaps: () =>
-      loadModelHashMaps(gpu, source, config, {
+      openModelMaps(gpu, source, config, {
         rope: config.rope,
         contextLength: config.trainedContext,
       }),

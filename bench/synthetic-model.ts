@@ -1,6 +1,6 @@
 /** A network of any shape with random weights made on the GPU: times without a checkpoint. */
 
-import { untrainedHashMaps } from '../src/engine/attention/model-hash-maps.ts';
+import { untrainedMaps } from '../src/engine/attention/model-hash-maps.ts';
 import type { GpuWeights, LayerWeights } from '../src/engine/load/gpu-weights.ts';
 import { Network } from '../src/engine/network/network.ts';
 import { Arena } from '../src/kernels/runtime/arena.ts';
@@ -42,7 +42,7 @@ export async function createSyntheticNetwork(
     weights,
     rope: config.rope,
     plannedContext,
-    openHashMaps: () => untrainedHashMaps(gpu, config),
+    openHashMaps: async () => untrainedMaps(gpu, config),
   });
 }
 

@@ -5,7 +5,8 @@ import { basename, join } from 'node:path';
 import {
   loadModelHashMaps,
   type ModelHashMaps,
-  untrainedHashMaps,
+  openModelMaps,
+  untrainedMaps,
 } from '../src/engine/attention/model-hash-maps.ts';
 import { loadWeights } from '../src/engine/load/load-weights.ts';
 import { openModel } from '../src/engine/load/open-model.ts';
@@ -34,7 +35,7 @@ export async function openEvaluatedModel(gpu: Gpu, folder: string, context: numb
   const maxPartBytes = partLimit(gpu.device.limits);
   const weights = await loadWeights(gpu, source, planWeights({ ...model, weights: 'stored', maxPartBytes }));
   const running = { rope: config.rope, contextLength: context };
-  const own = () => loadModelHashMaps(gpu, filesSource(files), config, running);
+  const own = () => openModelMaps(gpu, filesSource(files), config, running);
   const network = await Network.create({
     ...{ gpu, config, weights, rope: config.rope, plannedContext: context },
     openHashMaps: own,
@@ -47,8 +48,8 @@ export async function openEvaluatedModel(gpu: Gpu, folder: string, context: numb
     network,
     tokenizer,
     async openMaps(path) {
-      if (path === null) return own();
-      if (path === 'untrained') return untrainedHashMaps(gpu, config);
+      if (path === null) return (await own()).load();
+      if (path === 'untrained') return untrainedMaps(gpu, config).load();
       return loadModelHashMaps(gpu, filesSource([await fileAt(path, hashMapsFile)]), config, running);
     },
   };

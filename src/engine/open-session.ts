@@ -84,8 +84,12 @@ export async function openSession(
       rope: running.rope,
       plannedContext: contextLength,
       openHashMaps: async () => {
-        const { loadModelHashMaps } = await loadPart(import('./on-demand.ts'));
-        return loadModelHashMaps(gpu, model.source, model.config, running, options.learned);
+        const { openModelMaps } = await loadPart(import('./on-demand.ts'));
+        try {
+          return await openModelMaps(gpu, model.source, model.config, running, options.learned);
+        } finally {
+          model.source.close();
+        }
       },
       crossovers: options.crossovers,
     });

@@ -1,6 +1,6 @@
 /** A model of the repository on a test's device: files → weights → network, as the engine does it. */
 import type { WeightsOption } from '../../src/engine/api.ts';
-import { loadModelHashMaps } from '../../src/engine/attention/model-hash-maps.ts';
+import { openModelMaps } from '../../src/engine/attention/model-hash-maps.ts';
 import { loadWeights } from '../../src/engine/load/load-weights.ts';
 import { openModel } from '../../src/engine/load/open-model.ts';
 import type { WeightsChoice } from '../../src/engine/load/weight-formats.ts';
@@ -40,7 +40,7 @@ export async function openNetwork(
     plannedContext,
     openHashMaps:
       options.openHashMaps ??
-      (() => loadModelHashMaps(gpu, source, config, { rope: config.rope, contextLength: plannedContext })),
+      (() => openModelMaps(gpu, source, config, { rope: config.rope, contextLength: plannedContext })),
     crossovers: options.crossovers,
   });
 }

@@ -10,7 +10,7 @@ import { GpuTokenEngine } from '../gpu-token-engine.ts';
 import type { Network } from '../network/network.ts';
 import { agreedValue, crossingOf } from './crossover.ts';
 import type { CrossoverRecord } from './crossover-record.ts';
-import { untrainedHashMaps } from './model-hash-maps.ts';
+import { untrainedMaps } from './model-hash-maps.ts';
 
 /** A device that has been measured already, whatever is asked. */
 class Measured extends Map<string, Promise<number | null>> {
@@ -96,11 +96,16 @@ describe(`automatic HashAttention (seed ${runSeed})`, () => {
   });
 
   test('maps that do not fit are used only where they are asked for', async () => {
-    const { config } = (await open(new Map())).network;
+    const maps = untrainedMaps(gpu(), (await open(new Map())).network.config);
+    const warning = 'not these';
     const { engine } = await open(new Measured(20), {
-      openHashMaps: async () => ({ ...(await untrainedHashMaps(gpu(), config)), warning: 'not these' }),
+      openHashMaps: async () => ({
+        ...maps,
+        warning,
+        load: async () => ({ ...(await maps.load()), warning }),
+      }),
     });
-    expect(await factsOf(engine)).toMatchObject({ crossoverTokens: 20, mapsWarning: 'not these' });
+    expect(await factsOf(engine)).toMatchObject({ crossoverTokens: 20, mapsWarning: warning });
     const all = { ...options, denseLayers: [] };
     for (const { n, attended } of await steps(engine, all, 60, 6)) expect(attended).toBe(n);
     const forced = await steps(engine, { ...all, denseBelow: 0 }, 60, 6);
@@ -133,6 +138,20 @@ describe(`automatic HashAttention (seed ${runSeed})`, () => {
     again.engine.setAttention(options);
     expect(await factsOf(again.engine)).toEqual(facts);
     expect(record.size).toBe(2);
+  });
+
+  test('maps are not read before they are used', async () => {
+    const { config } = (await open(new Map())).network;
+    const unread = {
+      ...untrainedMaps(gpu(), config),
+      load: () => Promise.reject(new Error('maps were read')),
+    };
+    const openHashMaps = async () => unread;
+    const short = await open(new Measured(100), { openHashMaps });
+    expect((await steps(short.engine, options, 60, 30)).length).toBe(29);
+    await expect(steps(short.engine, options, 60, 60)).rejects.toThrow('maps were read');
+    const never = await open(new Measured(null), { openHashMaps });
+    expect((await steps(never.engine, options, 60, 60)).length).toBe(59);
   });
 
   test('nothing is loaded for contexts that sink and window cover', async () => {

@@ -42,42 +42,34 @@ export interface Running {
 /** What is known of maps before they are read. */
 export interface OpenedMaps extends Pick<ModelHashMaps, 'facts' | 'warning'> {
   readonly shape: HashMapsShape;
+  /** Opens and closes the source's files.
+   *  @throws AppError whatever reading and checking the file throws. */
+  load(): Promise<ModelHashMaps>;
 }
 
-/** @param learned come before the model's own, where there are any
- *  @throws AppError whatever reading and checking the file's header throws. */
+/** Reads no more than the file's header.
+ *  @param learned come before the model's own, where there are any
+ *  @throws AppError whatever reading and checking the header throws. */
 export async function openModelMaps(
-  source: ModelSource,
-  config: ModelConfig,
-  running: Running,
-  learned?: LearnedMaps,
-): Promise<OpenedMaps> {
-  const bytes = learned && (await learnedBytes(learned));
-  const ofLearned = bytes && (await openHashMaps(learnedSource(bytes), config).catch(() => null));
-  const facts = ofLearned || (await openHashMaps(source, config));
-  if (!facts) return { facts: untrainedFacts, shape: untrainedShape(config, untrainedBits), warning: null };
-  return { facts, shape: hashMapsShape(facts), warning: warningOf(hashMapsFit(facts, running)) };
-}
-
-/** @param learned come before the model's own, where there are any
- *  @throws AppError whatever reading and checking the file throws. */
-export async function loadModelHashMaps(
   gpu: Gpu,
   source: ModelSource,
   config: ModelConfig,
   running: Running,
   learned?: LearnedMaps,
-): Promise<ModelHashMaps> {
+): Promise<OpenedMaps> {
+  const own = async () =>
+    (await openTrained(gpu, source, config, running, 'trained')) ?? untrainedMaps(gpu, config);
   const bytes = learned && (await learnedBytes(learned));
-  try {
-    return (
-      (bytes && (await learnedHashMaps(gpu, bytes, config, running))) ??
-      (await trainedHashMaps(gpu, source, config, running, 'trained')) ??
-      (await untrainedHashMaps(gpu, config))
-    );
-  } finally {
-    source.close();
-  }
+  if (!bytes) return own();
+  const ofLearned = bytesSource('learned signatures', hashMapsFile, bytes);
+  const opened = await unlessUnfit(openTrained(gpu, ofLearned, config, running, 'learned'));
+  if (!opened) return own();
+  return { ...opened, load: async () => (await unlessUnfit(opened.load())) ?? (await own()).load() };
+}
+
+/** As `openModelMaps` and `OpenedMaps.load`. */
+export async function loadModelHashMaps(...parts: Parameters<typeof openModelMaps>): Promise<ModelHashMaps> {
+  return (await openModelMaps(...parts)).load();
 }
 
 /** Storage that cannot be read has none: the model's own maps then serve. */
@@ -90,19 +82,10 @@ async function learnedBytes(learned: LearnedMaps): Promise<Uint8Array<ArrayBuffe
   return learned.bytes;
 }
 
-function learnedSource(bytes: Uint8Array<ArrayBuffer>): ModelSource {
-  return bytesSource('learned signatures', hashMapsFile, bytes);
-}
-
-/** Null where they are none of this model as it is now: its files have changed since. */
-async function learnedHashMaps(
-  gpu: Gpu,
-  bytes: Uint8Array<ArrayBuffer>,
-  config: ModelConfig,
-  running: Running,
-): Promise<ModelHashMaps | null> {
+/** Null where learned maps are none of this model as it is now: its files have changed since. */
+async function unlessUnfit<T>(work: Promise<T>): Promise<T | null> {
   try {
-    return await trainedHashMaps(gpu, learnedSource(bytes), config, running, 'learned');
+    return await work;
   } catch (error) {
     const isUnfit = error instanceof AppError && /^(file-malformed|model-unsupported)$/.test(error.code);
     if (isUnfit) return null;
@@ -110,25 +93,44 @@ async function learnedHashMaps(
   }
 }
 
-async function trainedHashMaps(
+/** Null where there is no such file. */
+async function openTrained(
   gpu: Gpu,
   source: ModelSource,
   config: ModelConfig,
   running: Running,
   origin: 'trained' | 'learned',
-): Promise<ModelHashMaps | null> {
+): Promise<OpenedMaps | null> {
   const facts = await openHashMaps(source, config);
   if (!facts) return null;
   const warning = warningOf(hashMapsFit(facts, running));
-  return { maps: await loadHashMaps(gpu, source, facts), facts, origin, untrained: null, warning };
+  return {
+    facts,
+    warning,
+    shape: hashMapsShape(facts),
+    async load() {
+      try {
+        return { maps: await loadHashMaps(gpu, source, facts), facts, origin, untrained: null, warning };
+      } finally {
+        source.close();
+      }
+    },
+  };
 }
 
-const untrainedBits = 32;
-const untrainedFacts: MapFacts = { score: 'asymmetric', queryBits: 4, sharing: 'kv-head' };
-
-export async function untrainedHashMaps(gpu: Gpu, config: ModelConfig): Promise<ModelHashMaps> {
-  const untrained = await createUntrainedHashMaps(gpu, config, { bits: untrainedBits, seed: 1 });
-  return { maps: untrained, facts: untrainedFacts, origin: 'untrained', untrained, warning: null };
+/** Random projections. */
+export function untrainedMaps(gpu: Gpu, config: ModelConfig): OpenedMaps {
+  const bits = 32;
+  const facts = { score: 'asymmetric', queryBits: 4, sharing: 'kv-head' } as const;
+  return {
+    facts,
+    warning: null,
+    shape: untrainedShape(config, bits),
+    async load() {
+      const untrained = await createUntrainedHashMaps(gpu, config, { bits, seed: 1 });
+      return { maps: untrained, facts, origin: 'untrained', untrained, warning: null };
+    },
+  };
 }
 
 function warningOf(fit: HashMapsFit): string | null {

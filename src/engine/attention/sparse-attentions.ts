@@ -10,7 +10,7 @@ import { deviceCrossover } from './device-crossover.ts';
 import { HashAttention, type HashAttentionParts } from './hash-attention.ts';
 import { hashChoices } from './hash-choices.ts';
 import { ListedAttention } from './listed-attention.ts';
-import { centreOnKeys, type ModelHashMaps } from './model-hash-maps.ts';
+import { centreOnKeys, type ModelHashMaps, type OpenedMaps } from './model-hash-maps.ts';
 import { oracleSelector } from './oracle.ts';
 import { randomSelector } from './random.ts';
 import type { SparseAttention } from './sparse-attention.ts';
@@ -21,8 +21,8 @@ export interface SparseAttentionsParts {
   readonly gpu: Gpu;
   readonly config: ModelConfig;
   readonly cache: KvCache;
-  /** Gives the signature maps when HashAttention is first wanted. */
-  readonly openHashMaps: () => Promise<ModelHashMaps>;
+  /** Says what the signature maps are when HashAttention is first wanted. */
+  readonly openHashMaps: () => Promise<OpenedMaps>;
   readonly plannedContext: number;
   /** Crossovers measured before, and those measured here. */
   readonly crossovers: CrossoverRecord;
@@ -37,7 +37,8 @@ interface Choice {
 /** Owns the maps, and the policy opened last with what it keeps beside the cache. */
 export class SparseAttentions {
   readonly #parts: SparseAttentionsParts;
-  #opening: Promise<ModelHashMaps> | undefined;
+  #opening: Promise<OpenedMaps> | undefined;
+  #loading: Promise<ModelHashMaps> | undefined;
   #maps: ModelHashMaps | undefined;
   #isCentred = false;
   #opened: { readonly key: string; readonly attention: SparseAttention } | undefined;
@@ -58,7 +59,7 @@ export class SparseAttentions {
   /** Tokens of context from which the options are worth their while; Infinity where they never are, or where the maps
    *  should not be relied on. Times steps when first asked: not while other work runs. */
   async sparseFrom(options: HashAttentionOptions): Promise<number> {
-    const { warning } = await this.#loadMaps();
+    const { warning } = await this.#openMaps();
     if (warning !== null) return Number.POSITIVE_INFINITY;
     return (await this.#crossover(options)) ?? Number.POSITIVE_INFINITY;
   }
@@ -131,13 +132,23 @@ export class SparseAttentions {
     return { ...this.#parts, maps, choices: hashChoices(options, facts, this.#parts.config.layers) };
   }
 
-  /** A load that failed is tried again when next wanted. */
-  async #loadMaps(): Promise<ModelHashMaps> {
+  /** What fails here is tried again when next wanted. */
+  async #openMaps(): Promise<OpenedMaps> {
     this.#opening ??= this.#parts.openHashMaps();
     try {
-      this.#maps = await this.#opening;
+      return await this.#opening;
     } catch (error) {
       this.#opening = undefined;
+      throw error;
+    }
+  }
+
+  async #loadMaps(): Promise<ModelHashMaps> {
+    this.#loading ??= this.#openMaps().then((opened) => opened.load());
+    try {
+      this.#maps = await this.#loading;
+    } catch (error) {
+      this.#loading = undefined;
       throw error;
     }
     return this.#maps;
@@ -154,10 +165,11 @@ export class SparseAttentions {
 
   /** Null, too, where there is no memory to find out: where memory is short, dense attention needs least of it. */
   async #crossover(options: HashAttentionOptions): Promise<number | null> {
-    const { crossovers, plannedContext } = this.#parts;
-    const parts = await this.#hashParts(options);
+    const { crossovers, config } = this.#parts;
+    const { facts, shape } = await this.#openMaps();
+    const choices = hashChoices(options, facts, config.layers);
     try {
-      return await deviceCrossover(crossovers, { ...parts, plannedContext });
+      return await deviceCrossover(crossovers, { ...this.#parts, maps: shape, choices });
     } catch (error) {
       if (error instanceof AppError && error.code === 'out-of-memory') return null;
       throw error;
@@ -167,6 +179,6 @@ export class SparseAttentions {
   dispose(): void {
     this.#opened?.attention.dispose();
     if (this.#maps) this.#maps.maps.dispose();
-    else this.#opening?.then(({ maps }) => maps.dispose()).catch(() => undefined); // still on their way
+    else this.#loading?.then(({ maps }) => maps.dispose()).catch(() => undefined); // still on their way
   }
 }

@@ -14,7 +14,7 @@ import { openSession, planSession } from '../open-session.ts';
 import type { CrossoverRecord } from './crossover-record.ts';
 import { deviceCrossover } from './device-crossover.ts';
 import { hashChoices } from './hash-choices.ts';
-import { loadModelHashMaps } from './model-hash-maps.ts';
+import { openModelMaps } from './model-hash-maps.ts';
 import { SparseAttentions } from './sparse-attentions.ts';
 
 const automatic = { mode: 'hash', sink: 2, window: 4, budget: { tokens: 5 } } as const;
@@ -61,7 +61,7 @@ describe(`the crossover of a model being loaded (seed ${runSeed})`, () => {
     const crossovers = new Asked();
     const attentions = new SparseAttentions({
       ...{ gpu: gpu(), config, cache, crossovers, plannedContext: contextLength },
-      openHashMaps: () => loadModelHashMaps(gpu(), source, config, running),
+      openHashMaps: () => openModelMaps(gpu(), source, config, running),
     });
     const facts = await attentions.facts(automatic);
     expect(facts).toMatchObject({ maps: maps === 'none' ? 'untrained' : 'trained', crossoverTokens: 77 });

@@ -25,7 +25,7 @@ export interface MeasuringParts {
  *  @throws AppError as `openModelMaps` and `hashChoices` do; a measurement that fails is made again when it is wanted. */
 export async function startMeasuring(parts: MeasuringParts): Promise<void> {
   const { gpu, source, config, running, learned, options, crossovers } = parts;
-  const { facts, shape, warning } = await openModelMaps(source, config, running, learned);
+  const { facts, shape, warning } = await openModelMaps(gpu, source, config, running, learned);
   if (warning !== null) return;
   const choices = hashChoices(options, facts, config.layers);
   const plannedContext = running.contextLength;

@@ -8,7 +8,7 @@ import { blockTokens, type TailKind } from '../../kernels/shared/token-blocks.ts
 import { Random, runSeed } from '../../kernels/testing/random.ts';
 import { withGpu } from '../../kernels/testing/with-gpu.ts';
 import type { AttentionOptions } from '../api.ts';
-import { type ModelHashMaps, untrainedHashMaps } from '../attention/model-hash-maps.ts';
+import { type ModelHashMaps, untrainedMaps } from '../attention/model-hash-maps.ts';
 import type { Network } from '../network/network.ts';
 import { RowEvaluator } from './row-evaluator.ts';
 import type { RowPolicy } from './row-policy.ts';
@@ -34,7 +34,7 @@ describe(`rows in bulk (seed ${runSeed})`, () => {
 
     beforeAll(async () => {
       network = await openNetwork(gpu(), new MemorySource(await readTinyModel(name)), { context: 256 });
-      maps = await untrainedHashMaps(gpu(), network.config);
+      maps = await untrainedMaps(gpu(), network.config).load();
       evaluator = await RowEvaluator.create(gpu(), network);
       const random = new Random(runSeed);
       text = Array.from({ length: read + scored + 1 }, () => random.integer(0, network.config.vocab - 1));

@@ -4,27 +4,25 @@ import { invariant } from '../../errors.ts';
 import { Arena } from '../../kernels/runtime/arena.ts';
 import type { Gpu } from '../../kernels/runtime/gpu.ts';
 import type { ResultRecord } from '../../kernels/sample/result-record.ts';
-import { prepareSampler, type Sampler, type SamplerBuffers } from '../../kernels/sample/sampler.ts';
+import type { Sampler, SamplerBuffers } from '../../kernels/sample/sampler.ts';
 import { packHistory, packLogitBias, packSamplingParams } from '../../kernels/sample/sampling-params.ts';
 import type { ModelConfig } from '../../model/config.ts';
 import type { RopeConfig } from '../../model/rope-config.ts';
-import { ropeTable } from '../../model/rope-table.ts';
 import type { AttentionFacts, AttentionOptions, MemoryUse } from '../api.ts';
 import type { AttentionPolicy } from '../attention/attention-policy.ts';
 import type { CrossoverRecord } from '../attention/crossover-record.ts';
-import type { ModelHashMaps } from '../attention/model-hash-maps.ts';
-import { NetworkAttention } from '../attention/network-attention.ts';
+import type { OpenedMaps } from '../attention/model-hash-maps.ts';
+import type { NetworkAttention } from '../attention/network-attention.ts';
 import { type StepAttention, stepAttention } from '../attention/step-attention.ts';
 import type { GpuWeights } from '../load/gpu-weights.ts';
-import { allocating } from '../memory/allocating.ts';
 import type { TokenSampling } from '../token-engine.ts';
-import { createDecodeActivations, type DecodeActivations } from './activations.ts';
-import { packsVectors } from './decode-products.ts';
+import type { DecodeActivations } from './activations.ts';
 import { Decoder, type SamplingKind } from './decoder.ts';
 import { KvCache } from './kv-cache.ts';
-import { type NetworkKernels, prepareNetworkKernels } from './network-kernels.ts';
+import type { NetworkKernels } from './network-kernels.ts';
+import { type NetworkParts, prepareParts } from './network-parts.ts';
 import { Prefill } from './prefill.ts';
-import { ringSlots, TokenReadback } from './token-readback.ts';
+import { TokenReadback } from './token-readback.ts';
 
 export interface NetworkOptions {
   readonly gpu: Gpu;
@@ -33,8 +31,8 @@ export interface NetworkOptions {
   /** The model's own, or the one extended beyond its training. */
   readonly rope: RopeConfig;
   readonly plannedContext: number;
-  /** Gives the signature maps when HashAttention is first wanted. */
-  readonly openHashMaps: () => Promise<ModelHashMaps>;
+  /** Says what the signature maps are when HashAttention is first wanted. */
+  readonly openHashMaps: () => Promise<OpenedMaps>;
   /** Where crossovers measured before are found again. */
   readonly crossovers?: CrossoverRecord | undefined;
 }
@@ -241,34 +239,4 @@ export class Network {
     this.#decoder = undefined;
     this.#stepArena.dispose();
   }
-}
-
-interface NetworkParts {
-  readonly act: DecodeActivations;
-  readonly kernels: NetworkKernels;
-  readonly attention: NetworkAttention;
-  readonly sampler: Sampler;
-}
-
-/** @param room tokens that the RoPE table reaches to */
-async function prepareParts(
-  { gpu, config, weights, rope, plannedContext, openHashMaps, crossovers }: NetworkOptions,
-  arena: Arena,
-  cache: KvCache,
-  room: number,
-): Promise<NetworkParts> {
-  const table = ropeTable(rope, config.headDim, room);
-  const [angles, act] = await allocating(gpu, 'activations and RoPE table', table.byteLength, () => [
-    arena.tensorFrom('rope.angles', 'f32', [room, config.headDim / 2, 2], table),
-    createDecodeActivations(arena, config, packsVectors(gpu, config, weights)),
-  ]);
-  const [kernels, attention, sampler] = await Promise.all([
-    prepareNetworkKernels(gpu, config, weights, angles),
-    NetworkAttention.create({
-      ...{ gpu, config, cache, plannedContext, openHashMaps },
-      crossovers: crossovers ?? new Map(),
-    }),
-    prepareSampler(gpu, { vocab: config.vocab, ringSlots }),
-  ]);
-  return { act, kernels, attention, sampler };
 }

@@ -7,7 +7,7 @@ import { MemorySource } from '../../../test/support/test-files.ts';
 import { Random, runSeed } from '../../kernels/testing/random.ts';
 import { withGpu } from '../../kernels/testing/with-gpu.ts';
 import type { LearnedMaps } from '../attention/learned-maps.ts';
-import { loadModelHashMaps } from '../attention/model-hash-maps.ts';
+import { loadModelHashMaps, openModelMaps } from '../attention/model-hash-maps.ts';
 import { GpuTokenEngine } from '../gpu-token-engine.ts';
 import { readHashSizes } from '../load/hash-sizes.ts';
 import { readLearnedFile } from '../source/storage/learned-file.ts';
@@ -38,7 +38,7 @@ describe(`learning signatures (seed ${runSeed})`, () => {
     const network = await openNetwork(gpu(), source, {
       context,
       crossovers: new Measured(),
-      openHashMaps: () => loadModelHashMaps(gpu(), source, network.config, running(), learned),
+      openHashMaps: () => openModelMaps(gpu(), source, network.config, running(), learned),
     });
     const running = () => ({ rope: network.rope, contextLength: context });
     const tokens = new GpuTokenEngine(gpu(), network);
