@@ -88,7 +88,9 @@ test('signatures are learned, used at once, kept with the model and removed', as
   await chat.finished();
   await openLearning();
   expect(await stepsDone(), 'nothing was lost').toBe(paused);
-  await button('Go on').click();
+  await closeDialog();
+  await page.getByRole('button', { name: 'Go on learning' }).click();
+  await page.getByRole('button', { name: 'Show learning' }).click();
   await expect(learning.getByText(`Learned in ${steps} steps.`)).toBeVisible();
   console.log(
     `${steps} steps in ${((Date.now() - started) / 1000).toFixed(1)} s, a pause and an answer included`,

@@ -20,9 +20,31 @@ export function LearningStatus() {
     <section class="status" aria-label="Learning">
       <div class="loading-line">
         <p class="note">{text}</p>
-        <button type="button" class="quiet" onClick={() => (dialog.value = 'learning')}>
-          Show
-        </button>
+        <div class="actions">
+          {state.kind === 'running' && !state.isPausing && (
+            <button type="button" class="quiet" aria-label="Pause learning" onClick={learning.pause}>
+              Pause
+            </button>
+          )}
+          {state.kind === 'paused' && (
+            <button
+              type="button"
+              class="quiet"
+              aria-label="Go on learning"
+              onClick={() => void learning.resume()}
+            >
+              Go on
+            </button>
+          )}
+          <button
+            type="button"
+            class="quiet"
+            aria-label="Show learning"
+            onClick={() => (dialog.value = 'learning')}
+          >
+            Show
+          </button>
+        </div>
       </div>
     </section>
   );
@@ -33,7 +55,10 @@ function statusText(state: LearningState): string | null {
     case 'none':
       return null;
     case 'running':
-      return `Learning signatures, step ${state.run.step} of ${state.run.steps}: answers come when it pauses or ends.`;
+      return (
+        `Learning signatures, step ${state.run.step} of ${state.run.steps}: ` +
+        (state.isPausing ? 'pausing after this step.' : 'answers come when it pauses or ends.')
+      );
     case 'paused':
       return `Learning signatures: paused after step ${state.run.step} of ${state.run.steps}.`;
     case 'failed':
