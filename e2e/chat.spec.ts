@@ -38,6 +38,11 @@ test.describe
       await chat.ready();
       await expect(progress).toBeHidden();
       await expect(page.getByRole('button', { name: /^Model: SmolLM2-135M-Instruct-4bit/ })).toBeVisible();
+      await page.setViewportSize({ width: 390, height: 600 });
+      const welcome = page.getByRole('heading', { name: /^Ask a language model/ });
+      await page.waitForTimeout(100);
+      await expect(welcome, 'where there is little room, its beginning shows').toBeInViewport();
+      await page.setViewportSize({ width: 1280, height: 800 });
     });
 
     test('the page carries its content-security policy, and the server sends it too', async () => {

@@ -6,14 +6,16 @@ import { useEffect, useRef } from 'preact/hooks';
 /** Pixels that count as being at the end: rounding at fractional zoom. */
 const tolerance = 4;
 
-/** restart: a new value goes to the end again (a new question). */
+/** last: what stands at the end; another one is followed again (a new question), undefined is not: there the beginning counts. */
 export function useStickToEnd(
   scroller: RefObject<HTMLElement | null>,
   content: RefObject<HTMLElement | null>,
-  restart: unknown,
+  last: unknown,
 ): { readonly isAtEnd: boolean; readonly goToEnd: () => void } {
   const isAtEnd = useSignal(true);
   const lastTop = useRef(0);
+  const isFollowing = useRef(false);
+  isFollowing.current = last !== undefined;
 
   function goToEnd(): void {
     isAtEnd.value = true;
@@ -33,7 +35,7 @@ export function useStickToEnd(
       else if (wentUp) isAtEnd.value = false;
     };
     const onResize = () => {
-      if (isAtEnd.peek()) element.scrollTop = element.scrollHeight;
+      if (isFollowing.current && isAtEnd.peek()) element.scrollTop = element.scrollHeight;
     };
     const observer = new ResizeObserver(onResize);
     observer.observe(inner);
@@ -45,7 +47,10 @@ export function useStickToEnd(
     };
   }, []);
 
-  useEffect(goToEnd, [restart]);
+  useEffect(() => {
+    if (isFollowing.current) goToEnd();
+    else scroller.current?.scrollTo({ top: 0 });
+  }, [last]);
 
-  return { isAtEnd: isAtEnd.value, goToEnd };
+  return { isAtEnd: isAtEnd.value || last === undefined, goToEnd };
 }
