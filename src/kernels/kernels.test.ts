@@ -4,15 +4,17 @@ import { prepareAttend } from './attend/attend.ts';
 import { prepareAttendBlocks } from './attend/attend-blocks.ts';
 import { prepareAttendSelected } from './attend/attend-selected.ts';
 import { prepareAttendTail } from './attend/attend-tail.ts';
+import { planSplit } from './attend/split-plan.ts';
 import { prepareAttendPrefill } from './attend-prefill/attend-prefill.ts';
 import { prepareHashKeys } from './hash-keys/hash-keys.ts';
 import { prepareHashQuery } from './hash-query/hash-query.ts';
 import { prepareMatMul } from './mat-mul/mat-mul.ts';
 import { prepareMatVec } from './mat-vec/mat-vec.ts';
 import { type BindingKind, type KernelDefinition, kernelCode } from './runtime/define-kernel.ts';
+import { Gpu } from './runtime/gpu.ts';
 import { prepareSelectTokens } from './select-tokens/select-tokens.ts';
 import { componentWrites } from './testing/component-writes.ts';
-import { withGpu } from './testing/with-gpu.ts';
+import { openLimitedTestGpu, withGpu } from './testing/with-gpu.ts';
 
 const modules = import.meta.glob(['./*/*.ts', '!./*/*.test.ts', '!./testing/*', '!./runtime/*'], {
   eager: true,
@@ -173,6 +175,22 @@ describe('WebGPU without extras', () => {
 
 describe('WebGPU with subgroups', () => {
   const gpu = withGpu();
+
+  test('attention in subgroups of 32 fits the default limits, and takes more workgroup memory where there is some', async () => {
+    const limited = await openLimitedTestGpu();
+    const traits = { ...limited.traits, subgroups: { min: 32, max: 32 } };
+    const small = new Gpu(limited.device, traits);
+    const shape = { headDim: 256, group: 8, variant: 'subgroup' } as const;
+    await prepareAttend(small, shape);
+    await prepareAttendSelected(small, { ...shape, lists: 'kv-head', bins: 1024, tail: 'blocks' });
+    const dense = { headDim: 128, group: 4, listsPerKvHead: 1, isLong: true } as const;
+    const threadsWith = (maxComputeWorkgroupStorageSize: number) => {
+      const device = { limits: { maxComputeWorkgroupStorageSize }, lost: limited.lost } as GPUDevice;
+      return planSplit(new Gpu(device, traits), 'subgroup', dense).constants.threads;
+    };
+    expect([threadsWith(2 ** 14), threadsWith(2 ** 15)]).toEqual([128, 256]);
+    limited.dispose();
+  }, 120_000); // pipelines compile for seconds each
 
   test('every kernel that asks for subgroups compiles where there are any', async () => {
     const kernels = definitions.filter(({ features }) => features?.includes('subgroups'));

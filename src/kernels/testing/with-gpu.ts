@@ -5,12 +5,35 @@ import { onHardware } from './on-hardware.ts';
 
 /** In Node, Dawn on the machine's Vulkan driver; in a browser, its own. Fails, never skips, without an adapter. */
 export async function openTestGpu(options: OpenGpuOptions = {}): Promise<Gpu> {
-  if (typeof (globalThis as { document?: unknown }).document !== 'undefined') return openGpu(options);
+  return openGpu({ gpu: await systemGpu(), ...options });
+}
+
+async function systemGpu(): Promise<GPU> {
+  if (typeof (globalThis as { document?: unknown }).document !== 'undefined') return navigator.gpu;
   const { create } = await import('webgpu');
   // Dawn's objects do not keep their instance alive, and once it is collected the process crashes: one for all.
   const kept = globalThis as { dawn?: GPU };
   kept.dawn ??= create(['backend=vulkan']);
-  return openGpu({ gpu: kept.dawn, ...options });
+  return kept.dawn;
+}
+
+/** A device with every feature, but WebGPU's default limits. */
+export async function openLimitedTestGpu(): Promise<Gpu> {
+  const gpu = await systemGpu();
+  const defaults: Partial<Record<keyof GPUSupportedLimits, number>> = {
+    maxBufferSize: 2 ** 28,
+    maxStorageBufferBindingSize: 2 ** 27,
+    maxStorageBuffersPerShaderStage: 8,
+    maxComputeWorkgroupStorageSize: 2 ** 14,
+  };
+  const requestAdapter = async (wish?: GPURequestAdapterOptions) => {
+    const adapter = await gpu.requestAdapter(wish);
+    if (!adapter) return null;
+    const { features, info } = adapter;
+    return { features, info, limits: defaults, requestDevice: adapter.requestDevice.bind(adapter) };
+  };
+  const { wgslLanguageFeatures } = gpu;
+  return openGpu({ gpu: { wgslLanguageFeatures, requestAdapter } as unknown as GPU });
 }
 
 /** `npm run test:gpu` asks for a graphics card: a CPU adapter in its place would let everything pass. */
