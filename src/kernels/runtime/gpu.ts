@@ -20,7 +20,6 @@ export interface GpuTraits {
    *  are rounded (measured on an H200). null where four products of bytes are not one instruction; browsers imitate them
    *  there, slowly, and do not say where. */
   readonly integerProductsFrom: number | null;
-  readonly hasF16: boolean;
   readonly hasTimestamps: boolean;
 }
 
@@ -31,7 +30,7 @@ export interface OpenGpuOptions {
   readonly baseline?: boolean;
 }
 
-const optionalFeatures: readonly GPUFeatureName[] = ['subgroups', 'shader-f16', 'timestamp-query'];
+const optionalFeatures: readonly GPUFeatureName[] = ['subgroups', 'timestamp-query'];
 
 /** Adapter limits worth raising above the defaults: bigger tensors in one binding, more bindings. */
 const raisedLimits = [
@@ -124,7 +123,6 @@ function traitsOf(gpu: GPU, adapter: GPUAdapter, device: GPUDevice): GpuTraits {
       ? { min: info.subgroupMinSize ?? 4, max: info.subgroupMaxSize ?? 128 }
       : null,
     integerProductsFrom: isCpu || !hasIntegerDot ? null : 2048,
-    hasF16: device.features.has('shader-f16'),
     hasTimestamps: device.features.has('timestamp-query'),
   };
 }
