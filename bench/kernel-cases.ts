@@ -4,6 +4,7 @@ import { type AttendCase, benchAttend } from './attend.bench.ts';
 import { benchHashQuery, type HashQueryCase } from './hash-query.bench.ts';
 import { benchMatVec, type MatVecCase } from './mat-vec.bench.ts';
 import { type Case, gigabytes, type Run } from './run.ts';
+import { benchSample, type SampleCase } from './sample.bench.ts';
 import { benchSelectTokens, type SelectTokensCase } from './select-tokens.bench.ts';
 import type { Timing } from './timing.ts';
 
@@ -46,6 +47,15 @@ const selectTokensCases: readonly SelectTokensCase[] = [
 const hashQueryCases: readonly HashQueryCase[] = [
   { kvHeads: 8, group: 4, widths: [128, 128, 128, 32], layers: 32, context: 32768 },
   { kvHeads: 3, group: 3, widths: [64, 64, 32], layers: 30, context: 2048 },
+];
+
+/** Sampling from all tokens, and by the cuts that chats use, at the 8B shape; then the default model's. */
+const sampleCases: readonly SampleCase[] = [
+  { name: 'greedy', vocab: 128256, choices: { temperature: 0 } },
+  { name: 'plain', vocab: 128256, choices: {} },
+  { name: 'top-p 0.95', vocab: 128256, choices: { topP: 0.95 } },
+  { name: 'top-k 50, top-p 0.9', vocab: 128256, choices: { topK: 50, topP: 0.9 } },
+  { name: 'top-p 0.95', vocab: 49152, choices: { topP: 0.95 } },
 ];
 
 export function kernelCases(run: Run): Case[] {
@@ -102,6 +112,16 @@ export function kernelCases(run: Run): Case[] {
           const { timing, bytes, bulk } = await benchHashQuery(gpu, spec);
           record(name, timing, bytes);
           log(`hash-keys of ${spec.context} tokens of one layer, likewise: ${bulk.gpuMs.toFixed(3)} ms`);
+        },
+      };
+    }),
+    ...(isCpu ? sampleCases.slice(4) : sampleCases).map((spec): Case => {
+      const name = `sample ${spec.vocab} tokens, ${spec.name}`;
+      return {
+        name,
+        measure: async () => {
+          const { timing, bytes } = await benchSample(gpu, spec);
+          record(name, timing, bytes);
         },
       };
     }),
