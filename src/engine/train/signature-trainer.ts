@@ -1,5 +1,5 @@
 /** Signature maps in training: their parameters on a device, and the steps that improve them. */
-import { Arena } from '../../kernels/runtime/arena.ts';
+import { Arena, bufferUsage } from '../../kernels/runtime/arena.ts';
 import { type Dispatch, submitDispatches } from '../../kernels/runtime/dispatch.ts';
 import type { Gpu } from '../../kernels/runtime/gpu.ts';
 import { readF32 } from '../../kernels/runtime/readback.ts';
@@ -208,7 +208,7 @@ function createBuffers(arena: Arena, { capture, options }: TrainerParts, layout:
       arena.tensor(`train[${layer}].${name}`, 'f32', shape);
     return { parameters: tensor('parameters', count), moments: tensor('moments', count, 2), queries };
   });
-  const train = arena.uniform('train', new ArrayBuffer(16));
+  const train = arena.buffer('train', 16, bufferUsage.uniform | bufferUsage.copyDst);
   return {
     scratch: createTrainScratch(arena, config, layout, options, config.layers),
     states,

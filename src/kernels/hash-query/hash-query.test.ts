@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { Arena } from '../runtime/arena.ts';
+import { Arena, bufferUsage } from '../runtime/arena.ts';
 import { submitDispatches } from '../runtime/dispatch.ts';
 import type { KernelVariant } from '../runtime/gpu.ts';
 import { readF32, readU32 } from '../runtime/readback.ts';
@@ -111,7 +111,7 @@ describe(`hash-query (seed ${runSeed})`, () => {
         const signatureCount = signatureHeads * capacity * words;
         const signatures = arena.tensorFrom('signatures', 'u32', [signatureCount], filled(signatureCount));
         const mapped = arena.tensor('mapped', 'f32', [qHeads, bits]);
-        const stepBuffer = arena.uniform('step', new ArrayBuffer(16));
+        const stepBuffer = arena.buffer('step', 16, bufferUsage.uniform | bufferUsage.copyDst);
         const hashQuery = await prepareHashQuery(gpu(), {
           qHeads,
           width: Math.max(...queryWidths, ...keyWidths),

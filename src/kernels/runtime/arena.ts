@@ -17,6 +17,7 @@ const storageUsage = bufferUsage.storage | bufferUsage.copySrc | bufferUsage.cop
 export class Arena {
   readonly gpu: Gpu;
   #buffers: GPUBuffer[] = [];
+  readonly #uniforms = new Map<string, GPUBuffer>();
   #byteLength = 0;
 
   constructor(gpu: Gpu) {
@@ -61,15 +62,22 @@ export class Arena {
     return tensor;
   }
 
+  /** Numbers that nobody writes again. Equal ones share a buffer, with the first one's label: layers run their kernels with
+   *  the same numbers. */
   uniform(label: string, contents: ArrayBuffer): GPUBuffer {
+    const key = new Uint32Array(contents).join();
+    const known = this.#uniforms.get(key);
+    if (known) return known;
     const buffer = this.buffer(label, contents.byteLength, bufferUsage.uniform | bufferUsage.copyDst);
     this.gpu.device.queue.writeBuffer(buffer, 0, contents);
+    this.#uniforms.set(key, buffer);
     return buffer;
   }
 
   dispose(): void {
     for (const buffer of this.#buffers) buffer.destroy();
     this.#buffers = [];
+    this.#uniforms.clear();
     this.#byteLength = 0;
   }
 }

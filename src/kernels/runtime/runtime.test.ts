@@ -39,6 +39,35 @@ describe('kernel runtime', () => {
     arena.dispose();
   });
 
+  test('uniforms of equal contents share a buffer', async () => {
+    const arena = new Arena(gpu());
+    const words = (...values: number[]): ArrayBuffer => Uint32Array.from(values).buffer;
+    const first = arena.uniform('first', words(1, 2, 3, 4));
+    expect(arena.uniform('second', words(1, 2, 3, 4))).toBe(first);
+    expect(arena.uniform('third', words(1, 2, 3, 5))).not.toBe(first);
+    expect(arena.uniform('longer', words(1, 2, 3, 4, 0, 0, 0, 0))).not.toBe(first);
+
+    const kernel = await prepareKernel(gpu(), double);
+    const x = arena.tensorFrom('x', 'f32', [2], Float32Array.of(1, 2));
+    const factors = [2, 3, 2];
+    const outs = factors.map((_, i) => arena.tensor(`out[${i}]`, 'f32', [2]));
+    const before = arena.byteLength;
+    const dispatches = factors.map((factor, i) =>
+      kernel.dispatch(arena, {
+        ...{ label: `doubled[${i}]`, bindings: { x, out: outs[i]! }, workgroups: [1] },
+        uniforms: { count: 2, factor },
+      }),
+    );
+    expect(arena.byteLength - before, 'bytes of two blocks of uniforms').toBe(2 * 16);
+    submitDispatches(gpu(), dispatches);
+    for (const [i, factor] of factors.entries()) {
+      expect(await readF32(gpu(), outs[i]!)).toEqual(Float32Array.of(factor, 2 * factor));
+    }
+    arena.dispose();
+    expect(arena.uniform('after', words(1, 2, 3, 4))).not.toBe(first);
+    arena.dispose();
+  });
+
   test('a kernel that does not compile names itself, the line and the source', async () => {
     const broken = defineKernel({
       name: 'broken-for-test',
