@@ -16,7 +16,9 @@ import type { Tensor } from '../../kernels/runtime/tensor.ts';
 import type { ModelConfig } from '../../model/config.ts';
 import type { GpuWeights, LayerWeights } from '../load/gpu-weights.ts';
 import type { Activation } from './activations.ts';
+import { headsByProducts, headsByRopeAppend } from './decode-heads.ts';
 import { type DecodeProducts, prepareDecodeProducts, rotatesHeads } from './decode-products.ts';
+import { type Stack, stacked } from './stacked.ts';
 
 interface ProductArgs<V extends Tensor> {
   readonly x: V;
@@ -40,9 +42,6 @@ interface CacheArgs {
 interface HeadsArgs extends CacheArgs {
   readonly query: Tensor;
 }
-
-/** Several matrices in one place of the network stand for one stacked matrix whose formats differ. */
-type Stack = readonly Matrix[];
 
 export interface NetworkKernels {
   embed(arena: Arena, label: string, embedding: Matrix, args: EmbedRows): Dispatch[];
@@ -115,12 +114,11 @@ export async function prepareNetworkKernels(
   ]);
   const both = shared(config, angles, embed, ropeAppend);
   const products = decodeProducts(config, matVecs, gate);
-  const rotates = rotatesHeads(gpu, config, weights);
   return {
     ...both,
     ...products,
-    projectHeads: rotates
-      ? rotatedHeads(config, angles, matVecs)
+    projectHeads: rotatesHeads(gpu, config, weights)
+      ? headsByProducts(config, angles, matVecs)
       : headsByRopeAppend(products.project, both.ropeAppend),
     ...rowKernels(config, { norm, gate, attendPrefill, matMuls }),
   };
@@ -145,38 +143,6 @@ function shared(config: ModelConfig, angles: Tensor, embed: Embed, append: Prepa
         eps: config.normEps,
       }),
   } satisfies Partial<NetworkKernels>;
-}
-
-/** The products rotate and append by themselves. */
-function rotatedHeads(
-  { qHeads, kvHeads, headDim, normEps }: ModelConfig,
-  angles: Tensor,
-  matVecs: DecodeProducts,
-): NetworkKernels['projectHeads'] {
-  return (arena, label, { layer, x, query, step, keyCache, valueCache, capacity }) =>
-    stacked(layer.qkv, (matrix, outOffset) =>
-      matVecs(arena, 'heads', {
-        ...{ label, matrix, x, outOffset, out: query },
-        norm: { gain: layer.attentionNorm, eps: normEps },
-        ...(layer.qkvBias ? { bias: layer.qkvBias } : {}),
-        heads: { step, angles, keyCache, valueCache, qHeads, kvHeads, headDim, capacity },
-      }),
-    );
-}
-
-/** A dispatch more does it. */
-function headsByRopeAppend(
-  project: NetworkKernels['project'],
-  ropeAppend: NetworkKernels['ropeAppend'],
-): NetworkKernels['projectHeads'] {
-  return (arena, label, { x, ...args }) => {
-    const { layer, qkv } = args;
-    const projected = { x, gain: layer.attentionNorm, bias: layer.qkvBias, out: qkv };
-    return [
-      ...project(arena, `${label}.projected`, layer.qkv, projected),
-      ropeAppend(arena, label, { ...args, rows: 1 }),
-    ];
-  };
 }
 
 function decodeProducts(config: ModelConfig, matVecs: DecodeProducts, gate: PreparedGate) {
@@ -264,16 +230,6 @@ function rowKernels(
         kvHeads: config.kvHeads,
       }),
   } satisfies Partial<NetworkKernels>;
-}
-
-/** Applies `product` to each matrix of a stack, telling where its rows go. */
-function stacked(stack: Stack, product: (matrix: Matrix, outOffset: number) => Dispatch[]): Dispatch[] {
-  let outOffset = 0;
-  return stack.flatMap((matrix) => {
-    const dispatches = product(matrix, outOffset);
-    outOffset += matrix.rows;
-    return dispatches;
-  });
 }
 
 type MatMuls = (format: MatrixFormat) => MatMul;
