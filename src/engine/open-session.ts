@@ -101,14 +101,16 @@ export async function openSession(
 }
 
 /** Where attention begins to be sparse by itself, this device's crossover is measured while weights arrive; not where the
- *  GPU is a CPU, which has enough to do. Faults show themselves where the crossover is wanted. */
+ *  GPU is a CPU, which has enough to do, nor where it has no clock of its own, by which other work does not count. Faults show
+ *  themselves where the crossover is wanted. */
 async function measureMeanwhile(
   gpu: Gpu,
   { source, config }: OpenedModel,
   running: Running,
   { attention, crossovers, learned }: SessionOptions,
 ): Promise<void> {
-  if (!crossovers || !attention || !isAutomatic(attention) || gpu.traits.isCpu) return;
+  const { isCpu, hasTimestamps } = gpu.traits;
+  if (!crossovers || !attention || !isAutomatic(attention) || isCpu || !hasTimestamps) return;
   try {
     const { startMeasuring } = await loadPart(import('./on-demand.ts'));
     await startMeasuring({ gpu, source, config, running, learned, options: attention, crossovers });

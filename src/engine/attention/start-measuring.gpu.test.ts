@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'vitest';
 import { randomHashMaps, randomModel } from '../../../test/support/random-model.ts';
 import { MemorySource } from '../../../test/support/test-files.ts';
-import { Gpu } from '../../kernels/runtime/gpu.ts';
+import { Gpu, type GpuTraits } from '../../kernels/runtime/gpu.ts';
 import { Random, runSeed } from '../../kernels/testing/random.ts';
 import { withGpu } from '../../kernels/testing/with-gpu.ts';
 import { parseModelConfig } from '../../model/config.ts';
@@ -35,8 +35,13 @@ describe(`the crossover of a model being loaded (seed ${runSeed})`, () => {
   const random = new Random(runSeed);
 
   /** What is asked for when a load begins that is then stopped. */
-  async function askedByLoad(files: MemorySource, attention: AttentionOptions, isCpu = false) {
-    const device = new Gpu(gpu().device, { ...gpu().traits, isCpu });
+  async function askedByLoad(
+    files: MemorySource,
+    attention: AttentionOptions,
+    traits: Partial<GpuTraits> = {},
+  ) {
+    const card = { ...gpu().traits, isCpu: false, hasTimestamps: true };
+    const device = new Gpu(gpu().device, { ...card, ...traits });
     const model = await openModel(files);
     const options = { model: '', contextLength, attention };
     const crossovers = new Asked();
@@ -70,12 +75,13 @@ describe(`the crossover of a model being loaded (seed ${runSeed})`, () => {
     cache.dispose();
   });
 
-  test('is not measured where attention does not begin by itself, nor on a CPU', async () => {
+  test('is not measured where attention does not begin by itself, nor on a CPU, nor without a clock of the GPU', async () => {
     const files = new MemorySource(randomModel(random, shape));
     expect(await askedByLoad(files, { mode: 'dense' })).toEqual([]);
     expect(await askedByLoad(files, { mode: 'oracle' })).toEqual([]);
     expect(await askedByLoad(files, { ...automatic, denseBelow: 0 })).toEqual([]);
-    expect(await askedByLoad(files, automatic, true)).toEqual([]);
+    expect(await askedByLoad(files, automatic, { isCpu: true })).toEqual([]);
+    expect(await askedByLoad(files, automatic, { hasTimestamps: false })).toEqual([]);
   });
 
   test('one measurement serves all who ask meanwhile; a device that is gone, and says nothing, leaves none', async () => {

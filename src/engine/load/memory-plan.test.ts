@@ -114,6 +114,16 @@ describe('the memory plan', () => {
     const { problems } = planMemory(inputFor(model, { contextLength: 600_000 }));
     expect(problems).toEqual([expect.stringContaining('Plan at most 524288 tokens')]);
     expect(planMemory(inputFor(model, { contextLength: 524_288 })).problems).toEqual([]);
+    for (const [kvHeads, most] of [
+      [3, 174_760], // 768 bytes a token: not a multiple of four tokens to the limit
+      [1, 262_144], // angles take more than keys
+    ] as const) {
+      const config = { ...model.config, kvHeads, headDim: 128 };
+      const problemsAt = (contextLength: number) =>
+        planMemory({ ...inputFor(model, { contextLength }), config }).problems;
+      expect(problemsAt(most)).toEqual([]);
+      expect(problemsAt(most + 1)).toEqual([expect.stringContaining(`Plan at most ${most} tokens`)]);
+    }
   });
 
   test('a context length that is none is refused', async () => {

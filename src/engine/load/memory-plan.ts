@@ -120,11 +120,14 @@ function cacheProblems(config: ModelConfig, contextLength: number, device: Devic
       `The model attends within a sliding window of ${slidingWindow} tokens; the planned context of ${contextLength} goes beyond it. Plan at most ${slidingWindow}.`,
     );
   }
-  const bytesPerToken = kvHeads * headDim * 2;
+  // the keys of a layer, in f16, and the rotary angles, in f32, are bound whole; capacities are multiples of four tokens
+  const [what, bytesPerToken] =
+    kvHeads > 1 ? ['keys of one layer', kvHeads * headDim * 2] : ['rotary angles', headDim * 4];
+  const bytes = Math.ceil(contextLength / 4) * 4 * bytesPerToken;
   const limit = Math.min(device.maxBindingBytes, device.maxBufferBytes);
-  if (contextLength * bytesPerToken > limit) {
+  if (bytes > limit) {
     problems.push(
-      `The keys of one layer take ${contextLength * bytesPerToken} bytes at ${contextLength} tokens; this device binds at most ${limit}. Plan at most ${Math.floor(limit / bytesPerToken)} tokens.`,
+      `The ${what} take ${bytes} bytes at ${contextLength} tokens; this device binds at most ${limit}. Plan at most ${Math.floor(limit / bytesPerToken / 4) * 4} tokens.`,
     );
   }
   return problems;
