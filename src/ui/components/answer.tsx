@@ -3,7 +3,7 @@ import { type Answer, isSettled } from '../state/conversation.ts';
 import { answerAdvice } from '../state/fault.ts';
 import { answerSummary } from '../state/figures.ts';
 import { formatCount } from '../state/format.ts';
-import { splitThoughts } from '../state/thoughts.ts';
+import { withoutThoughts } from '../state/thoughts.ts';
 import { AnswerText } from './answer-text.tsx';
 import { CopyButton } from './copy-button.tsx';
 import { FaultNotice } from './fault-notice.tsx';
@@ -31,9 +31,7 @@ export function AnswerView({ answer, isLast }: { readonly answer: Answer; readon
       )}
       {isSettled(answer) && (
         <footer>
-          {answer.text !== '' && (
-            <CopyButton text={splitThoughts(answer.text).answer || answer.text} what="answer" />
-          )}
+          {answer.text !== '' && <CopyButton text={withoutThoughts(answer.text)} what="answer" />}
           {isLast && <RegenerateButton onClick={regenerate} />}
           {isLast && answer.live !== null && <LookupButton />}
           <span class="summary">{answerSummary(answer)}</span>

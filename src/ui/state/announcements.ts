@@ -1,7 +1,7 @@
 /** What is read out to screen readers: beginnings and ends, never single tokens. Faults announce themselves as alerts. */
 import { effect } from '@preact/signals';
 import type { AppState } from './app-state.ts';
-import { splitThoughts } from './thoughts.ts';
+import { withoutThoughts } from './thoughts.ts';
 
 /** Announces each answer when it begins and, whole, when it ends. Returns the way to stop. */
 export function announceAnswers({ announce, chat }: AppState): () => void {
@@ -12,8 +12,8 @@ export function announceAnswers({ announce, chat }: AppState): () => void {
     wasAnswering = isAnswering;
     const answer = chat.conversation.peek().turns.at(-1)?.answer;
     if (isAnswering) announce('Answering.');
-    else if (answer?.state.kind === 'finished') announce(`Answer: ${splitThoughts(answer.text).answer}`);
-    else if (answer?.state.kind === 'stopped') announce(`Stopped after: ${answer.text}`);
+    else if (answer?.state.kind === 'finished') announce(`Answer: ${withoutThoughts(answer.text)}`);
+    else if (answer?.state.kind === 'stopped') announce(`Stopped after: ${withoutThoughts(answer.text)}`);
   });
 }
 

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { splitThoughts } from './thoughts.ts';
+import { splitThoughts, withoutThoughts } from './thoughts.ts';
 
 test.each([
   ['no tags', 'Hello', '', false, 'Hello'],
@@ -18,4 +18,11 @@ test.each([
   ['a second pair', '<think>a</think>b <think>c</think>', 'a', false, 'b <think>c</think>'],
 ] as const)('%s', (_, text, thoughts, isThinking, answer) => {
   expect(splitThoughts(text)).toEqual({ thoughts, isThinking, answer });
+});
+
+test('what is copied and read out has no thoughts, unless there is nothing else', () => {
+  expect(withoutThoughts('<think>Hm.</think> Yes.')).toBe('Yes.');
+  expect(withoutThoughts('<think>Hm.</think>')).toBe('<think>Hm.</think>');
+  expect(withoutThoughts('<think>Hm')).toBe('<think>Hm');
+  expect(withoutThoughts('Yes.')).toBe('Yes.');
 });

@@ -33,3 +33,8 @@ export function splitThoughts(text: string): ThoughtOut {
     answer: trimmed.slice(end + closing.length).trimStart(),
   };
 }
+
+/** An answer as it is copied and read out: without its thoughts, unless there is nothing else. */
+export function withoutThoughts(text: string): string {
+  return splitThoughts(text).answer || text;
+}
