@@ -86,7 +86,7 @@ export async function openSession(
       openHashMaps: async () => {
         const { openModelMaps } = await loadPart(import('./on-demand.ts'));
         try {
-          return await openModelMaps(gpu, model.source, model.config, running, options.learned);
+          return await openModelMaps(gpu, model.source, model.config, running, { learned: options.learned });
         } finally {
           model.source.close();
         }
@@ -107,13 +107,13 @@ async function measureMeanwhile(
   gpu: Gpu,
   { source, config }: OpenedModel,
   running: Running,
-  { attention, crossovers, learned }: SessionOptions,
+  { attention, crossovers, learned, signal }: SessionOptions,
 ): Promise<void> {
   const { isCpu, hasTimestamps } = gpu.traits;
   if (!crossovers || !attention || !isAutomatic(attention) || isCpu || !hasTimestamps) return;
   try {
     const { startMeasuring } = await loadPart(import('./on-demand.ts'));
-    await startMeasuring({ gpu, source, config, running, learned, options: attention, crossovers });
+    await startMeasuring({ gpu, source, config, running, learned, options: attention, crossovers, signal });
   } catch {
     // maps that cannot be read make no model unusable
   }

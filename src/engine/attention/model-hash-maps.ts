@@ -47,22 +47,29 @@ export interface OpenedMaps extends Pick<ModelHashMaps, 'facts' | 'warning'> {
   load(): Promise<ModelHashMaps>;
 }
 
+interface OpenMapsOptions {
+  readonly learned?: LearnedMaps | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
 /** Reads no more than the file's header.
  *  @param learned come before the model's own, where there are any
+ *  @param signal ends the reading of the header
  *  @throws AppError whatever reading and checking the header throws. */
 export async function openModelMaps(
   gpu: Gpu,
   source: ModelSource,
   config: ModelConfig,
   running: Running,
-  learned?: LearnedMaps,
+  { learned, signal }: OpenMapsOptions = {},
 ): Promise<OpenedMaps> {
   const own = async () =>
-    (await openTrained(gpu, source, config, running, 'trained')) ?? untrainedMaps(gpu, config);
+    (await openTrained(gpu, source, config, running, { origin: 'trained', signal })) ??
+    untrainedMaps(gpu, config);
   const bytes = learned && (await learnedBytes(learned));
   if (!bytes) return own();
   const ofLearned = bytesSource('learned signatures', hashMapsFile, bytes);
-  const opened = await unlessUnfit(openTrained(gpu, ofLearned, config, running, 'learned'));
+  const opened = await unlessUnfit(openTrained(gpu, ofLearned, config, running, { origin: 'learned' }));
   if (!opened) return own();
   return { ...opened, load: async () => (await unlessUnfit(opened.load())) ?? (await own()).load() };
 }
@@ -99,9 +106,9 @@ async function openTrained(
   source: ModelSource,
   config: ModelConfig,
   running: Running,
-  origin: 'trained' | 'learned',
+  { origin, signal }: { readonly origin: 'trained' | 'learned'; readonly signal?: AbortSignal | undefined },
 ): Promise<OpenedMaps | null> {
-  const facts = await openHashMaps(source, config);
+  const facts = await openHashMaps(source, config, { signal });
   if (!facts) return null;
   const warning = warningOf(hashMapsFit(facts, running));
   return {

@@ -6,6 +6,7 @@ import { Gpu, type GpuTraits } from '../../kernels/runtime/gpu.ts';
 import { Random, runSeed } from '../../kernels/testing/random.ts';
 import { withGpu } from '../../kernels/testing/with-gpu.ts';
 import { parseModelConfig } from '../../model/config.ts';
+import { hashMapsFile } from '../../model/hash-maps.ts';
 import type { AttentionOptions } from '../api.ts';
 import { openModel } from '../load/open-model.ts';
 import { untrainedShape } from '../load/untrained-hash-maps.ts';
@@ -27,6 +28,23 @@ class Asked extends Map<string, Promise<number | null>> {
   override get(key: string): Promise<number | null> {
     this.asked.push(key);
     return Promise.resolve(77);
+  }
+}
+
+/** Where the host does not answer for the maps any more, once `onWait` is set: it is called then. */
+class Unanswered extends MemorySource {
+  onWait: (() => void) | undefined;
+  override async *readRange(
+    path: string,
+    begin: number,
+    end: number,
+    { signal }: { signal?: AbortSignal | undefined } = {},
+  ): AsyncGenerator<Uint8Array<ArrayBuffer>> {
+    if (this.onWait && path === hashMapsFile) {
+      queueMicrotask(this.onWait);
+      await new Promise((_, reject) => signal?.addEventListener('abort', () => reject(signal.reason)));
+    }
+    yield* super.readRange(path, begin, end);
   }
 }
 
@@ -82,6 +100,22 @@ describe(`the crossover of a model being loaded (seed ${runSeed})`, () => {
     expect(await askedByLoad(files, { ...automatic, denseBelow: 0 })).toEqual([]);
     expect(await askedByLoad(files, automatic, { isCpu: true })).toEqual([]);
     expect(await askedByLoad(files, automatic, { hasTimestamps: false })).toEqual([]);
+  });
+
+  test('a load that is stopped while it waits for the maps ends', { timeout: 10_000 }, async () => {
+    const ofMaps = { sharing: 'kv-head', score: 'hamming', queryBits: 1, stages: [64] } as const;
+    const files = randomModel(random, shape);
+    const source = new Unanswered(files.set(...randomHashMaps(random, { ...shape, ...ofMaps }).file));
+    const device = new Gpu(gpu().device, { ...gpu().traits, isCpu: false, hasTimestamps: true });
+    const model = await openModel(source);
+    const plan = planSession(device, model, { model: '', contextLength, attention: automatic });
+    const stop = new AbortController();
+    source.onWait = () => stop.abort();
+    const load = openSession(device, model, plan, {
+      ...{ attention: automatic, crossovers: new Map(), signal: stop.signal },
+    });
+    await expect(load).rejects.toMatchObject({ code: 'aborted' });
+    expect(stop.signal.aborted, 'the maps were asked for').toBe(true);
   });
 
   test('one measurement serves all who ask meanwhile; a device that is gone, and says nothing, leaves none', async () => {

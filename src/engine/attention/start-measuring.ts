@@ -17,6 +17,8 @@ export interface MeasuringParts {
   readonly running: Running;
   readonly learned?: LearnedMaps | undefined;
   readonly options: HashAttentionOptions;
+  /** Of the load. */
+  readonly signal?: AbortSignal | undefined;
   /** Where it is found, and waited for, from then on. */
   readonly crossovers: CrossoverRecord;
 }
@@ -24,8 +26,8 @@ export interface MeasuringParts {
 /** Reads the header of the maps' file, then goes on by itself. Measures nothing where the maps would not be relied on.
  *  @throws AppError as `openModelMaps` and `hashChoices` do; a measurement that fails is made again when it is wanted. */
 export async function startMeasuring(parts: MeasuringParts): Promise<void> {
-  const { gpu, source, config, running, learned, options, crossovers } = parts;
-  const { facts, shape, warning } = await openModelMaps(gpu, source, config, running, learned);
+  const { gpu, source, config, running, learned, options, crossovers, signal } = parts;
+  const { facts, shape, warning } = await openModelMaps(gpu, source, config, running, { learned, signal });
   if (warning !== null) return;
   const choices = hashChoices(options, facts, config.layers);
   const plannedContext = running.contextLength;

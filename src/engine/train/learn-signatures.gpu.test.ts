@@ -38,7 +38,7 @@ describe(`learning signatures (seed ${runSeed})`, () => {
     const network = await openNetwork(gpu(), source, {
       context,
       crossovers: new Measured(),
-      openHashMaps: () => openModelMaps(gpu(), source, network.config, running(), learned),
+      openHashMaps: () => openModelMaps(gpu(), source, network.config, running(), { learned }),
     });
     const running = () => ({ rope: network.rope, contextLength: context });
     const tokens = new GpuTokenEngine(gpu(), network);
@@ -136,7 +136,9 @@ describe(`learning signatures (seed ${runSeed})`, () => {
     store.releaseLocks();
     await again.engine.useSignatures(maps);
     const late: LearnedMaps = { folder };
-    const loading = loadModelHashMaps(gpu(), again.source, again.network.config, again.running(), late);
+    const loading = loadModelHashMaps(gpu(), again.source, again.network.config, again.running(), {
+      learned: late,
+    });
     late.bytes = null; // put in use while storage is being read
     const loaded = await loading;
     expect(loaded.origin, 'the newer choice').toBe('untrained');
