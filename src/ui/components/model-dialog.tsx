@@ -90,7 +90,9 @@ export function ModelDialog({ onClose }: { readonly onClose: () => void }) {
           <span class="hint">
             {canLoad
               ? 'Replaces the model in use. The conversation stays.'
-              : 'Reads the description only; nothing large is downloaded yet.'}
+              : state.kind === 'checking'
+                ? 'A host that does not answer is asked again for some seconds.'
+                : 'Reads the description only; nothing large is downloaded yet.'}
           </span>
         </div>
       </form>

@@ -81,7 +81,7 @@ export function loadAdvice(code: AppErrorCode): FaultAdvice {
     case 'download-failed':
       return {
         title: 'The model’s files could not be fetched',
-        advice: 'Check the connection and the address, then try again; finished parts are kept.',
+        advice: 'What was downloaded is kept: trying again goes on from there.',
         actions: ['retry', 'choose-model'],
       };
     case 'file-malformed':
