@@ -5,8 +5,9 @@
 //
 // A team of `lanes` invocations works on up to four rows, the components of a vec4f: nothing is indexed at run time,
 // so everything stays in registers. A lane takes every `lanes`-th block of 32 columns and uses its inputs for all rows
-// of the team. This file holds what every variant shares: a team's products with a block. What a product does beside its sums, uniforms tell: the products of a layer then
-// share a pipeline, and their code stays in the instruction cache.
+// of the team. This file holds what every variant shares: a team's products with a block. What a product does beside its
+// sums, uniforms tell: the products of a layer then share a pipeline, and their code stays in the instruction cache. Only
+// products by floats that make heads are apart (finish-heads.wgsl), as they bind other buffers.
 struct Dims {
   rows: u32,      // rows of W in this part
   blocks: u32,    // row stride / 32
