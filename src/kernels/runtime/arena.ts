@@ -31,6 +31,10 @@ export class Arena {
 
   /** A storage buffer that can be copied from and to; zero-filled. */
   buffer(label: string, byteLength: number, usage: number = storageUsage): GPUBuffer {
+    return this.#create(label, byteLength, usage, false);
+  }
+
+  #create(label: string, byteLength: number, usage: number, mappedAtCreation: boolean): GPUBuffer {
     const size = Math.max(16, Math.ceil(byteLength / 16) * 16);
     const limit = this.gpu.device.limits.maxBufferSize;
     if (size > limit) {
@@ -40,7 +44,7 @@ export class Arena {
         { details: { byteLength: size, limit } },
       );
     }
-    const buffer = this.gpu.device.createBuffer({ label, size, usage });
+    const buffer = this.gpu.device.createBuffer({ label, size, usage, mappedAtCreation });
     this.#buffers.push(buffer);
     this.#byteLength += size;
     return buffer;
@@ -62,14 +66,15 @@ export class Arena {
     return tensor;
   }
 
-  /** Numbers that nobody writes again. Equal ones share a buffer, with the first one's label: layers run their kernels with
-   *  the same numbers. */
+  /** Numbers that nobody can write again. Equal ones share a buffer, with the first one's label: layers run their kernels
+   *  with the same numbers. */
   uniform(label: string, contents: ArrayBuffer): GPUBuffer {
     const key = new Uint32Array(contents).join();
     const known = this.#uniforms.get(key);
     if (known) return known;
-    const buffer = this.buffer(label, contents.byteLength, bufferUsage.uniform | bufferUsage.copyDst);
-    this.gpu.device.queue.writeBuffer(buffer, 0, contents);
+    const buffer = this.#create(label, contents.byteLength, bufferUsage.uniform, true);
+    new Uint32Array(buffer.getMappedRange()).set(new Uint32Array(contents));
+    buffer.unmap();
     this.#uniforms.set(key, buffer);
     return buffer;
   }

@@ -46,6 +46,9 @@ describe('kernel runtime', () => {
     expect(arena.uniform('second', words(1, 2, 3, 4))).toBe(first);
     expect(arena.uniform('third', words(1, 2, 3, 5))).not.toBe(first);
     expect(arena.uniform('longer', words(1, 2, 3, 4, 0, 0, 0, 0))).not.toBe(first);
+    gpu().device.pushErrorScope('validation');
+    gpu().device.queue.writeBuffer(first, 0, words(5, 6, 7, 8));
+    expect(await gpu().device.popErrorScope(), 'nobody can write to what others read').not.toBeNull();
 
     const kernel = await prepareKernel(gpu(), double);
     const x = arena.tensorFrom('x', 'f32', [2], Float32Array.of(1, 2));
