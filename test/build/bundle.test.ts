@@ -11,12 +11,13 @@ const groups = [
 ];
 
 /** Loaded when sparse attention is first wanted; where it begins by itself, to find out from when; for a look into a
- *  step; with a model that is not quantised, one from the user's disk, or one from a hub; to learn signatures; with 4-bit rows of 2048
- *  columns and more on a graphics card; and on devices without one. All other chunks, whatever they are called, come with
- *  the page's first model. */
+ *  step; for a question behind a long context; with a model that is not quantised, one from the user's disk, or one from a
+ *  hub; to learn signatures; with 4-bit rows of 2048 columns and more on a graphics card; and on devices without one. All
+ *  other chunks, whatever they are called, come with the page's first model. */
 const onDemand = ['on-demand'];
 const toMeasure = ['crossover'];
 const toLook = ['look-into-step'];
+const toAskOn = ['few-rows'];
 const toConvert = ['convert-kernels'];
 const ofDisk = ['local-files'];
 const ofHub = ['hub'];
@@ -35,6 +36,7 @@ const later = [
   ...onDemand,
   ...toMeasure,
   ...toLook,
+  ...toAskOn,
   ...toConvert,
   ...ofDisk,
   ...ofHub,

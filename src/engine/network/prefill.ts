@@ -5,8 +5,10 @@ import { type Dispatch, encodeDispatches } from '../../kernels/runtime/dispatch.
 import type { Gpu } from '../../kernels/runtime/gpu.ts';
 import type { ModelConfig } from '../../model/config.ts';
 import type { GpuWeights } from '../load/gpu-weights.ts';
+import { loadPart } from '../load-part.ts';
 import { allocating } from '../memory/allocating.ts';
 import { createPrefillActivations, type PrefillActivations, prefillRowBytes } from './activations.ts';
+import type { FewRowsAttention } from './few-rows.ts';
 import type { KvCache } from './kv-cache.ts';
 import type { NetworkKernels } from './network-kernels.ts';
 import { prefillLayer, type QueryObserver } from './prefill-layer.ts';
@@ -23,12 +25,17 @@ export interface PrefillParts {
   /** Rows of every chunk but the last, as far as they fit: for results that do not depend on the machine's mood, since
    *  products of other sizes round otherwise. Sized by time unless told. */
   readonly chunkRows?: number;
+  /** Tokens in the cache from which on a chunk of few rows attends to them in parts. */
+  readonly manyTokens?: number;
 }
 
 /** Milliseconds a chunk should take, and one submission within it. */
 const chunkMs = 200;
 const submissionMs = 40;
 const mostRows = 4096;
+/** Rows that occupy a graphics card by themselves, and tokens that one workgroup walks in no time. */
+const enoughRows = 512;
+const manyTokens = 4096;
 const cpuRows = 128;
 const scratchBudget = 512 * 2 ** 20;
 
@@ -42,6 +49,7 @@ export class Prefill {
   #act: PrefillActivations | undefined;
   #lists = new Map<number, { arena: Arena; layers: Dispatch[][] }>();
   #tokensPerMs: number;
+  #fewRows: FewRowsAttention | undefined;
 
   constructor(parts: PrefillParts) {
     this.#parts = parts;
@@ -105,7 +113,7 @@ export class Prefill {
     const act = await this.#activationsFor(tokens.length);
     gpu.device.queue.writeBuffer(act.ids.buffer, 0, Uint32Array.from(tokens));
     writeStep(gpu, act.step, { position: cache.length, rows: tokens.length, index: 0 });
-    const { layers } = this.#listFor(tokens.length, act);
+    const { layers } = this.#listFor(tokens.length, act, await this.#attentionOf(tokens.length));
     const isCpu = gpu.traits.isCpu;
     const expectedMs = tokens.length / this.#tokensPerMs;
     const submissions = isCpu ? layers.length : Math.max(1, Math.ceil(expectedMs / submissionMs));
@@ -135,9 +143,22 @@ export class Prefill {
     return this.#act;
   }
 
+  /** How a chunk attends where it does so in parts. */
+  async #attentionOf(rows: number): Promise<FewRowsAttention | undefined> {
+    const { gpu, cache, manyTokens: many = gpu.traits.isCpu ? Infinity : manyTokens } = this.#parts;
+    if (rows >= enoughRows || cache.length < many) return undefined;
+    this.#fewRows ??= await (await loadPart(import('./few-rows.ts'))).prepareFewRows(this.#parts);
+    return this.#fewRows;
+  }
+
   /** The embedding followed by each layer's dispatches; the embedding counts as a layer of its own. */
-  #listFor(rows: number, act: PrefillActivations): { arena: Arena; layers: Dispatch[][] } {
-    const known = this.#lists.get(rows);
+  #listFor(
+    rows: number,
+    act: PrefillActivations,
+    fewRows: FewRowsAttention | undefined,
+  ): { arena: Arena; layers: Dispatch[][] } {
+    const key = fewRows ? -rows : rows;
+    const known = this.#lists.get(key);
     if (known) return known;
     if (this.#lists.size >= mostLists) this.forgetLists();
     const { gpu, weights, kernels, cache, observeQuery } = this.#parts;
@@ -147,11 +168,15 @@ export class Prefill {
       out: act.residual,
       rows,
     });
-    const layers = weights.layers.map((layer, index) =>
-      prefillLayer({ arena, index, kernels, layer, act, cache, rows, observeQuery }),
-    );
+    const layers = weights.layers.map((layer, index) => {
+      const inParts = fewRows?.(arena, { index, act, rows });
+      return prefillLayer({
+        ...{ arena, index, kernels, layer, act, cache, rows, observeQuery },
+        ...(inParts ? { attend: () => inParts } : {}),
+      });
+    });
     const list = { arena, layers: [embedding, ...layers] };
-    this.#lists.set(rows, list);
+    this.#lists.set(key, list);
     return list;
   }
 }

@@ -1,4 +1,4 @@
-// A workgroup takes 64 rows of one head and walks the keys 32 at a time. An invocation owns four neighbouring rows
+// A workgroup takes 64 rows of one head and walks the keys, or a part of them, 32 at a time. An invocation owns four neighbouring rows
 // (the components of every vec4f here) and two columns: two keys of the scores, two dimensions of each 32-wide slice of
 // the output. Exclusive ors in the slots spread transposed stores over the banks of workgroup memory.
 override slices: u32; // ⌈headDim / 32⌉, 1 to 8
@@ -64,7 +64,11 @@ fn addValues(slice: u32, lane: u32, firstKey: u32, kvHead: u32, even: ptr<functi
 }
 
 @compute @workgroup_size(256)
-fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
+fn main(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) lane: u32,
+) {
   let tiles = (step.rows + 63u) / 64u;
   if (group.x >= tiles) { return; }
   // Late rows have the most keys: they start first.
@@ -75,7 +79,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   let pair = lane % 16u;
   let row = firstRow + 4u * rowFour;
   let positions = vec4u(step.position + row) + vec4u(0u, 1u, 2u, 3u);
-  let keyEnd = step.position + min(firstRow + 64u, step.rows);
+  let part = vec2u(group.z, groups.z);
+  let range = keysOf(step.position + min(firstRow + 64u, step.rows), part);
 
   var out0even = vec4f();
   var out0odd = vec4f();
@@ -95,7 +100,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   var out7odd = vec4f();
   var highest = vec4f(lowest);
   var total = vec4f(); // over this invocation's keys only
-  for (var firstKey = 0u; firstKey < keyEnd; firstKey += 32u) {
+  for (var firstKey = range.x; firstKey < range.y; firstKey += 32u) {
     var even = vec4f();
     var odd = vec4f();
     for (var slice = 0u; slice < slices; slice++) {
@@ -179,23 +184,32 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   for (var i = 0u; i < 16u; i++) {
     total += partial[16u * i + (rowFour ^ i)];
   }
-  let column = 2u * pair;
-  storeSlice(0u, row, head, column, out0even / total, out0odd / total);
-  if (slices > 1u) { storeSlice(1u, row, head, column, out1even / total, out1odd / total); }
-  if (slices > 2u) { storeSlice(2u, row, head, column, out2even / total, out2odd / total); }
-  if (slices > 3u) { storeSlice(3u, row, head, column, out3even / total, out3odd / total); }
-  if (slices > 4u) { storeSlice(4u, row, head, column, out4even / total, out4odd / total); }
-  if (slices > 5u) { storeSlice(5u, row, head, column, out5even / total, out5odd / total); }
-  if (slices > 6u) { storeSlice(6u, row, head, column, out6even / total, out6odd / total); }
-  if (slices > 7u) { storeSlice(7u, row, head, column, out7even / total, out7odd / total); }
+  leaveSlice(0u, row, head, part, pair, out0even, out0odd, highest, total);
+  if (slices > 1u) { leaveSlice(1u, row, head, part, pair, out1even, out1odd, highest, total); }
+  if (slices > 2u) { leaveSlice(2u, row, head, part, pair, out2even, out2odd, highest, total); }
+  if (slices > 3u) { leaveSlice(3u, row, head, part, pair, out3even, out3odd, highest, total); }
+  if (slices > 4u) { leaveSlice(4u, row, head, part, pair, out4even, out4odd, highest, total); }
+  if (slices > 5u) { leaveSlice(5u, row, head, part, pair, out5even, out5odd, highest, total); }
+  if (slices > 6u) { leaveSlice(6u, row, head, part, pair, out6even, out6odd, highest, total); }
+  if (slices > 7u) { leaveSlice(7u, row, head, part, pair, out7even, out7odd, highest, total); }
 }
 
-fn storeSlice(slice: u32, row: u32, head: u32, column: u32, even: vec4f, odd: vec4f) {
-  let dim = 32u * slice + column;
-  if (dim >= dims.headDim) { return; }
+fn leaveSlice(
+  slice: u32,
+  row: u32,
+  head: u32,
+  part: vec2u,
+  pair: u32,
+  even: vec4f,
+  odd: vec4f,
+  highest: vec4f,
+  total: vec4f,
+) {
+  let at = 16u * slice + pair;
+  if (2u * at >= dims.headDim) { return; }
   for (var i = 0u; i < 4u; i++) {
     if (row + i < step.rows) {
-      out[((row + i) * dims.outStride + head * dims.headDim + dim) / 2u] = vec2f(even[i], odd[i]);
+      leave(row + i, head, part, at, vec2f(even[i], odd[i]), vec2f(highest[i], total[i]));
     }
   }
 }

@@ -8,6 +8,7 @@ import type { BufferSlice } from '../runtime/tensor.ts';
 import stepSource from '../shared/step.wgsl?raw';
 import common from './attend-prefill.wgsl?raw';
 import workgroup from './attend-prefill-workgroup.wgsl?raw';
+import whole from './prefill-whole.wgsl?raw';
 
 export interface AttendPrefillArgs {
   readonly label: string;
@@ -50,13 +51,13 @@ const rowsPerWorkgroup = { workgroup: 64, serial: 16 };
 export const definitions = {
   workgroup: defineKernel({
     name: 'attend-prefill-workgroup',
-    sources: [stepSource, common, workgroup],
+    sources: [stepSource, common, whole, workgroup],
     constants: ['slices'],
     ...interfaceOf,
   }),
   serial: defineKernel({
     name: 'attend-prefill-serial',
-    sources: [stepSource, common, () => import('./attend-prefill-serial.wgsl?raw')],
+    sources: [stepSource, common, whole, () => import('./attend-prefill-serial.wgsl?raw')],
     ...interfaceOf,
   }),
 };
@@ -75,23 +76,31 @@ export async function prepareAttendPrefill(
   const constants = variant === 'workgroup' ? { slices: Math.ceil(headDim / 32) } : {};
   const kernel = await prepareKernel(gpu, definitions[variant], constants);
   return (arena, args) => {
-    const { label, step, query, keys, values, out, tokens, qHeads, kvHeads, queryStride, capacity } = args;
-    invariant(qHeads % kvHeads === 0, `${label}: ${qHeads} query heads over ${kvHeads} KV heads`);
-    invariant(queryStride % 2 === 0, `${label}: queryStride must be even, got ${queryStride}`);
-    invariant(query.buffer !== out.buffer, `${label}: out must not be the query`);
+    const { label, step, query, keys, values, out, tokens, qHeads } = args;
     return kernel.dispatch(arena, {
       label,
       bindings: { step, query, keys, values, out },
-      uniforms: {
-        queryStride,
-        outStride: qHeads * headDim,
-        headDim,
-        group: qHeads / kvHeads,
-        capacity,
-        scale: Math.LOG2E / Math.sqrt(headDim),
-      },
+      ...describe(args, headDim),
       workgroups: [Math.ceil(tokens / rowsPerWorkgroup[variant]), qHeads],
-      bytes: tokens * qHeads * headDim * 8 + tokens * kvHeads * headDim * 4,
     });
+  };
+}
+
+/** Uniforms and bytes of a chunk's attention. */
+export function describe(args: AttendPrefillArgs, headDim: number) {
+  const { label, query, out, tokens, qHeads, kvHeads, queryStride, capacity } = args;
+  invariant(qHeads % kvHeads === 0, `${label}: ${qHeads} query heads over ${kvHeads} KV heads`);
+  invariant(queryStride % 2 === 0, `${label}: queryStride must be even, got ${queryStride}`);
+  invariant(query.buffer !== out.buffer, `${label}: out must not be the query`);
+  return {
+    uniforms: {
+      queryStride,
+      outStride: qHeads * headDim,
+      headDim,
+      group: qHeads / kvHeads,
+      capacity,
+      scale: Math.LOG2E / Math.sqrt(headDim),
+    },
+    bytes: tokens * qHeads * headDim * 8 + tokens * kvHeads * headDim * 4,
   };
 }

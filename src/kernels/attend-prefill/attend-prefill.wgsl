@@ -2,7 +2,7 @@
 // Exact, one pass over the keys with a running maximum (Dao et al. 2022).
 // query: f32 [rows, queryStride], head h at column h · headDim; out: f32 [rows, qHeads · headDim];
 // keys, values: packed f16 [kvHeads, capacity, headDim]; head h reads KV head h / group.
-// This file: bindings and input; attend-prefill-*.wgsl is the parallel scheme.
+// This file: bindings and input; attend-prefill-*.wgsl is the parallel scheme, prefill-*.wgsl what it takes and leaves.
 // step.position: of the chunk's first row, whose own key is already in the cache; step.rows: of this chunk.
 struct Dims {
   queryStride: u32,
@@ -17,7 +17,6 @@ struct Dims {
 @group(0) @binding(2) var<storage, read> query: array<vec2f>;
 @group(0) @binding(3) var<storage, read> keys: array<u32>;
 @group(0) @binding(4) var<storage, read> values: array<u32>;
-@group(0) @binding(5) var<storage, read_write> out: array<vec2f>;
 
 // Finite stand-in for −∞; differences with any score stay finite too.
 const lowest = -3.0e38;

@@ -8,6 +8,11 @@ export interface BufferSlice {
   readonly size?: number;
 }
 
+/** Bytes from a slice's start to its end. */
+export function sliceBytes({ buffer, offset = 0, size = buffer.size - offset }: BufferSlice): number {
+  return size;
+}
+
 export type DType = 'f32' | 'u32' | 'f16-packed';
 
 /** `f16-packed`: halves two to a `u32`, first in the low bits; `shape` counts halves. */
