@@ -46,9 +46,19 @@ test('attention is switched without loading or reading anything again', async ({
   expect(violations.map(({ id }) => id)).toEqual([]);
   await closeSettings();
 
+  // Long enough to be followed.
+  await chat.set({ longestAnswer: 40 });
   await page.getByRole('button', { name: 'Regenerate answer' }).click();
-  await expect(chat.answer).not.toHaveAttribute('data-state', 'finished');
+  await page.getByRole('button', { name: 'What was looked up' }).click();
+  const panel = page.getByRole('dialog', { name: 'What was looked up' });
+  await expect(panel.getByText(/; following the answer$/)).toBeVisible();
+  await expect(panel.getByRole('button', { name: 'Follow' })).toBeDisabled();
+  await panel.getByRole('button', { name: 'Earlier' }).click();
+  await expect(panel.getByText(/; the next is “[^”]*”$/)).toBeVisible();
+  await expect(panel.locator('mark').first()).toBeVisible();
+  await panel.getByRole('button', { name: 'Close' }).click();
   await chat.finished();
+  await chat.set({ longestAnswer: 12 });
   // One layer stays dense, the others attend to sink, window and a quarter: about 32 of 47 on average.
   const attended = await count('Attended per step');
   expect(attended).toBeGreaterThan(4 + 16);
@@ -70,7 +80,6 @@ test('attention is switched without loading or reading anything again', async ({
   expect(weightRequests(), 'requests for weights after loading').toBe(loaded);
 
   await page.getByRole('button', { name: 'What was looked up' }).click();
-  const panel = page.getByRole('dialog', { name: 'What was looked up' });
   await expect(panel.getByText('every layer attended to every token')).toBeVisible();
   await panel.getByRole('button', { name: 'Close' }).click();
 

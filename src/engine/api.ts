@@ -207,8 +207,9 @@ export interface Engine {
   setAttention(options: AttentionOptions): Promise<void>;
   /** Loads the signature maps and times a few steps when first asked; between generations. */
   attentionFacts(): Promise<AttentionFacts>;
-  /** Looks into one decode step of the present context: what each layer attended to, beside dense attention. Waits for its
-   *  turn among the requests; changes nothing. */
+  /** Looks into one decode step of the present context: what each layer attended to, beside dense attention. While an answer
+   *  is written, between two of its batches of steps, once its prompt has been read; else when its turn among the requests
+   *  has come. Changes nothing: an answer goes on with the same tokens, only later. */
   probe(options?: ProbeOptions): Promise<Probe>;
   /** Learns signature maps for this model from text. Waits for its turn among the requests; those that come later wait for
    *  it, also while it is not read. Reports the loss, recall on text kept aside and checkpoints, then `finished`. The

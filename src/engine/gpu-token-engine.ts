@@ -6,6 +6,7 @@ import type { ResultRecord } from '../kernels/sample/result-record.ts';
 import type { AttentionOptions, MemoryUse, TokenLogprob } from './api.ts';
 import type { StepAttention } from './attention/step-attention.ts';
 import { BatchSizer } from './batch-sizer.ts';
+import { RequestQueue } from './generate/request-queue.ts';
 import { loadPart } from './load-part.ts';
 import type { SamplingKind } from './network/decoder.ts';
 import type { Network } from './network/network.ts';
@@ -21,6 +22,15 @@ interface Batch {
   readonly attention: (contextTokens: number) => StepAttention;
 }
 
+/** A prompt in the cache, and the first token on its way. */
+interface DecodeStart {
+  readonly kind: SamplingKind;
+  readonly first: Promise<ResultRecord[]>;
+  readonly contextTokens: number;
+  /** Tokens of the answer before the first; 0 unless resumed. */
+  readonly index: number;
+}
+
 /** A request taken up again after a lost device: `answered` was produced before. */
 export interface ResumableRequest extends TokenRequest {
   readonly answered?: readonly number[];
@@ -32,6 +42,8 @@ export class GpuTokenEngine implements TokenEngine {
   readonly #network: Network;
   readonly #sizer: BatchSizer;
   readonly #disposal = new AbortController();
+  /** What submits steps takes turns: a prompt with its first token, every batch, and a look into a step. */
+  readonly #turns = new RequestQueue();
 
   constructor(gpu: Gpu, network: Network) {
     this.#gpu = gpu;
@@ -55,7 +67,14 @@ export class GpuTokenEngine implements TokenEngine {
 
   async probe(options: ProbeOptions): Promise<ProbedStep> {
     const { probeStep } = await loadPart(import('./probe/look-into-step.ts'));
-    return this.withNetwork(({ gpu, network }) => probeStep(gpu, network, options));
+    const work = async () => {
+      try {
+        return await this.withNetwork(({ gpu, network }) => probeStep(gpu, network, options));
+      } finally {
+        this.#sizer.restart(); // this pause is no step's time either
+      }
+    };
+    return this.#turns.run(work, options.signal ?? this.#disposal.signal);
   }
 
   async withNetwork<T>(work: NetworkWork<T>): Promise<T> {
@@ -87,6 +106,21 @@ export class GpuTokenEngine implements TokenEngine {
   }
 
   async *#generate(request: ResumableRequest, signal: AbortSignal): AsyncGenerator<TokenEvent> {
+    const leave = await this.#turns.enter(signal);
+    let start: DecodeStart;
+    try {
+      start = yield* this.#read(request, signal);
+    } finally {
+      leave();
+    }
+    yield* this.#decode(request, start, signal);
+  }
+
+  /** Reads what the cache lacks of the prompt, and submits the choice of the first token. */
+  async *#read(
+    request: ResumableRequest,
+    signal: AbortSignal,
+  ): AsyncGenerator<TokenEvent, DecodeStart, undefined> {
     const network = this.#network;
     const answered = request.answered ?? [];
     const context = [...request.prompt, ...answered];
@@ -104,27 +138,19 @@ export class GpuTokenEngine implements TokenEngine {
       lastRow = rows - 1;
       yield { kind: 'prefill', doneTokens: cachedTokens + done, totalTokens, cachedTokens };
     }
-    yield* this.#decode(request, kind, {
-      lastRow,
+    return {
+      kind,
+      first: network.submitFirst(kind, lastRow, context.length, answered.length),
       contextTokens: context.length,
       index: answered.length,
-      signal,
-    });
+    };
   }
 
-  async *#decode(
-    request: TokenRequest,
-    kind: SamplingKind,
-    start: { lastRow: number; contextTokens: number; index: number; signal: AbortSignal },
-  ): AsyncGenerator<TokenEvent> {
+  async *#decode(request: TokenRequest, start: DecodeStart, signal: AbortSignal): AsyncGenerator<TokenEvent> {
     const network = this.#network;
-    const { signal } = start;
     const endTokens = new Set(request.endTokens);
     const pending: Batch[] = [
-      {
-        records: network.submitFirst(kind, start.lastRow, start.contextTokens, start.index),
-        attention: network.promptAttention, // the prompt is read densely
-      },
+      { records: start.first, attention: network.promptAttention }, // the prompt is read densely
     ];
     let submitted = start.index + 1;
     let produced = start.index;
@@ -136,10 +162,12 @@ export class GpuTokenEngine implements TokenEngine {
         while (pending.length < batchesInFlight && submitted < request.maxTokens && !signal.aborted) {
           const most = Math.min(this.#sizer.size, request.maxTokens - submitted);
           const position = start.contextTokens - start.index + submitted - 1;
-          const count = await network.prepareSteps(position, most);
-          const records = network.submitSteps(kind, submitted, count);
-          pending.push({ records, attention: network.attentionCounter() });
-          submitted += count;
+          submitted += await this.#turns.run(async () => {
+            const count = await network.prepareSteps(position, most);
+            const records = network.submitSteps(start.kind, submitted, count);
+            pending.push({ records, attention: network.attentionCounter() });
+            return count;
+          }, signal);
         }
         const { records: arriving, attention } = pending.shift()!;
         const records = await arriving;

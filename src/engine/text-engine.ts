@@ -93,7 +93,7 @@ export function createTextEngine(parts: TextEngineParts): Engine {
       const signal = given ? AbortSignal.any([given, disposal.signal]) : disposal.signal;
       const work = async () =>
         (await loadPart(import('./probe/look-into-step.ts'))).probeText(parts, { ...options, signal });
-      return generator.between(work, signal); // its turn is taken before anything is loaded
+      return generator.beside(work, signal); // its turn is taken before anything is loaded
     },
     async attentionFacts() {
       assertAlive();

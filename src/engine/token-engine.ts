@@ -62,7 +62,8 @@ export interface TokenEngine {
   generateTokens(request: TokenRequest): AsyncIterable<TokenEvent>;
   /** Holds from the next step on, also within a running generation. */
   setAttention(options: AttentionOptions): void;
-  /** Looks into a step of the present context; not while a generation runs. */
+  /** Looks into a step of the present context; within a running generation between two batches of steps, once the prompt
+   *  has been read. Not beside other work on the network. */
   probe(options: ProbeOptions): Promise<ProbedStep>;
   /** Other work on the network; not while a generation runs, unless the work says that it may.
    *  @throws what the work throws; AppError "device-lost" when that was why. */

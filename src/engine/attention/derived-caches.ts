@@ -18,6 +18,7 @@ export interface Derived {
   /** In the plural, e.g. "signatures". */
   readonly name: string;
   readonly dtype: DType;
+  /** [heads, entries, …]. */
   shape(capacity: number): readonly number[];
   /** Tokens that share an entry: when the cache is cut back, entries that may hold tokens beyond are made again. */
   readonly tokensPerEntry: number;
@@ -102,6 +103,36 @@ export class DerivedCaches {
     }
   }
 
+  /** For running the step at `position` again, as if no later one had been: copies aside the entries that it writes to, which
+   *  `catchUp` then makes anew. The function returned puts all back as it was; where buffers were replaced, what follows from
+   *  `position` on is made anew when next needed. `arena` holds the copies. */
+  keepAside(arena: Arena, position: number): () => void {
+    const kept = this.#capacity === this.#cache.capacity ? this.#kept : [];
+    const done = kept.map((each) => each.done);
+    const entries = kept.flatMap((each) => entriesOf(each, position));
+    const bytes = entries.reduce((sum, { byteLength }) => sum + byteLength, 0);
+    const aside = arena.buffer('derived.aside', bytes);
+    const copy = (way: 'aside' | 'back'): void => {
+      const encoder = this.#gpu.device.createCommandEncoder();
+      let at = 0;
+      for (const { buffer, offset, byteLength } of entries) {
+        if (way === 'aside') encoder.copyBufferToBuffer(buffer, offset, aside, at, byteLength);
+        else encoder.copyBufferToBuffer(aside, at, buffer, offset, byteLength);
+        at += byteLength;
+      }
+      this.#gpu.device.queue.submit([encoder.finish()]);
+    };
+    copy('aside');
+    this.truncate(position);
+    return () => {
+      if (kept !== this.#kept) return this.truncate(position);
+      copy('back');
+      kept.forEach((each, i) => {
+        each.done = done[i]!;
+      });
+    };
+  }
+
   dispose(): void {
     this.#arena.dispose();
     this.#kept = [];
@@ -152,4 +183,17 @@ export class DerivedCaches {
       }),
     );
   }
+}
+
+/** Where the token at `position` enters, in every layer and head. */
+function entriesOf({ derived, tensors }: Kept, position: number) {
+  const entry = Math.floor(position / derived.tokensPerEntry);
+  return [...tensors.values()].flatMap(({ buffer, dtype, shape: [heads = 0, entries = 0, ...rest] }) => {
+    const byteLength = byteLengthOf(dtype, rest);
+    return Array.from({ length: heads }, (_, head) => ({
+      buffer,
+      offset: (head * entries + entry) * byteLength,
+      byteLength,
+    }));
+  });
 }

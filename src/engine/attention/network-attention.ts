@@ -80,6 +80,10 @@ export class NetworkAttention {
     );
   }
 
+  get opened(): SparseAttention | undefined {
+    return this.#opened;
+  }
+
   /** Bytes of signature maps, and of what is kept beside the cache. */
   memory(): { readonly mapBytes: number; readonly besideCacheBytes: number } {
     return { mapBytes: this.#sparse?.mapBytes ?? 0, besideCacheBytes: this.#opened?.byteLength ?? 0 };

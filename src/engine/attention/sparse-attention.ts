@@ -48,6 +48,11 @@ export abstract class SparseAttention {
     this.caches.truncate(tokens);
   }
 
+  /** As `DerivedCaches.keepAside`. */
+  keepAside(arena: Arena, position: number): () => void {
+    return this.caches.keepAside(arena, position);
+  }
+
   dispose(): void {
     this.caches.dispose();
   }

@@ -1,4 +1,4 @@
-/** Requests run one after another, in the order they came. */
+/** Work runs one after another, in the order it came. */
 import { throwIfAborted } from '../../errors.ts';
 
 export class RequestQueue {
@@ -18,6 +18,17 @@ export class RequestQueue {
     if (signal.aborted) leave();
     throwIfAborted(signal);
     return leave;
+  }
+
+  /** Runs `work` when its turn has come.
+   *  @throws AppError "aborted" when the signal fires while it waits. */
+  async run<T>(work: () => Promise<T>, signal: AbortSignal): Promise<T> {
+    const leave = await this.enter(signal);
+    try {
+      return await work();
+    } finally {
+      leave();
+    }
   }
 }
 

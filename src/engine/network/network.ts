@@ -13,6 +13,7 @@ import type { AttentionPolicy } from '../attention/attention-policy.ts';
 import type { CrossoverRecord } from '../attention/crossover-record.ts';
 import type { OpenedMaps } from '../attention/model-hash-maps.ts';
 import type { NetworkAttention } from '../attention/network-attention.ts';
+import type { SparseAttention } from '../attention/sparse-attention.ts';
 import { type StepAttention, stepAttention } from '../attention/step-attention.ts';
 import type { GpuWeights } from '../load/gpu-weights.ts';
 import type { TokenSampling } from '../token-engine.ts';
@@ -121,9 +122,9 @@ export class Network {
    *  @throws AppError "out-of-memory"; "invalid-request" for attention options; what reading signature maps throws. */
   async prepareSteps(position: number, most: number): Promise<number> {
     const { count, isChanged } = await this.#attention.choose(position, most);
+    if (isChanged) this.#forgetDecoder();
     await this.ensureCapacity(position + count);
-    const isStale = await this.#attention.catchUp(position, count);
-    if (isChanged || isStale) this.#forgetDecoder();
+    if (await this.#attention.catchUp(position, count)) this.#forgetDecoder();
     return count;
   }
 
@@ -207,6 +208,11 @@ export class Network {
       readback: this.#readback,
     });
     return this.#decoder;
+  }
+
+  /** The sparse attention opened last, if any. */
+  get sparse(): SparseAttention | undefined {
+    return this.#attention.opened;
   }
 
   /** One attention policy per layer, as the decoder uses them now. */

@@ -8,10 +8,14 @@ import { attentionWeightsReference } from '../../kernels/attention-weights/atten
 import { readBytes, readF32 } from '../../kernels/runtime/readback.ts';
 import { byteLengthOf, type Tensor } from '../../kernels/runtime/tensor.ts';
 import { floatFromHalf } from '../../kernels/shared/half.ts';
+import { plainChoices } from '../../kernels/testing/plain-choices.ts';
+import { runSeed } from '../../kernels/testing/random.ts';
 import { withGpu } from '../../kernels/testing/with-gpu.ts';
 import type { AttentionOptions } from '../api.ts';
 import { GpuTokenEngine } from '../gpu-token-engine.ts';
 import type { Network } from '../network/network.ts';
+import { errorOf } from '../testing/scripted-engine.ts';
+import type { ProbedStep, TokenEvent } from '../token-engine.ts';
 
 /** Four query heads on one KV head; and a KV head for every query head. */
 const models = ['llama-bf16-sharded', 'llama-mlx4-g64'];
@@ -186,6 +190,47 @@ describe.each(models)('probing %s', (name) => {
     expect(await Promise.all(sides(probed.network).map(halvesOf))).toEqual(before);
     const next = [...prompt, ...first, 5, 9];
     expect(await answer(probed.engine, next, 20)).toEqual(await answer(plain.engine, next, 20));
+  });
+
+  test(`within an answer: it goes on to the bit, and its context so far is what is looked into (seed ${runSeed})`, async () => {
+    const options = { ...small, denseLayers: [], tail: 'blocks' } as const;
+    const [plain, probed] = [await open(options), await open(options)];
+    const sampling = { ...plainChoices, temperature: 1, frequencyPenalty: 0.5, seed: runSeed };
+    const request = { ...greedyRequest(prompt, 60), sampling, topLogprobs: 2 };
+    const expected: TokenEvent[] = [];
+    for await (const event of plain.engine.generateTokens(request)) expected.push(event);
+
+    const got: TokenEvent[] = [];
+    const steps: { readonly step: Promise<ProbedStep>; readonly read: number }[] = [];
+    const givenUp = new AbortController();
+    let reading: Promise<ProbedStep> | undefined;
+    let abandoned: Promise<unknown> | undefined;
+    for await (const event of probed.engine.generateTokens(request)) {
+      got.push(event);
+      if (event.kind === 'prefill') {
+        reading ??= probed.engine.probe({});
+        continue;
+      }
+      const read = event.contextTokens - 1;
+      if (read % 8 > 0) continue;
+      const step = probed.engine.probe(read % 16 === 0 ? {} : { position: read - 40 });
+      steps.push({ step, read });
+      if (read === 96) await step; // an answer that nobody asks to go on does not hold up the look
+      if (read !== 104) continue;
+      abandoned = errorOf(probed.engine.probe({ signal: givenUp.signal }));
+      void step.then(() => setTimeout(() => givenUp.abort(), 2));
+    }
+    expect(got).toEqual(expected);
+    expect(await abandoned).toMatchObject({ code: 'aborted' });
+    const whole = [...prompt, ...got.flatMap((event) => (event.kind === 'token' ? [event.token] : []))];
+    expect((await reading)?.tokens.slice(0, prompt.length)).toEqual(prompt);
+    expect(steps.length).toBe(8); // at 72, 80, … 128
+    for (const { step, read } of steps) {
+      const { position, tokens } = await step;
+      expect(tokens).toEqual(whole.slice(0, tokens.length));
+      expect(tokens.length).toBeGreaterThanOrEqual(read);
+      expect(position).toBe(read % 16 === 0 ? tokens.length - 1 : read - 40);
+    }
   });
 
   test('refuses positions outside the context, and an empty one; stops between layers', async () => {

@@ -31,9 +31,8 @@ export async function probeStep(
   const tokens = [...cache.tokens];
   const position = checkedPosition(asked, tokens.length);
   const arena = new Arena(gpu);
+  const putBack = keepAside(gpu, network, arena, position);
   try {
-    // The step adds its own token to sums: they must not hold it already.
-    forgetDerived(network, position);
     await network.prepareSteps(position, 1);
     const { policies } = network;
     const runLayer = await createLayerProbe(gpu, network, arena);
@@ -48,7 +47,7 @@ export async function probeStep(
     }
     return { position, tokens, layers };
   } finally {
-    forgetDerived(network, position);
+    putBack();
     arena.dispose();
   }
 }
@@ -66,11 +65,24 @@ function checkedPosition(asked: number | undefined, length: number): number {
   );
 }
 
-/** Signatures and sums from `position` on are made anew when next needed; the cache keeps its tokens. */
-function forgetDerived(network: Network, position: number): void {
-  const later = network.cache.tokens.slice(position);
-  network.truncate(position);
-  network.cache.append(later);
+/** Copies aside what the step changes besides keys and values, as an answer may go on from there: where that stands, and what
+ *  is kept beside the cache. The function returned puts it back. */
+function keepAside(gpu: Gpu, network: Network, arena: Arena, position: number): () => void {
+  const { act, sparse } = network;
+  const putBackDerived = sparse?.keepAside(arena, position);
+  const kept = arena.buffer('probe.aside', 20);
+  const aside = gpu.device.createCommandEncoder();
+  aside.copyBufferToBuffer(act.step.buffer, 0, kept, 0, 16);
+  aside.copyBufferToBuffer(act.token.buffer, 0, kept, 16, 4);
+  gpu.device.queue.submit([aside.finish()]);
+  return () => {
+    const back = gpu.device.createCommandEncoder();
+    back.copyBufferToBuffer(kept, 0, act.step.buffer, 0, 16);
+    back.copyBufferToBuffer(kept, 16, act.token.buffer, 0, 4);
+    gpu.device.queue.submit([back.finish()]);
+    if (network.sparse === sparse) putBackDerived?.();
+    else network.sparse?.truncate(position);
+  };
 }
 
 /** Runs a layer, whose residual is ready, and says what it attended to. */

@@ -2,7 +2,6 @@
 import type { TextEngineParts } from '../text-engine.ts';
 import type { Probe, ProbeOptions } from './probe-types.ts';
 
-/** Not while a generation runs. */
 export async function probeText(
   { tokens: engine, createTextStream }: TextEngineParts,
   options: ProbeOptions,

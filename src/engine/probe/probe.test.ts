@@ -2,16 +2,62 @@
 import { describe, expect, test } from 'vitest';
 import { bytesOf, collect, eos, errorOf, scriptedEngine } from '../testing/scripted-engine.ts';
 
+function gate() {
+  let open = (): void => {};
+  const isOpen = new Promise<void>((resolve) => {
+    open = resolve;
+  });
+  return { isOpen, open };
+}
+
 describe('engine.probe', () => {
-  test('waits for the answer under way, then for nothing', async () => {
+  test('waits for no answer; the next request waits for both', async () => {
     const { engine, tokens } = scriptedEngine({ answer: [...bytesOf('abc'), eos] });
+    const looked = gate();
+    const probeAlone = tokens.probe.bind(tokens);
+    tokens.probe = async (options) => {
+      await looked.isOpen;
+      return probeAlone(options);
+    };
     const order: string[] = [];
-    const answering = collect(engine.generate({ prompt: [1] })).then(() => order.push('answer'));
-    const probing = engine.probe().then(() => order.push('probe'));
-    const second = collect(engine.generate({ prompt: [2] })).then(() => order.push('second'));
-    await Promise.all([answering, probing, second]);
-    expect(order).toEqual(['answer', 'probe', 'second']);
-    expect(tokens.isRunning).toBe(false);
+    let probing: Promise<unknown> | undefined;
+    let second: Promise<unknown> | undefined;
+    for await (const event of engine.generate({ prompt: [1] })) {
+      if (event.kind !== 'token' || probing) continue;
+      probing = engine.probe().then(({ pieces }) => order.push(`probe ${pieces.join('')}`));
+      second = collect(engine.generate({ prompt: [2] })).then(() => order.push('second'));
+    }
+    order.push('answer');
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    expect(tokens.requests.length).toBe(1);
+    looked.open();
+    await Promise.all([probing, second]);
+    expect(order).toEqual(['answer', 'probe \x01abc', 'second']);
+  });
+
+  test('waits for its turn where what runs is no answer', async () => {
+    const { engine, tokens } = scriptedEngine({ answer: [eos] });
+    const [measuringStarts, measured] = [gate(), gate()];
+    const withNetwork = tokens.withNetwork.bind(tokens);
+    let calls = 0;
+    tokens.withNetwork = async (work) => {
+      // the first call loads, beside whatever runs
+      if (++calls === 2) {
+        measuringStarts.open();
+        await measured.isOpen;
+      }
+      return withNetwork(work);
+    };
+    const measuring = engine.attentionFacts();
+    await measuringStarts.isOpen;
+    let isLooking = true;
+    const probing = engine.probe().finally(() => {
+      isLooking = false;
+    });
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    expect(isLooking).toBe(true);
+    measured.open();
+    await Promise.all([measuring, probing]);
   });
 
   test('gives the text of every token; a character stands with its last byte', async () => {

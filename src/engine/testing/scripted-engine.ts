@@ -123,7 +123,6 @@ export class ScriptedTokens implements TokenEngine {
   }
 
   async probe({ position, signal }: ProbeOptions): Promise<ProbedStep> {
-    if (this.isRunning) throw new Error('a probe during a generation');
     throwIfAborted(signal);
     return { position: position ?? this.#cache.length - 1, tokens: this.#cache, layers: [] };
   }

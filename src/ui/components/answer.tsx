@@ -13,12 +13,14 @@ import { Icon } from './icon.tsx';
 export function AnswerView({ answer, isLast }: { readonly answer: Answer; readonly isLast: boolean }) {
   const { chat } = useApp();
   const { state } = answer;
+  const settled = isSettled(answer);
+  const isLookable = isLast && answer.live !== null;
   const regenerate = () => void chat.regenerate();
   return (
-    <div class="answer" data-state={state.kind} aria-busy={!isSettled(answer)}>
+    <div class="answer" data-state={state.kind} aria-busy={!settled}>
       <h2 class="visually-hidden">Answer</h2>
       {(state.kind === 'waiting' || state.kind === 'reading') && <Reading state={state} />}
-      {answer.text !== '' && <AnswerText text={answer.text} isWriting={!isSettled(answer)} />}
+      {answer.text !== '' && <AnswerText text={answer.text} isWriting={!settled} />}
       {state.kind === 'finished' && answer.text === '' && (
         <p class="note">The model ended its answer at once.</p>
       )}
@@ -29,12 +31,12 @@ export function AnswerView({ answer, isLast }: { readonly answer: Answer; readon
       {state.kind === 'failed' && (
         <FaultNotice fault={state.fault} adviceFor={answerAdvice} onRetry={regenerate} />
       )}
-      {isSettled(answer) && (
+      {(settled || isLookable) && (
         <footer>
-          {answer.text !== '' && <CopyButton text={withoutThoughts(answer.text)} what="answer" />}
-          {isLast && <RegenerateButton onClick={regenerate} />}
-          {isLast && answer.live !== null && <LookupButton />}
-          <span class="summary">{answerSummary(answer)}</span>
+          {settled && answer.text !== '' && <CopyButton text={withoutThoughts(answer.text)} what="answer" />}
+          {settled && isLast && <RegenerateButton onClick={regenerate} />}
+          {isLookable && <LookupButton />}
+          {settled && <span class="summary">{answerSummary(answer)}</span>}
         </footer>
       )}
     </div>

@@ -10,11 +10,12 @@ import { LookupPassages } from './lookup-passages.tsx';
 import { LookupText } from './lookup-text.tsx';
 import { Modal } from './modal.tsx';
 
-/** What one step of the conversation attended to, in the words of the context, and how well that was chosen. */
+/** What one step of the conversation attended to, in the words of the context, and how well that was chosen. Begins with the
+ *  last step, and follows an answer that is being written. */
 export function LookupDialog({ onClose }: { readonly onClose: () => void }) {
   const { lookup } = useApp();
   useEffect(() => {
-    void lookup.look();
+    void lookup.follow();
     return () => lookup.close();
   }, []);
   const state = lookup.state.value;
@@ -73,9 +74,12 @@ function LookupView({ probe, isLooking }: { readonly probe: Probe; readonly isLo
   );
 }
 
-/** Which token was processed; the step to either side of it is looked into on request. */
+/** Which token was processed. Steps to either side of it are looked into on request, the newest of an answer being written
+ *  as it comes; that is not read out. */
 function StepField({ probe, isLooking }: { readonly probe: Probe; readonly isLooking: boolean }) {
-  const { lookup } = useApp();
+  const { lookup, chat } = useApp();
+  const isFollowing = lookup.isFollowing.value;
+  const isBusy = isLooking && !isFollowing;
   const { position, pieces } = probe;
   const piece = pieces[position] ?? '';
   const next = pieces[position + 1];
@@ -86,7 +90,7 @@ function StepField({ probe, isLooking }: { readonly probe: Probe; readonly isLoo
         <button
           type="button"
           class="plain"
-          disabled={isLooking || position === 0}
+          disabled={isBusy || position === 0}
           onClick={() => void lookup.look(position - 1)}
         >
           Earlier
@@ -94,16 +98,22 @@ function StepField({ probe, isLooking }: { readonly probe: Probe; readonly isLoo
         <button
           type="button"
           class="plain"
-          disabled={isLooking || next === undefined}
+          disabled={isBusy || next === undefined}
           onClick={() => void lookup.look(position + 1)}
         >
           Later
         </button>
-        <p class="note" role="status">
-          {isLooking
+        {chat.isAnswering.value && (
+          <button type="button" class="plain" disabled={isFollowing} onClick={() => void lookup.follow()}>
+            Follow
+          </button>
+        )}
+        <p class="note" role={isFollowing ? undefined : 'status'}>
+          {isBusy
             ? 'Running another step'
             : `After “${onOneLine(piece)}”, token ${formatCount(position + 1)} of ${formatCount(pieces.length)}` +
-              (next === undefined ? '' : `; the next is “${onOneLine(next)}”`)}
+              (next === undefined ? '' : `; the next is “${onOneLine(next)}”`) +
+              (isFollowing ? '; following the answer' : '')}
         </p>
       </div>
     </div>

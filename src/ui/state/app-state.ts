@@ -91,7 +91,7 @@ export function createAppState(door: EngineDoor, storage: ModelStorage, config: 
     model,
     storage,
     chat,
-    lookup: createLookupSession(engine),
+    lookup: createLookupSession(engine, () => chat.isAnswering.peek()),
     learning,
     learningDraft,
     dialog: signal<OpenDialog>('none'),

@@ -1,4 +1,4 @@
-import { describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { AppError, type Probe, type ProbedLayer } from '../../engine/index.ts';
 import { layerFigures, lookupOf, overallFigures, pagesOf, passagesOf } from './lookup.ts';
 import { createLookupSession } from './lookup-session.ts';
@@ -124,16 +124,19 @@ describe('the lookup session', () => {
   test('keeps what was shown while another step is looked into; the newest wish wins', async () => {
     const answers: ((probe: Probe) => void)[] = [];
     const asked: (number | undefined)[] = [];
-    const session = createLookupSession(() => ({
-      probe: (options = {}) => {
-        asked.push(options.position);
-        return new Promise((resolve, reject) => {
-          answers.push(resolve);
-          options.signal?.addEventListener('abort', () => reject(new AppError('aborted', 'stopped')));
-        });
-      },
-    }));
-    const first = session.look();
+    const session = createLookupSession(
+      () => ({
+        probe: (options = {}) => {
+          asked.push(options.position);
+          return new Promise((resolve, reject) => {
+            answers.push(resolve);
+            options.signal?.addEventListener('abort', () => reject(new AppError('aborted', 'stopped')));
+          });
+        },
+      }),
+      () => false,
+    );
+    const first = session.follow();
     expect(session.state.value).toEqual({ kind: 'looking', last: null });
     answers[0]!(probe);
     await first;
@@ -151,17 +154,90 @@ describe('the lookup session', () => {
     expect(session.state.value).toEqual({ kind: 'none' });
   });
 
+  describe('following an answer', () => {
+    beforeEach(() => vi.useFakeTimers());
+    afterEach(() => vi.useRealTimers());
+
+    /** Every look takes `took` milliseconds and sees one more token. */
+    function following(took: number) {
+      const answer = { isWritten: true };
+      const seen: { readonly position: number | undefined; readonly at: number }[] = [];
+      const began = performance.now();
+      const session = createLookupSession(
+        () => ({
+          probe: async ({ position } = {}) => {
+            seen.push({ position, at: performance.now() - began });
+            const step = { ...probe, position: position ?? 100 + seen.length };
+            await new Promise((resolve) => setTimeout(resolve, took));
+            return step;
+          },
+        }),
+        () => answer.isWritten,
+      );
+      return { session, answer, seen };
+    }
+
+    test('looks again a second after the look before, or as long after it as that took', async () => {
+      for (const [took, every] of [
+        [200, 1200],
+        [3000, 6000],
+      ] as const) {
+        const { session, answer, seen } = following(took);
+        const ended = session.follow();
+        await vi.advanceTimersByTimeAsync(2 * every + took);
+        expect(seen.map(({ at }) => at)).toEqual([0, every, 2 * every]);
+        expect(session.state.value).toMatchObject({ kind: 'shown', probe: { position: 103 } });
+        expect(session.isFollowing.value).toBe(true);
+        answer.isWritten = false;
+        await vi.advanceTimersByTimeAsync(10 * every);
+        await ended;
+        expect(seen.length).toBe(4); // the last step, once it is the last
+        expect(session.state.value).toMatchObject({ kind: 'shown', probe: { position: 104 } });
+        expect(session.isFollowing.value).toBe(false);
+      }
+    });
+
+    test('ends with another wish, in a look or between two, and is taken up again', async () => {
+      const { session, seen } = following(400);
+      for (const wait of [100, 700]) {
+        const ended = session.follow();
+        await vi.advanceTimersByTimeAsync(wait);
+        const looked = session.look(7);
+        expect(session.isFollowing.value).toBe(false);
+        await vi.advanceTimersByTimeAsync(9000);
+        await Promise.all([ended, looked]);
+        expect(session.state.value).toMatchObject({ kind: 'shown', probe: { position: 7 } });
+        expect(seen.splice(0).map(({ position }) => position)).toEqual([undefined, 7]);
+      }
+      const closed = session.follow();
+      await vi.advanceTimersByTimeAsync(100);
+      session.close();
+      await vi.advanceTimersByTimeAsync(9000);
+      await closed;
+      expect(session.state.value).toEqual({ kind: 'none' });
+      expect(session.isFollowing.value).toBe(false);
+      expect(seen.length).toBe(1);
+    });
+  });
+
   test('a failure is shown, and so is a missing model', async () => {
-    const failing = createLookupSession(() => ({
-      probe: () => Promise.reject(new AppError('invalid-request', 'no context')),
-    }));
-    await failing.look();
+    const failing = createLookupSession(
+      () => ({
+        probe: () => Promise.reject(new AppError('invalid-request', 'no context')),
+      }),
+      () => true,
+    );
+    await failing.follow();
+    expect(failing.isFollowing.value).toBe(false);
     expect(failing.state.value).toEqual({
       kind: 'failed',
       fault: { code: 'invalid-request', message: 'no context' },
     });
-    const none = createLookupSession(() => null);
-    await none.look();
+    const none = createLookupSession(
+      () => null,
+      () => false,
+    );
+    await none.look(0);
     expect(none.state.value).toMatchObject({ kind: 'failed', fault: { message: 'No model is loaded.' } });
   });
 });
