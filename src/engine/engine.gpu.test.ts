@@ -77,7 +77,7 @@ describe.for(ways)('the engine %s', ([, open]) => {
     const golden = goldens.get('paris')!;
     const answer = golden.text.split('<|im_end|>')[0]!;
     const [{ message, finish_reason }] = first.choices;
-    expect(message).toEqual({ role: 'assistant', content: answer });
+    expect(message).toEqual({ role: 'assistant', content: answer, refusal: null });
     expect(finish_reason).toBe('stop');
     expect(first.usage).toEqual({
       prompt_tokens: golden.prompt_ids.length,

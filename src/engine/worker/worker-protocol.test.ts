@@ -249,7 +249,7 @@ describe('the remote engine', () => {
   test('completes a chat, whole and streamed', async () => {
     const { engine } = await remote({ answer: [...bytesOf('Yo'), eos] });
     const whole = await engine.chat.completions.create({ messages });
-    expect(whole.choices[0].message).toEqual({ role: 'assistant', content: 'Yo' });
+    expect(whole.choices[0].message).toEqual({ role: 'assistant', content: 'Yo', refusal: null });
     const chunks = await collect(await engine.chat.completions.create({ messages, stream: true }));
     expect(chunks.map((chunk) => chunk.choices[0]?.delta.content ?? '').join('')).toBe('Yo');
   });
