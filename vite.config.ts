@@ -29,7 +29,12 @@ export default defineConfig({
   worker: {
     format: 'es',
     plugins: () => [compactShaders()],
-    rolldownOptions: { output: { codeSplitting: { groups: [{ name: workerChunk, debugName: 'worker' }] } } },
+    rolldownOptions: {
+      output: {
+        codeSplitting: { groups: [{ name: workerChunk, debugName: 'worker' }] },
+        comments: { annotation: false }, // a bundler's notes to itself; licences stay
+      },
+    },
   },
   build: { target: 'es2023' },
   test: {

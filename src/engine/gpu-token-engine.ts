@@ -22,15 +22,6 @@ interface Batch {
   readonly attention: (contextTokens: number) => StepAttention;
 }
 
-/** A prompt in the cache, and the first token on its way. */
-interface DecodeStart {
-  readonly kind: SamplingKind;
-  readonly first: Promise<ResultRecord[]>;
-  readonly contextTokens: number;
-  /** Tokens of the answer before the first; 0 unless resumed. */
-  readonly index: number;
-}
-
 /** A request taken up again after a lost device: `answered` was produced before. */
 export interface ResumableRequest extends TokenRequest {
   readonly answered?: readonly number[];
@@ -67,13 +58,10 @@ export class GpuTokenEngine implements TokenEngine {
 
   async probe(options: ProbeOptions): Promise<ProbedStep> {
     const { probeStep } = await loadPart(import('./probe/look-into-step.ts'));
-    const work = async () => {
-      try {
-        return await this.withNetwork(({ gpu, network }) => probeStep(gpu, network, options));
-      } finally {
-        this.#sizer.restart(); // this pause is no step's time either
-      }
-    };
+    const work = () =>
+      this.withNetwork((on) => probeStep(on, options)).finally(
+        () => this.#sizer.restart(), // this pause is no step's time either
+      );
     return this.#turns.run(work, options.signal ?? this.#disposal.signal);
   }
 
@@ -106,54 +94,45 @@ export class GpuTokenEngine implements TokenEngine {
   }
 
   async *#generate(request: ResumableRequest, signal: AbortSignal): AsyncGenerator<TokenEvent> {
-    const leave = await this.#turns.enter(signal);
-    let start: DecodeStart;
-    try {
-      start = yield* this.#read(request, signal);
-    } finally {
-      leave();
-    }
-    yield* this.#decode(request, start, signal);
-  }
-
-  /** Reads what the cache lacks of the prompt, and submits the choice of the first token. */
-  async *#read(
-    request: ResumableRequest,
-    signal: AbortSignal,
-  ): AsyncGenerator<TokenEvent, DecodeStart, undefined> {
     const network = this.#network;
     const answered = request.answered ?? [];
     const context = [...request.prompt, ...answered];
     const total = request.prompt.length + request.maxTokens;
     invariant(total <= this.contextLength, `prompt and answer need ${total} of ${this.contextLength} tokens`);
-    const kind = network.startSampling(request.sampling, request.prompt, answered, request.topLogprobs);
-
-    const cachedTokens = Math.min(network.cache.commonPrefix(context), context.length - 1);
-    network.truncate(cachedTokens);
-    await network.ensureCapacity(context.length);
-    const totalTokens = context.length;
-    yield { kind: 'prefill', doneTokens: cachedTokens, totalTokens, cachedTokens };
-    let lastRow = 0;
-    for await (const { done, rows } of network.prefill.run(context.slice(cachedTokens), signal)) {
-      lastRow = rows - 1;
-      yield { kind: 'prefill', doneTokens: cachedTokens + done, totalTokens, cachedTokens };
+    const leave = await this.#turns.enter(signal);
+    try {
+      const kind = network.startSampling(request.sampling, request.prompt, answered, request.topLogprobs);
+      const cachedTokens = Math.min(network.cache.commonPrefix(context), context.length - 1);
+      network.truncate(cachedTokens);
+      await network.ensureCapacity(context.length);
+      const totalTokens = context.length;
+      yield { kind: 'prefill', doneTokens: cachedTokens, totalTokens, cachedTokens };
+      let lastRow = 0;
+      for await (const { done, rows } of network.prefill.run(context.slice(cachedTokens), signal)) {
+        lastRow = rows - 1;
+        yield { kind: 'prefill', doneTokens: cachedTokens + done, totalTokens, cachedTokens };
+      }
+      const index = answered.length;
+      const first = network.submitFirst(kind, lastRow, totalTokens, index);
+      leave();
+      yield* this.#decode(request, kind, { first, index, signal });
+    } finally {
+      leave();
     }
-    return {
-      kind,
-      first: network.submitFirst(kind, lastRow, context.length, answered.length),
-      contextTokens: context.length,
-      index: answered.length,
-    };
   }
 
-  async *#decode(request: TokenRequest, start: DecodeStart, signal: AbortSignal): AsyncGenerator<TokenEvent> {
+  async *#decode(
+    request: TokenRequest,
+    kind: SamplingKind,
+    { first, index, signal }: { first: Batch['records']; index: number; signal: AbortSignal },
+  ): AsyncGenerator<TokenEvent> {
     const network = this.#network;
     const endTokens = new Set(request.endTokens);
     const pending: Batch[] = [
-      { records: start.first, attention: network.promptAttention }, // the prompt is read densely
+      { records: first, attention: network.promptAttention }, // the prompt is read densely
     ];
-    let submitted = start.index + 1;
-    let produced = start.index;
+    let submitted = index + 1;
+    let produced = index;
     // the last token's keys and values are not in the cache yet: they are computed by the step that follows it
     let unprocessed: number | undefined;
     this.#sizer.restart();
@@ -161,10 +140,10 @@ export class GpuTokenEngine implements TokenEngine {
       while (pending.length > 0) {
         while (pending.length < batchesInFlight && submitted < request.maxTokens && !signal.aborted) {
           const most = Math.min(this.#sizer.size, request.maxTokens - submitted);
-          const position = start.contextTokens - start.index + submitted - 1;
+          const position = request.prompt.length + submitted - 1;
           submitted += await this.#turns.run(async () => {
             const count = await network.prepareSteps(position, most);
-            const records = network.submitSteps(start.kind, submitted, count);
+            const records = network.submitSteps(kind, submitted, count);
             pending.push({ records, attention: network.attentionCounter() });
             return count;
           }, signal);
@@ -178,7 +157,7 @@ export class GpuTokenEngine implements TokenEngine {
           unprocessed = record.token;
           produced++;
           const isEnd = endTokens.has(record.token);
-          const contextTokens = start.contextTokens - start.index + produced;
+          const contextTokens = request.prompt.length + produced;
           yield {
             kind: 'token',
             token: record.token,

@@ -88,12 +88,9 @@ export function createTextEngine(parts: TextEngineParts): Engine {
       await checkAttention(options, model.layers);
       tokens.setAttention(options);
     },
-    async probe({ signal: given, ...options } = {}) {
+    async probe(options = {}) {
       assertAlive();
-      const signal = given ? AbortSignal.any([given, disposal.signal]) : disposal.signal;
-      const work = async () =>
-        (await loadPart(import('./probe/look-into-step.ts'))).probeText(parts, { ...options, signal });
-      return generator.beside(work, signal); // its turn is taken before anything is loaded
+      return (await loadPart(import('./probe/look-into-step.ts'))).probeInTurn(side, options);
     },
     async attentionFacts() {
       assertAlive();

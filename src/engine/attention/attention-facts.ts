@@ -6,5 +6,5 @@ import type { TextSide } from '../text-engine.ts';
 export async function attentionFacts({ parts, generator, disposal }: TextSide): Promise<AttentionFacts> {
   const { tokens } = parts;
   await tokens.withNetwork(({ network }) => network.prepareSparse());
-  return generator.between(() => tokens.withNetwork(({ network }) => network.attentionFacts()), disposal);
+  return generator.turns.run(() => tokens.withNetwork(({ network }) => network.attentionFacts()), disposal);
 }

@@ -21,7 +21,7 @@ export class NetworkAttention {
   #wanted: AttentionOptions = { mode: 'dense' };
   #sparse: SparseAttentions | undefined;
   /** The sparse policy opened last, kept right for the cache even while steps attend densely. */
-  #opened: SparseAttention | undefined;
+  opened: SparseAttention | undefined;
   /** What the steps chosen last attend with; undefined: dense. */
   #active: SparseAttention | undefined;
 
@@ -45,7 +45,7 @@ export class NetworkAttention {
    *  @throws AppError "invalid-request" for attention options; what reading signature maps throws. */
   async choose(position: number, most: number): Promise<{ count: number; isChanged: boolean }> {
     const denseSteps = this.#wanted.mode === 'dense' ? most : await this.#denseSteps(this.#wanted, position);
-    const active = denseSteps > 0 ? undefined : this.#opened;
+    const active = denseSteps > 0 ? undefined : this.opened;
     const isChanged = active !== this.#active;
     this.#active = active;
     return { count: active ? most : Math.min(most, denseSteps), isChanged };
@@ -62,7 +62,7 @@ export class NetworkAttention {
 
   /** The cache was cut back to `tokens`. */
   truncate(tokens: number): void {
-    this.#opened?.truncate(tokens);
+    this.opened?.truncate(tokens);
   }
 
   /** One policy per layer, for the cache's present buffers; what layers share lives in `arena`. */
@@ -80,13 +80,9 @@ export class NetworkAttention {
     );
   }
 
-  get opened(): SparseAttention | undefined {
-    return this.#opened;
-  }
-
   /** Bytes of signature maps, and of what is kept beside the cache. */
   memory(): { readonly mapBytes: number; readonly besideCacheBytes: number } {
-    return { mapBytes: this.#sparse?.mapBytes ?? 0, besideCacheBytes: this.#opened?.byteLength ?? 0 };
+    return { mapBytes: this.#sparse?.mapBytes ?? 0, besideCacheBytes: this.opened?.byteLength ?? 0 };
   }
 
   dispose(): void {
@@ -96,7 +92,7 @@ export class NetworkAttention {
   /** Maps and what they made are forgotten; sparse steps to come open them anew. */
   forgetMaps(): void {
     this.dispose();
-    this.#sparse = this.#opened = this.#active = undefined;
+    this.#sparse = this.opened = this.#active = undefined;
   }
 
   /** Loads and compiles what HashAttention needs; may run beside a generation. */
@@ -121,7 +117,7 @@ export class NetworkAttention {
     const sparse = await this.#sparseAttentions();
     const sparseFrom = isAutomatic(wanted) ? await sparse.sparseFrom(wanted) : least;
     if (stepsBefore(sparseFrom) > 0) return stepsBefore(sparseFrom);
-    this.#opened = await sparse.open(wanted);
+    this.opened = await sparse.open(wanted);
     return 0;
   }
 

@@ -26,7 +26,7 @@ export async function useSignatures(
     // within the turn, so that storage too ends with the last choice
     return keep(learned.folder, maps);
   };
-  return generator.between(use, disposal);
+  return generator.turns.run(use, disposal);
 }
 
 async function keep(

@@ -22,9 +22,10 @@ export interface GeneratorParts {
 
 export class Generator {
   readonly #parts: GeneratorParts;
-  readonly #queue = new RequestQueue();
-  /** Work that goes on beside the answer being written; null while none is. */
-  #guests: Set<Promise<unknown>> | null = null;
+  /** Generations, and work between them, take turns. */
+  readonly turns = new RequestQueue();
+  /** Work beside the answer being written, for which whoever comes after it waits, too; null while none is written. */
+  guests: Set<Promise<unknown>> | null = null;
 
   constructor(parts: GeneratorParts) {
     this.#parts = parts;
@@ -37,37 +38,18 @@ export class Generator {
     signal: AbortSignal,
   ): AsyncGenerator<GenerationEvent, void, undefined> {
     const answer = new Answer(request, this.#parts);
-    const leave = await this.#queue.enter(signal).catch((error: unknown) => ignoreAbort(error, signal));
+    const leave = await this.turns.enter(signal).catch((error: unknown) => ignoreAbort(error, signal));
     if (leave) {
       const guests = new Set<Promise<unknown>>();
-      this.#guests = guests;
+      this.guests = guests;
       try {
         yield* this.#answer(answer, request, signal);
       } finally {
-        this.#guests = null;
+        this.guests = null;
         void Promise.allSettled(guests).then(leave);
       }
     }
     yield answer.finished(signal.aborted);
-  }
-
-  /** Runs `work` when its turn has come, between generations.
-   *  @throws AppError "aborted" when the signal fires while it waits. */
-  between<T>(work: () => Promise<T>, signal: AbortSignal): Promise<T> {
-    return this.#queue.run(work, signal);
-  }
-
-  /** As `between`, but at once while an answer is written: whoever comes after the answer waits for `work`, too. */
-  async beside<T>(work: () => Promise<T>, signal: AbortSignal): Promise<T> {
-    const guests = this.#guests;
-    if (!guests) return this.between(work, signal);
-    const done = work();
-    guests.add(done);
-    try {
-      return await done;
-    } finally {
-      guests.delete(done);
-    }
   }
 
   async *#answer(

@@ -23,8 +23,7 @@ import type { ProbedLayer, ProbeOptions } from './probe-types.ts';
 
 /** @throws AppError "invalid-request" for an empty context or a position outside it; "aborted"; "out-of-memory". */
 export async function probeStep(
-  gpu: Gpu,
-  network: Network,
+  { gpu, network }: { readonly gpu: Gpu; readonly network: Network },
   { position: asked, signal }: ProbeOptions,
 ): Promise<ProbedStep> {
   const { cache, act, weights, kernels } = network;

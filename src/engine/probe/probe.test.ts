@@ -12,10 +12,14 @@ function gate() {
 
 describe('engine.probe', () => {
   test('waits for no answer; the next request waits for both', async () => {
-    const { engine, tokens } = scriptedEngine({ answer: [...bytesOf('abc'), eos] });
-    const looked = gate();
+    const [asked, looked] = [gate(), gate()];
+    const { engine, tokens } = scriptedEngine({
+      answer: [...bytesOf('abc'), eos],
+      beforeToken: (index) => (index === 3 ? asked.isOpen : undefined),
+    });
     const probeAlone = tokens.probe.bind(tokens);
     tokens.probe = async (options) => {
+      asked.open();
       await looked.isOpen;
       return probeAlone(options);
     };

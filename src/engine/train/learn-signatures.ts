@@ -33,8 +33,8 @@ export async function* learnSignatures(side: TextSide, request: TrainRequest): A
     reportEvery: reportEvery(options),
     measureEvery: measureEvery(options),
   };
-  const training = generator
-    .between(
+  const training = generator.turns
+    .run(
       () =>
         tokens.withNetwork(async ({ gpu, network }) => {
           const { rope } = network;
