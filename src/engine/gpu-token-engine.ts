@@ -58,11 +58,14 @@ export class GpuTokenEngine implements TokenEngine {
 
   async probe(options: ProbeOptions): Promise<ProbedStep> {
     const { probeStep } = await loadPart(import('./probe/look-into-step.ts'));
-    const work = () =>
-      this.withNetwork((on) => probeStep(on, options)).finally(
-        () => this.#sizer.restart(), // this pause is no step's time either
-      );
-    return this.#turns.run(work, options.signal ?? this.#disposal.signal);
+    const { signal = this.#disposal.signal } = options;
+    // outside the turn it is found out why a look failed: an answer does not wait for that
+    return this.withNetwork((on) =>
+      this.#turns.run(
+        () => probeStep(on, options).finally(() => this.#sizer.restart()), // this pause is no step's time either
+        signal,
+      ),
+    );
   }
 
   async withNetwork<T>(work: NetworkWork<T>): Promise<T> {

@@ -24,6 +24,7 @@ const ofHub = ['hub'];
 const toLearn = ['learn-signatures'];
 const ofLongRows = ['integer-product', 'packed-octet', 'leave-packed'];
 const onCpu = [
+  'dots-four',
   'mat-mul-serial',
   'mat-vec-serial',
   'attend-prefill-serial',

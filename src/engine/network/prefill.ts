@@ -5,7 +5,6 @@ import { type Dispatch, encodeDispatches } from '../../kernels/runtime/dispatch.
 import type { Gpu } from '../../kernels/runtime/gpu.ts';
 import type { ModelConfig } from '../../model/config.ts';
 import type { GpuWeights } from '../load/gpu-weights.ts';
-import { loadPart } from '../load-part.ts';
 import { allocating } from '../memory/allocating.ts';
 import { createPrefillActivations, type PrefillActivations, prefillRowBytes } from './activations.ts';
 import type { FewRowsAttention } from './few-rows.ts';
@@ -143,11 +142,14 @@ export class Prefill {
     return this.#act;
   }
 
-  /** How a chunk attends where it does so in parts. */
+  /** How a chunk attends where it does so in parts. That is only faster: where it cannot be fetched, the prompt goes on. */
   async #attentionOf(rows: number): Promise<FewRowsAttention | undefined> {
     const { gpu, cache, manyTokens: many = gpu.traits.isCpu ? Infinity : manyTokens } = this.#parts;
     if (rows >= enoughRows || cache.length < many) return undefined;
-    this.#fewRows ??= await (await loadPart(import('./few-rows.ts'))).prepareFewRows(this.#parts);
+    this.#fewRows ??= await import('./few-rows.ts').then(
+      ({ prepareFewRows }) => prepareFewRows(this.#parts),
+      () => undefined,
+    );
     return this.#fewRows;
   }
 

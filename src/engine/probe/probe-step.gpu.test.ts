@@ -1,5 +1,5 @@
 /** Looking into a step of a tiny model: its figures against plain arithmetic on what is in GPU memory, and no trace left. */
-import { afterEach, describe, expect, test } from 'vitest';
+import { afterEach, describe, expect, test, vi } from 'vitest';
 import { greedyRequest } from '../../../test/support/golden.ts';
 import { openNetwork } from '../../../test/support/open-network.ts';
 import { MemorySource, readTinyModel } from '../../../test/support/test-files.ts';
@@ -230,6 +230,26 @@ describe.each(models)('probing %s', (name) => {
       expect(tokens).toEqual(whole.slice(0, tokens.length));
       expect(tokens.length).toBeGreaterThanOrEqual(read);
       expect(position).toBe(read % 16 === 0 ? tokens.length - 1 : read - 40);
+    }
+  });
+
+  test('an answer does not wait until it is known why a look into it failed', async () => {
+    const { engine } = await open(small);
+    await answer(engine, prompt, 2);
+    await engine.probe({});
+    vi.useFakeTimers({ toFake: ['setTimeout'] });
+    try {
+      let refused: Promise<unknown> | undefined;
+      let tokens = 0;
+      for await (const event of engine.generateTokens(greedyRequest(prompt, 60))) {
+        if (event.kind === 'token') tokens++;
+        if (tokens === 1) refused ??= errorOf(engine.probe({ position: prompt.length + 60 }));
+      }
+      expect(tokens).toBe(60);
+      await vi.advanceTimersByTimeAsync(1000);
+      expect(await refused).toMatchObject({ code: 'invalid-request' });
+    } finally {
+      vi.useRealTimers();
     }
   });
 

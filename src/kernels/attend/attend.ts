@@ -7,7 +7,6 @@ import type { Dispatch } from '../runtime/dispatch.ts';
 import { expectBytes } from '../runtime/expect-bytes.ts';
 import type { Gpu, KernelVariant } from '../runtime/gpu.ts';
 import type { BufferSlice } from '../runtime/tensor.ts';
-import dotsSource from '../shared/dots-four.wgsl?raw';
 import stepSource from '../shared/step.wgsl?raw';
 import { type AttendMerge, prepareMerge } from './attend-merge.ts';
 import splitSource from './attend-split.wgsl?raw';
@@ -32,6 +31,7 @@ import tokenRange from './token-range.wgsl?raw';
 import weighSubgroup from './weigh-subgroup.wgsl?raw';
 import weighWorkgroup from './weigh-workgroup.wgsl?raw';
 
+const dotsSource = () => import('../shared/dots-four.wgsl?raw');
 const serialSource = () => import('./attend-split-serial.wgsl?raw');
 
 export interface AttendShape {

@@ -8,7 +8,6 @@ import {
 } from '../runtime/define-kernel.ts';
 import type { KernelVariant } from '../runtime/gpu.ts';
 import budgetSource from '../shared/budget.wgsl?raw';
-import dotsSource from '../shared/dots-four.wgsl?raw';
 import findSelection from '../shared/find-selection.wgsl?raw';
 import findSelectionSubgroup from '../shared/find-selection-subgroup.wgsl?raw';
 import prefixSum from '../shared/prefix-sum.wgsl?raw';
@@ -39,6 +38,7 @@ import tokenSelection from './token-selection.wgsl?raw';
 import weighSubgroup from './weigh-subgroup.wgsl?raw';
 import weighWorkgroup from './weigh-workgroup.wgsl?raw';
 
+const dotsSource = () => import('../shared/dots-four.wgsl?raw');
 const blocksSerialSource = () => import('./attend-blocks-serial.wgsl?raw');
 const rowsSerialSource = () => import('./rows-summed-serial.wgsl?raw');
 const selectionSerialSource = () => import('./token-selection-serial.wgsl?raw');

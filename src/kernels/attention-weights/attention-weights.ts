@@ -7,7 +7,6 @@ import type { Dispatch } from '../runtime/dispatch.ts';
 import { expectBytes } from '../runtime/expect-bytes.ts';
 import type { Gpu } from '../runtime/gpu.ts';
 import type { BufferSlice } from '../runtime/tensor.ts';
-import dotsSource from '../shared/dots-four.wgsl?raw';
 import stepSource from '../shared/step.wgsl?raw';
 import scoresSource from './attention-scores.wgsl?raw';
 import sharesSource from './attention-shares.wgsl?raw';
@@ -36,7 +35,7 @@ export type AttentionWeights = (arena: Arena, args: AttentionWeightsArgs) => rea
 export const attentionWeightsKernels = {
   scores: defineKernel({
     name: 'attention-scores',
-    sources: [stepSource, dotsSource, scoresSource],
+    sources: [stepSource, () => import('../shared/dots-four.wgsl?raw'), scoresSource],
     bindings: { step: 'uniform', query: 'read', keyCache: 'read', weights: 'write' },
     uniforms: { words: 'u32', group: 'u32', capacity: 'u32', scale: 'f32' },
   }),
