@@ -1,6 +1,7 @@
 /** One device per test file; any WebGPU error fails the test that caused it. */
 import { afterAll, afterEach, beforeAll, expect } from 'vitest';
 import { type Gpu, type OpenGpuOptions, openGpu } from '../runtime/gpu.ts';
+import { dawnOptions, wantsHalves } from './dawn-options.ts';
 import { onHardware } from './on-hardware.ts';
 
 /** In Node, Dawn on the machine's Vulkan driver; in a browser, its own. Fails, never skips, without an adapter. */
@@ -13,7 +14,7 @@ async function systemGpu(): Promise<GPU> {
   const { create } = await import('webgpu');
   // Dawn's objects do not keep their instance alive, and once it is collected the process crashes: one for all.
   const kept = globalThis as { dawn?: GPU };
-  kept.dawn ??= create(['backend=vulkan']);
+  kept.dawn ??= create(dawnOptions);
   return kept.dawn;
 }
 
@@ -36,10 +37,14 @@ export async function openLimitedTestGpu(): Promise<Gpu> {
   return openGpu({ gpu: { wgslLanguageFeatures, requestAdapter } as unknown as GPU });
 }
 
-/** `npm run test:gpu` asks for a graphics card: a CPU adapter in its place would let everything pass. */
-function expectWantedDevice(gpu: Gpu): void {
+/** `npm run test:gpu` asks for a graphics card: a CPU adapter in its place would let everything pass. So would one without
+ *  shader-f16 where that is asked for. */
+function expectWantedDevice(gpu: Gpu, isBaseline: boolean): void {
   if (onHardware && gpu.traits.isCpu) {
     throw new Error(`the tests ask for a graphics card, and got ${gpu.traits.description}`);
+  }
+  if (wantsHalves && !isBaseline && !gpu.traits.hasHalves) {
+    throw new Error(`the tests ask for shader-f16, which ${gpu.traits.description} does not offer`);
   }
 }
 
@@ -48,7 +53,7 @@ export function withGpu(options: OpenGpuOptions = {}): () => Gpu {
   const errors: string[] = [];
   beforeAll(async () => {
     gpu = await openTestGpu(options);
-    expectWantedDevice(gpu);
+    expectWantedDevice(gpu, options.baseline ?? false);
     gpu.device.addEventListener('uncapturederror', (event) => errors.push(event.error.message));
   });
   afterEach(async () => {
