@@ -7,6 +7,7 @@ import type { AttentionOptions, MemoryUse, TokenLogprob } from './api.ts';
 import type { StepAttention } from './attention/step-attention.ts';
 import { BatchSizer } from './batch-sizer.ts';
 import { RequestQueue } from './generate/request-queue.ts';
+import { withProgress } from './generate/with-progress.ts';
 import { loadPart } from './load-part.ts';
 import type { SamplingKind } from './network/decoder.ts';
 import type { Network } from './network/network.ts';
@@ -20,6 +21,13 @@ export const batchesInFlight = 2;
 interface Batch {
   readonly records: Promise<ResultRecord[]>;
   readonly attention: (contextTokens: number) => StepAttention;
+}
+
+/** The token after what the cache holds, being sampled: the answer's `index`th. */
+interface FirstStep {
+  readonly kind: SamplingKind;
+  readonly index: number;
+  readonly records: Batch['records'];
 }
 
 /** A request taken up again after a lost device: `answered` was produced before. */
@@ -97,37 +105,45 @@ export class GpuTokenEngine implements TokenEngine {
   }
 
   async *#generate(request: ResumableRequest, signal: AbortSignal): AsyncGenerator<TokenEvent> {
-    const network = this.#network;
-    const answered = request.answered ?? [];
-    const context = [...request.prompt, ...answered];
+    const context = [...request.prompt, ...(request.answered ?? [])];
     const total = request.prompt.length + request.maxTokens;
     invariant(total <= this.contextLength, `prompt and answer need ${total} of ${this.contextLength} tokens`);
-    const leave = await this.#turns.enter(signal);
-    try {
-      const kind = network.startSampling(request.sampling, request.prompt, answered, request.topLogprobs);
-      const cachedTokens = Math.min(network.cache.commonPrefix(context), context.length - 1);
-      network.truncate(cachedTokens);
-      await network.ensureCapacity(context.length);
-      const totalTokens = context.length;
-      yield { kind: 'prefill', doneTokens: cachedTokens, totalTokens, cachedTokens };
-      let lastRow = 0;
-      for await (const { done, rows } of network.prefill.run(context.slice(cachedTokens), signal)) {
-        lastRow = rows - 1;
-        yield { kind: 'prefill', doneTokens: cachedTokens + done, totalTokens, cachedTokens };
-      }
-      const index = answered.length;
-      const first = network.submitFirst(kind, lastRow, totalTokens, index);
-      leave();
-      yield* this.#decode(request, kind, { first, index, signal });
-    } finally {
-      leave();
+    // one turn, and nobody has to ask for it: whoever reads of its progress may wait for a look, which comes after it
+    const reading = withProgress<TokenEvent, FirstStep>((report, left) => {
+      const until = AbortSignal.any([signal, left]);
+      return this.#turns.run(() => this.#read(request, context, report, until), until);
+    });
+    yield* this.#decode(request, yield* reading, signal);
+  }
+
+  /** Brings the cache up to the context, and samples the token that follows it. */
+  async #read(
+    request: ResumableRequest,
+    context: readonly number[],
+    report: (event: TokenEvent) => void,
+    signal: AbortSignal,
+  ): Promise<FirstStep> {
+    const network = this.#network;
+    const { prompt, answered = [], sampling, topLogprobs } = request;
+    const kind = network.startSampling(sampling, prompt, answered, topLogprobs);
+    const totalTokens = context.length;
+    const cachedTokens = Math.min(network.cache.commonPrefix(context), totalTokens - 1);
+    network.truncate(cachedTokens);
+    await network.ensureCapacity(totalTokens);
+    report({ kind: 'prefill', doneTokens: cachedTokens, totalTokens, cachedTokens });
+    let lastRow = 0;
+    for await (const { done, rows } of network.prefill.run(context.slice(cachedTokens), signal)) {
+      lastRow = rows - 1;
+      report({ kind: 'prefill', doneTokens: cachedTokens + done, totalTokens, cachedTokens });
     }
+    const index = answered.length;
+    return { kind, index, records: network.submitFirst(kind, lastRow, totalTokens, index) };
   }
 
   async *#decode(
     request: TokenRequest,
-    kind: SamplingKind,
-    { first, index, signal }: { first: Batch['records']; index: number; signal: AbortSignal },
+    { kind, index, records: first }: FirstStep,
+    signal: AbortSignal,
   ): AsyncGenerator<TokenEvent> {
     const network = this.#network;
     const endTokens = new Set(request.endTokens);

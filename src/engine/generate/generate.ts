@@ -24,8 +24,8 @@ export class Generator {
   readonly #parts: GeneratorParts;
   /** Generations, and work between them, take turns. */
   readonly turns = new RequestQueue();
-  /** Work beside the answer being written, for which whoever comes after it waits, too; null while none is written. */
-  guests: Set<Promise<unknown>> | null = null;
+  /** Work beside the answer being written; null while none is. */
+  #guests: Set<Promise<unknown>> | null = null;
 
   constructor(parts: GeneratorParts) {
     this.#parts = parts;
@@ -41,15 +41,26 @@ export class Generator {
     const leave = await this.turns.enter(signal).catch((error: unknown) => ignoreAbort(error, signal));
     if (leave) {
       const guests = new Set<Promise<unknown>>();
-      this.guests = guests;
+      this.#guests = guests;
       try {
         yield* this.#answer(answer, request, signal);
       } finally {
-        this.guests = null;
+        this.#guests = null;
         void Promise.allSettled(guests).then(leave);
       }
     }
     yield answer.finished(signal.aborted);
+  }
+
+  /** Runs `work` at once while an answer is written, and whoever comes after the answer waits for it, too; else when its
+   *  turn has come.
+   *  @throws AppError "aborted" when the signal fires while it waits. */
+  async beside<T>(work: () => Promise<T>, signal: AbortSignal): Promise<T> {
+    const guests = this.#guests;
+    if (!guests) return this.turns.run(work, signal);
+    const guest = work();
+    guests.add(guest);
+    return guest.finally(() => guests.delete(guest));
   }
 
   async *#answer(

@@ -38,7 +38,7 @@ const manyTokens = 4096;
 const cpuRows = 128;
 const scratchBudget = 512 * 2 ** 20;
 
-/** Dispatch lists kept, by rows: chunks of a few sizes come back, and making a list takes as long as running a short one. */
+/** Dispatch lists kept, by rows and how they attend: chunks of a few sizes come back, and making a list takes as long as running a short one. */
 const mostLists = 6;
 
 export class Prefill {
@@ -46,7 +46,7 @@ export class Prefill {
   readonly #mostRows: number;
   #arena: Arena;
   #act: PrefillActivations | undefined;
-  #lists = new Map<number, { arena: Arena; layers: Dispatch[][] }>();
+  #lists = new Map<string, { arena: Arena; layers: Dispatch[][] }>();
   #tokensPerMs: number;
   #fewRows: FewRowsAttention | undefined;
 
@@ -159,7 +159,7 @@ export class Prefill {
     act: PrefillActivations,
     fewRows: FewRowsAttention | undefined,
   ): { arena: Arena; layers: Dispatch[][] } {
-    const key = fewRows ? -rows : rows;
+    const key = `${rows} ${fewRows ? 'in parts' : 'whole'}`;
     const known = this.#lists.get(key);
     if (known) return known;
     if (this.#lists.size >= mostLists) this.forgetLists();

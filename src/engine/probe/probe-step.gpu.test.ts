@@ -209,6 +209,7 @@ describe.each(models)('probing %s', (name) => {
       got.push(event);
       if (event.kind === 'prefill') {
         reading ??= probed.engine.probe({});
+        await reading; // its progress is not asked for while somebody waits for a look
         continue;
       }
       const read = event.contextTokens - 1;

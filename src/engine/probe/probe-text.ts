@@ -2,20 +2,13 @@
 import type { TextEngineParts, TextSide } from '../text-engine.ts';
 import type { Probe, ProbeOptions } from './probe-types.ts';
 
-/** At once while an answer is written: whoever comes after the answer waits for it, too. Else when its turn has come. */
-export async function probeInTurn(side: TextSide, options: ProbeOptions): Promise<Probe> {
-  const { parts, generator, disposal } = side;
+/** At once while an answer is written, else when its turn has come. */
+export async function probeInTurn(
+  { parts, generator, disposal }: TextSide,
+  options: ProbeOptions,
+): Promise<Probe> {
   const signal = options.signal ? AbortSignal.any([options.signal, disposal]) : disposal;
-  const look = () => probeText(parts, { ...options, signal });
-  const { guests } = generator;
-  if (!guests) return generator.turns.run(look, signal);
-  const looking = look();
-  guests.add(looking);
-  try {
-    return await looking;
-  } finally {
-    guests.delete(looking);
-  }
+  return generator.beside(() => probeText(parts, { ...options, signal }), signal);
 }
 
 async function probeText(
