@@ -12,8 +12,9 @@ const groups = [
 
 /** Loaded when sparse attention is first wanted; where it begins by itself, to find out from when; for a look into a
  *  step; for a question behind a long context; with a model that is not quantised, one from the user's disk, or one from a
- *  hub; to learn signatures; with 4-bit rows of 2048 columns and more on a graphics card; and on devices without one. All
- *  other chunks, whatever they are called, come with the page's first model. */
+ *  hub; to learn signatures; with 4-bit rows of 2048 columns and more on a graphics card; for weights kept as floats; on
+ *  devices without subgroups, and on those without a graphics card. All other chunks, whatever they are called, come with
+ *  the page's first model. */
 const onDemand = ['on-demand'];
 const toMeasure = ['crossover'];
 const toLook = ['look-into-step'];
@@ -23,6 +24,12 @@ const ofDisk = ['local-files'];
 const ofHub = ['hub'];
 const toLearn = ['learn-signatures'];
 const ofLongRows = ['integer-product', 'packed-octet', 'leave-packed'];
+const ofFloats = ['f16', 'bf16', 'f32'].flatMap((kind) => [
+  `weights-${kind}`,
+  `weight-at-${kind}`,
+  `decode-${kind}`,
+]);
+const withoutSubgroups = ['mat-vec-workgroup'];
 const onCpu = [
   'dots-four',
   'mat-mul-serial',
@@ -43,6 +50,8 @@ const later = [
   ...ofHub,
   ...toLearn,
   ...ofLongRows,
+  ...ofFloats,
+  ...withoutSubgroups,
   ...onCpu,
 ];
 const notOurs = ['libraries', 'model'];

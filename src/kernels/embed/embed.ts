@@ -1,15 +1,12 @@
 /** Rows of the embedding matrix for a list of tokens, dequantised. See embed.wgsl. */
 import { invariant } from '../../errors.ts';
 import type { Arena } from '../runtime/arena.ts';
-import { defineKernel, prepareKernel } from '../runtime/define-kernel.ts';
+import { defineKernel, type KernelSource, prepareKernel } from '../runtime/define-kernel.ts';
 import type { Dispatch } from '../runtime/dispatch.ts';
 import type { Gpu } from '../runtime/gpu.ts';
 import { type Matrix, type MatrixFormat, rowBytes, rowScaleBytes, rowStride } from '../runtime/matrix.ts';
 import type { BufferSlice } from '../runtime/tensor.ts';
 import source from './embed.wgsl?raw';
-import weightAtBf16 from './weight-at-bf16.wgsl?raw';
-import weightAtF16 from './weight-at-f16.wgsl?raw';
-import weightAtF32 from './weight-at-f32.wgsl?raw';
 import weightAtQ4 from './weight-at-q4.wgsl?raw';
 import weightAtQ8 from './weight-at-q8.wgsl?raw';
 
@@ -27,7 +24,7 @@ export interface EmbedArgs {
 /** One dispatch per part of the matrix. */
 export type Embed = (arena: Arena, args: EmbedArgs) => Dispatch[];
 
-function define(kind: MatrixFormat['kind'], weightAt: string, constants: readonly string[]) {
+function define(kind: MatrixFormat['kind'], weightAt: KernelSource, constants: readonly string[]) {
   return defineKernel({
     name: `embed-${kind}`,
     sources: [weightAt, source],
@@ -48,9 +45,9 @@ function define(kind: MatrixFormat['kind'], weightAt: string, constants: readonl
 export const definitions = {
   q4: define('q4', weightAtQ4, ['wideScales']),
   q8: define('q8', weightAtQ8, ['wideScales']),
-  f16: define('f16', weightAtF16, []),
-  bf16: define('bf16', weightAtBf16, []),
-  f32: define('f32', weightAtF32, []),
+  f16: define('f16', () => import('./weight-at-f16.wgsl?raw'), []),
+  bf16: define('bf16', () => import('./weight-at-bf16.wgsl?raw'), []),
+  f32: define('f32', () => import('./weight-at-f32.wgsl?raw'), []),
 };
 
 export async function prepareEmbed(gpu: Gpu, format: MatrixFormat): Promise<Embed> {

@@ -6,9 +6,6 @@ import type { Dispatch, Grid } from '../runtime/dispatch.ts';
 import type { Gpu } from '../runtime/gpu.ts';
 import { type Matrix, type MatrixFormat, rowBytes, rowScaleBytes, rowStride } from '../runtime/matrix.ts';
 import type { BufferSlice } from '../runtime/tensor.ts';
-import decodeBf16 from './decode-bf16.wgsl?raw';
-import decodeF16 from './decode-f16.wgsl?raw';
-import decodeF32 from './decode-f32.wgsl?raw';
 import decodeQ4 from './decode-q4.wgsl?raw';
 import decodeQ8 from './decode-q8.wgsl?raw';
 import common from './mat-mul.wgsl?raw';
@@ -59,7 +56,13 @@ const uniforms = {
   accumulate: 'u32',
 } as const;
 
-const decoders = { q4: decodeQ4, q8: decodeQ8, f16: decodeF16, bf16: decodeBf16, f32: decodeF32 };
+const decoders = {
+  q4: decodeQ4,
+  q8: decodeQ8,
+  f16: () => import('./decode-f16.wgsl?raw'),
+  bf16: () => import('./decode-bf16.wgsl?raw'),
+  f32: () => import('./decode-f32.wgsl?raw'),
+};
 
 /** A parallel scheme: its sources and the part of the result one workgroup makes. */
 const schemes = {

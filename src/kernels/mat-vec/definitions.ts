@@ -5,9 +5,6 @@ import type { MatrixFormat } from '../runtime/matrix.ts';
 import half from '../shared/half.wgsl?raw';
 import inputs from '../shared/inputs.wgsl?raw';
 import stepSource from '../shared/step.wgsl?raw';
-import weightsBf16 from '../shared/weights-bf16.wgsl?raw';
-import weightsF16 from '../shared/weights-f16.wgsl?raw';
-import weightsF32 from '../shared/weights-f32.wgsl?raw';
 import weightsQ4 from '../shared/weights-q4.wgsl?raw';
 import weightsQ8 from '../shared/weights-q8.wgsl?raw';
 import finishHeads from './finish-heads.wgsl?raw';
@@ -16,7 +13,6 @@ import heads from './heads.wgsl?raw';
 import shared from './mat-vec.wgsl?raw';
 import staged from './mat-vec-staged.wgsl?raw';
 import subgroup from './mat-vec-subgroup.wgsl?raw';
-import workgroup from './mat-vec-workgroup.wgsl?raw';
 import plainX from './plain-x.wgsl?raw';
 import writeOutputs from './write-outputs.wgsl?raw';
 
@@ -61,9 +57,15 @@ export const uniforms = {
   kvHeads: 'u32',
   capacity: 'u32',
 } as const;
-const formatSources = { q4: weightsQ4, q8: weightsQ8, f16: weightsF16, bf16: weightsBf16, f32: weightsF32 };
+const formatSources = {
+  q4: weightsQ4,
+  q8: weightsQ8,
+  f16: () => import('../shared/weights-f16.wgsl?raw'),
+  bf16: () => import('../shared/weights-bf16.wgsl?raw'),
+  f32: () => import('../shared/weights-f32.wgsl?raw'),
+};
 const variantSources = {
-  workgroup: [plainX, staged, workgroup],
+  workgroup: [plainX, staged, () => import('./mat-vec-workgroup.wgsl?raw')],
   subgroup: [plainX, staged, subgroup],
   serial: [plainX, () => import('./mat-vec-serial.wgsl?raw')],
 };
