@@ -4,7 +4,7 @@ import { openModelMaps } from '../src/engine/attention/model-hash-maps.ts';
 import { GpuTokenEngine } from '../src/engine/gpu-token-engine.ts';
 import { loadWeights } from '../src/engine/load/load-weights.ts';
 import { openModel } from '../src/engine/load/open-model.ts';
-import { partLimit, planWeights } from '../src/engine/load/weight-plan.ts';
+import { partLimit, planWeights } from '../src/engine/load/plan-weights.ts';
 import { Network } from '../src/engine/network/network.ts';
 import type { ModelSource } from '../src/engine/source/model-source.ts';
 import type { TokenRequest } from '../src/engine/token-engine.ts';

@@ -10,7 +10,7 @@ import {
 } from '../src/engine/attention/model-hash-maps.ts';
 import { loadWeights } from '../src/engine/load/load-weights.ts';
 import { openModel } from '../src/engine/load/open-model.ts';
-import { partLimit, planWeights } from '../src/engine/load/weight-plan.ts';
+import { partLimit, planWeights } from '../src/engine/load/plan-weights.ts';
 import { Network } from '../src/engine/network/network.ts';
 import { filesSource } from '../src/engine/source/files.ts';
 import type { Gpu } from '../src/kernels/runtime/gpu.ts';

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { loadWeights } from '../../src/engine/load/load-weights.ts';
 import { type OpenedModel, openModel } from '../../src/engine/load/open-model.ts';
-import { partLimit, planWeights } from '../../src/engine/load/weight-plan.ts';
+import { partLimit, planWeights } from '../../src/engine/load/plan-weights.ts';
 import { Network } from '../../src/engine/network/network.ts';
 import { filesSource } from '../../src/engine/source/files.ts';
 import type { ModelSource } from '../../src/engine/source/model-source.ts';

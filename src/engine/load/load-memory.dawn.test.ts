@@ -6,7 +6,7 @@ import { parseModelConfig } from '../../model/config.ts';
 import { weightManifest } from '../../model/weight-manifest.ts';
 import { loadWeights } from './load-weights.ts';
 import { openModel } from './open-model.ts';
-import { partLimit, planWeights } from './weight-plan.ts';
+import { partLimit, planWeights } from './plan-weights.ts';
 
 /** 175 MB of F32 in one file. */
 const config = {

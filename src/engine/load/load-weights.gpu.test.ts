@@ -12,8 +12,9 @@ import type { WeightsOption } from '../api.ts';
 import type { GpuWeights } from './gpu-weights.ts';
 import { type LoadWeightsOptions, loadWeights } from './load-weights.ts';
 import { type OpenedModel, openModel } from './open-model.ts';
+import { partLimit, planWeights } from './plan-weights.ts';
 import type { WeightsChoice } from './weight-formats.ts';
-import { partLimit, planWeights, type WeightPlan, weightBytesOf } from './weight-plan.ts';
+import { type WeightPlan, weightBytesOf } from './weight-plan.ts';
 
 type Files = Map<string, Uint8Array<ArrayBuffer>>;
 

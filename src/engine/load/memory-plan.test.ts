@@ -3,7 +3,8 @@ import { MemorySource, readTinyModel } from '../../../test/support/test-files.ts
 import type { DeviceSummary } from '../api.ts';
 import { type MemoryPlanInput, planMemory } from './memory-plan.ts';
 import { type OpenedModel, openModel } from './open-model.ts';
-import { matrixBytes, planWeights } from './weight-plan.ts';
+import { planWeights } from './plan-weights.ts';
+import { matrixBytes } from './weight-plan.ts';
 
 const mebi = 2 ** 20;
 const device: DeviceSummary = {
