@@ -15,7 +15,7 @@ export const usage = `npm run eval -- [options]
   --fractions LIST      e.g. 1/16,1/32; 1/4 to 1/64 unless told
   --tails LIST          of ${tails.join(',')}, what matters first; all unless told. Needles are tried with all but none
   --proxies LIST        other accounts of the tokens left out, tried with hash and oracle at all fractions: mean-64, mass-all, mean-256-block …
-  --layer-budgets FILE  budgets by layer, tried likewise, once or more: JSON [weight of layer 0, …], of mean 1 over sparse layers
+  --layer-budgets FILE  other budgets by layer, of the same mean, once or more, tried like proxies and on needles: JSON [weight of layer 0, …], or "uniform" in place of a file
   --other-layer-0       also hash and oracle at 1/16 and 1/32 with layer 0 sparse where a tail has it dense, and dense where none has it sparse
   --contexts LIST       e.g. 8192; 8192,4096,2048 unless told
   --text FILE,START,N   N windows of the largest context from token START on, once or more
@@ -130,9 +130,12 @@ function proxyFrom(value: string): TailProxy {
 }
 
 function budgetsFrom(file: string): LayerBudgets {
-  const weights: unknown = JSON.parse(readFileSync(file, 'utf8'));
+  if (file === 'uniform') return { name: file, layerBudgets: file };
+  const layerBudgets: unknown = JSON.parse(readFileSync(file, 'utf8'));
   const isWeight = (value: unknown): value is number => typeof value === 'number' && value >= 0;
-  if (Array.isArray(weights) && weights.every(isWeight)) return { name: basename(file, '.json'), weights };
+  if (Array.isArray(layerBudgets) && layerBudgets.every(isWeight)) {
+    return { name: basename(file, '.json'), layerBudgets };
+  }
   throw new Error(`--layer-budgets: expected a JSON array of numbers, none negative, in ${file}.\n${usage}`);
 }
 

@@ -23,7 +23,7 @@ export interface PolicyName {
   readonly tail: TailKind;
   /** In place of the tail, layer 0 being dense; see `proxyLabel`. */
   readonly proxy?: string;
-  /** Name of the budgets by layer, of the same mean as the fraction. */
+  /** Name of the budgets by layer, where they are not those of the maps ("hash") or equal (all others). */
   readonly budgets?: string;
   /** Where it is not as the tail has it. */
   readonly layer0?: 'dense' | 'sparse';
@@ -74,26 +74,23 @@ export function proxyPolicies(
   );
 }
 
-/** Budgets of one mean, by layer. */
 export interface LayerBudgets {
+  /** "uniform", or that of the file. */
   readonly name: string;
-  /** Relative to the mean of the sparse layers; of dense ones without meaning. */
-  readonly weights: readonly number[];
+  readonly layerBudgets: 'uniform' | readonly number[];
 }
 
-/** With a tail of blocks, at the mean budgets of `fractions`. */
-export function budgetPolicies(
+/** The same with other budgets by layer, of the same mean. */
+export function withBudgets(
+  policies: readonly NamedPolicy[],
   budgets: readonly LayerBudgets[],
-  maps: ReadonlyMap<string, ModelHashMaps>,
-  fractions: readonly number[],
 ): NamedPolicy[] {
-  return policyGrid(['hash'], maps, fractions, 'blocks').flatMap((policy) =>
-    budgets.map(({ name, weights }) => ({
-      ...policy,
-      name: { ...policy.name, budgets: name },
-      fractions: weights.map((weight) => Math.min(1, weight * policy.name.fraction)),
-    })),
-  );
+  return policies.flatMap(({ options, ...policy }) => {
+    if (options.mode === 'dense' || options.mode === 'streaming') return [];
+    return budgets.map(({ name, layerBudgets }) => ({
+      ...{ ...policy, name: { ...policy.name, budgets: name }, options: { ...options, layerBudgets } },
+    }));
+  });
 }
 
 /** The same with layer 0 sparse in place of dense, or dense in place of sparse. */

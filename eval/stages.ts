@@ -6,13 +6,13 @@ import type { Stage, TextWindow } from './evaluate.ts';
 import type { NeedlePrompt } from './needles.ts';
 import type { EvalOptions } from './options.ts';
 import {
-  budgetPolicies,
   dense,
   otherLayer0,
   policyGrid,
   proxyPolicies,
   type Selector,
   streaming,
+  withBudgets,
 } from './policies.ts';
 
 export interface StageInput {
@@ -64,7 +64,7 @@ export function planStages({ options, maps, windows, prompts }: StageInput): Sta
           ...policyGrid(mainOnes, maps, main, tail),
         ]),
         ...proxyPolicies(mainOnes, options.proxies, maps, fractions),
-        ...budgetPolicies(options.layerBudgets, maps, fractions),
+        ...withBudgets(policyGrid(mainOnes, maps, fractions, 'blocks'), options.layerBudgets),
       ],
     },
     {
@@ -73,6 +73,7 @@ export function planStages({ options, maps, windows, prompts }: StageInput): Sta
         dense,
         ...streaming(needlePolicies, firstTail),
         ...withTail.flatMap((tail) => policyGrid(needlePolicies, maps, small, tail)),
+        ...withBudgets(policyGrid(needlePolicies, maps, small, 'blocks'), options.layerBudgets),
       ],
     },
     {

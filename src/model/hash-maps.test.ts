@@ -68,6 +68,7 @@ test('the reference maps of the default model', () => {
     model: 'SmolLM2-135M-Instruct',
     trainedLength: 8192,
     rope: '{"theta":100000,"type":"default"}',
+    layerBudgets: null,
   });
   const widths = layers.map(({ query, key }) =>
     [query, key].map((stages) => [
@@ -107,6 +108,11 @@ test("without rope the maps are of the model's own", () => {
   expect(parse({ metadata: { rope: undefined } }).rope).toBe('{"theta":100000,"type":"default"}');
 });
 
+test('budgets by layer are those of the file', () => {
+  expect(parse().layerBudgets).toBeNull();
+  expect(parse({ metadata: { layer_budgets: '[0.25, 1.7504]' } }).layerBudgets).toEqual([0.25, 1.7504]);
+});
+
 test('maps fit under their RoPE, up to the length they were trained on', () => {
   const maps = parse();
   const { rope } = config;
@@ -138,6 +144,15 @@ describe('refused by name', () => {
     ['trained_length', '8192.5'],
     ['trained_length', '99999999999999999999'],
     ['rope', '{"theta":100000}'],
+    ['layer_budgets', ''],
+    ['layer_budgets', '[1, 1'],
+    ['layer_budgets', '{"0": 1, "1": 1}'],
+    ['layer_budgets', '[1, 1, 1]'],
+    ['layer_budgets', '[2, 0]'],
+    ['layer_budgets', '[2.5, -0.5]'],
+    ['layer_budgets', '["1", "1"]'],
+    ['layer_budgets', '[1, null]'],
+    ['layer_budgets', '[1, 1.01]'],
   ])('metadata %s: %j', (key, value) => {
     expect(thrownBy(() => parse({ metadata: { [key]: value } }))).toContain(
       `file-malformed: maps: metadata ${key} must be `,

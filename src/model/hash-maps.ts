@@ -40,6 +40,8 @@ export interface HashMaps {
   readonly trainedLength: number;
   /** Canonical JSON of the RoPE they were trained under; the model's own where the file is silent. */
   readonly rope: string;
+  /** How much of a budget of tokens each layer needs, 1 on average; null where the file is silent. */
+  readonly layerBudgets: readonly number[] | null;
   readonly layers: readonly HashMapLayer[];
 }
 
@@ -71,9 +73,10 @@ export function parseHashMaps(
   const rope = metadata.has('rope')
     ? parseCanonicalRope(fields.string('rope'), fields.subject('rope'))
     : canonicalRope(config.rope);
+  const layerBudgets = metadata.has('layer_budgets') ? fields.shares('layer_budgets', config.layers) : null;
   const heads = { query: config.qHeads, key: sharing === 'kv-head' ? config.kvHeads : config.qHeads };
   const layers = parseLayers(entries, { heads, bits, layers: config.layers, headDim: config.headDim, file });
-  return { bits, sharing, score, queryBits, model, trainedLength, rope, layers };
+  return { bits, sharing, score, queryBits, model, trainedLength, rope, layerBudgets, layers };
 }
 
 /** Whether maps may be used without a warning: they rank nothing sensibly under a RoPE or at a distance they never saw. */
@@ -172,6 +175,9 @@ function parseStages(
   );
 }
 
+/** By which the mean of shares may differ from 1: they may be written with three digits. */
+const shareTolerance = 1e-3;
+
 /** Reads the header's metadata, which holds strings only. */
 class Metadata {
   readonly #values: ReadonlyMap<string, string>;
@@ -207,6 +213,17 @@ class Metadata {
     return count;
   }
 
+  /** JSON of so many positive numbers of mean 1. */
+  shares(key: string, count: number): number[] {
+    const values = parseNumbers(this.#values.get(key) ?? '');
+    const sum = values?.reduce((a, b) => a + b, 0) ?? 0;
+    const isRight = values?.length === count && values.every((each) => each > 0);
+    if (!isRight || Math.abs(sum / count - 1) > shareTolerance) {
+      throw this.#malformed(key, `JSON of ${count} positive numbers, one per layer, of mean 1`);
+    }
+    return values;
+  }
+
   /** Well formed, and perhaps of a later engine. */
   supported(key: string, only: string): void {
     const value = this.string(key);
@@ -224,6 +241,17 @@ class Metadata {
       `metadata ${key} must be ${expected}, got ${describeJson(this.#values.get(key))}`,
     );
   }
+}
+
+/** Null where the text is no JSON of finite numbers. */
+function parseNumbers(text: string): number[] | null {
+  let values: unknown;
+  try {
+    values = JSON.parse(text);
+  } catch {
+    return null;
+  }
+  return Array.isArray(values) && values.every(Number.isFinite) ? values : null;
 }
 
 function malformed(file: string, fault: string): AppError {

@@ -147,8 +147,8 @@ describe(`sixteen steps (seed ${runSeed})`, () => {
     const results = data.map((): { lists: number[][]; out: Float32Array }[] => []);
     for (let position = first; position < length; position++) {
       hash.advance(position + 1);
-      const { selected: count } = policy.attendedSet(position + 1);
       for (const [at, { query, attended, dispatches, selected }] of prepared.entries()) {
+        const { selected: count } = policy.attendedSet(position + 1, data[at]!.index);
         writeRows(cache, data[at]!, position, position + 1);
         writeStep(gpu(), step, { position, rows: 1, index: 0 });
         gpu().device.queue.writeBuffer(query.buffer, 0, queries[at]![position - first]!);

@@ -62,7 +62,7 @@ export async function readLayerLists(
   writeStep(gpu, act.step, { position: length - 1, rows: 1, index: 0 });
   submitDispatches(gpu, selection?.dispatches ?? []);
   writeStep(gpu, act.step, { position: length, rows: 1, index: 0 });
-  const { sinkEnd, windowStart, selected } = policy.attendedSet(length);
+  const { sinkEnd, windowStart, selected } = policy.attendedSet(length, layer);
   const [count = 0, listCapacity = 0] = selection?.tokenLists.shape ?? [];
   const entries = selection ? await readU32(gpu, selection.tokenLists) : new Uint32Array();
   arena.dispose();

@@ -20,6 +20,8 @@ export interface MapsShape extends ModelShape {
   readonly queryBits: number;
   /** Outputs of each stage; the last is the signature's bits. */
   readonly stages: readonly number[];
+  /** As the file says it; silent unless told. */
+  readonly layerBudgets?: readonly number[];
 }
 
 const [hidden, ffn, vocab] = [64, 96, 256];
@@ -73,7 +75,7 @@ export interface LayerMaps {
 /** Maps for a model of this shape: the file's name, its bytes, and the same by layer. */
 export function randomHashMaps(
   random: Random,
-  { layers, qHeads, kvHeads, headDim, sharing, score, queryBits, stages }: MapsShape,
+  { layers, qHeads, kvHeads, headDim, sharing, score, queryBits, stages, layerBudgets }: MapsShape,
 ): { readonly file: readonly [string, Uint8Array<ArrayBuffer>]; readonly layers: readonly LayerMaps[] } {
   const tensors: TensorData[] = [];
   const halves = (values: Float32Array) => values.map((value) => floatFromHalf(halfFromFloat(value)));
@@ -95,6 +97,7 @@ export function randomHashMaps(
   const metadata = {
     ...{ format: 'hash-attention', version: '1', activation: 'silu', model: 'random' },
     ...{ bits: String(stages.at(-1)), sharing, score, query_bits: String(queryBits), trained_length: '4096' },
+    ...(layerBudgets ? { layer_budgets: JSON.stringify(layerBudgets) } : {}),
   };
   return { file: [hashMapsFile, writeSafetensors(tensors, metadata)], layers: maps };
 }

@@ -7,14 +7,14 @@ import type { GpuHashMaps } from '../load/gpu-hash-maps.ts';
 import { rowBytes } from '../network/kv-cache.ts';
 import type { HashChoices } from './hash-choices.ts';
 import { signatureHeads } from './signatures.ts';
-import { attendedOf, type SparseChoices } from './sparse-choices.ts';
+import { attendedOf, type LayerChoices, layerChoices } from './sparse-choices.ts';
 
 type Heads = Pick<ModelConfig, 'qHeads' | 'kvHeads' | 'headDim'>;
 
-/** Keys and values attended to by `lists` lists, and the sums of blocks, from which both kinds of tail are made. */
+/** Keys and values that a layer's `lists` lists attend to, and the sums of blocks, from which both kinds of tail are made. */
 export function attendedBytes(
   { kvHeads, headDim }: Heads,
-  choices: SparseChoices,
+  choices: LayerChoices,
   contextTokens: number,
   lists: number,
 ): number {
@@ -29,12 +29,13 @@ export function hashBytesRead(
   contextTokens: number,
   layer: number,
 ): number {
-  const { config, maps, choices } = parts;
+  const { config, maps } = parts;
+  const choices = layerChoices(parts.choices, layer);
   const { query, key } = maps.layers[layer]!;
   const tensors = [query.weights, query.biases, key.weights, key.biases];
   const mapBytes = tensors.reduce((sum, { dtype, shape }) => sum + byteLengthOf(dtype, shape), 0);
   const { sinkEnd, windowStart } = attendedOf(choices, contextTokens);
   const signatureBytes = (windowStart - sinkEnd) * signatureHeads(config, maps) * (maps.bits / 8);
-  const lists = choices.lists === 'kv-head' ? config.kvHeads : config.qHeads;
+  const lists = parts.choices.lists === 'kv-head' ? config.kvHeads : config.qHeads;
   return mapBytes + signatureBytes + attendedBytes(config, choices, contextTokens, lists);
 }

@@ -43,9 +43,9 @@ export interface AttentionPolicy {
   readonly isScattered: boolean;
   /** The dispatches from rotated query to attended values. */
   attend(arena: Arena, layer: AttentionLayer): readonly Dispatch[];
-  /** Tokens attended per KV head when the context holds `contextTokens`. */
-  attendedTokens(contextTokens: number): number;
-  attendedSet(contextTokens: number): AttendedSet;
+  /** Tokens that a layer attends to per KV head when the context holds `contextTokens`. */
+  attendedTokens(contextTokens: number, layer: number): number;
+  attendedSet(contextTokens: number, layer: number): AttendedSet;
   /** On request, for whoever looks into a step; absent where nothing is selected. */
   selectedTokens?(arena: Arena, layer: AttentionLayer): SelectedTokens;
   /** Bytes that one layer's step must read, each once, when the context holds `contextTokens`: keys and values attended

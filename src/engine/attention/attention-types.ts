@@ -28,12 +28,18 @@ interface SparseOptions {
 interface SelectingOptions extends SparseOptions {
   /** Tokens selected besides sink and window: a fraction of the context (1/16 unless told) or a number. */
   readonly budget?: { readonly fraction: number } | { readonly tokens: number };
+  /** How the budget is spread: the same in every layer, or in proportion to these numbers, one per layer. Sparse layers
+   *  have the budget on average, so that all select no more tokens than under equal budgets; none more than there are.
+   *  "uniform" unless told. */
+  readonly layerBudgets?: 'uniform' | readonly number[];
 }
 
 /** HashAttention (arXiv:2412.14468): learned signatures pick the tokens to attend to. Uses the maps in the model's
  *  hash_attention.safetensors, or random projections where it has none. */
-export interface HashAttentionOptions extends SelectingOptions {
+export interface HashAttentionOptions extends Omit<SelectingOptions, 'layerBudgets'> {
   readonly mode: 'hash';
+  /** As under the other policies, or "maps": as the file of the signature maps says, where it does. "maps" unless told. */
+  readonly layerBudgets?: 'maps' | NonNullable<SelectingOptions['layerBudgets']>;
   /** How a query is compared with signatures; as the maps were trained unless told. */
   readonly score?: 'asymmetric' | 'hamming';
   /** One list of tokens for all query heads of a KV head, or, as published, one for each; 'kv-head' unless told. */
@@ -72,4 +78,6 @@ export interface AttentionFacts {
   readonly score: 'asymmetric' | 'hamming';
   readonly bits: 32 | 64;
   readonly sharing: 'kv-head' | 'query-head';
+  /** How much of the budget each layer needs, 1 on average, as the maps say; null where they do not. */
+  readonly layerBudgets: readonly number[] | null;
 }

@@ -120,6 +120,7 @@ describe(`automatic HashAttention (seed ${runSeed})`, () => {
     const { crossoverTokens } = facts;
     expect(facts).toEqual({
       ...{ crossoverTokens, maps: 'untrained', score: 'asymmetric', bits: 32, sharing: 'kv-head' },
+      layerBudgets: null,
     });
     if (crossoverTokens !== null) {
       expect(crossoverTokens).toBeGreaterThanOrEqual(2 + 4 + 1);
@@ -127,7 +128,7 @@ describe(`automatic HashAttention (seed ${runSeed})`, () => {
     }
     expect(await Promise.all(record.values())).toEqual([crossoverTokens]);
     await factsOf(engine);
-    engine.setAttention({ ...options, denseLayers: [], tail: 'blocks' });
+    engine.setAttention({ ...options, denseLayers: [], tail: 'blocks', layerBudgets: [1, 2, 3] });
     await factsOf(engine);
     expect(record.size).toBe(1);
     engine.setAttention({ ...options, budget: { tokens: 6 } });

@@ -78,7 +78,8 @@ export async function measureCrossover(parts: CrossoverParts): Promise<number | 
       const hash = await HashAttention.create({
         ...{ gpu, maps, cache: layers },
         config: { ...config, layers: layers.count },
-        choices: { ...choices, denseLayers: [] },
+        // costs follow the number of tokens in a line: the mean budget costs what all layers do on average
+        choices: { ...choices, denseLayers: [], layerBudgets: null },
       });
       opened.push(hash);
       await hash.catchUp(0);

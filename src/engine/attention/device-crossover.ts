@@ -29,7 +29,7 @@ async function whenLost(gpu: Gpu): Promise<never> {
 
 function keyOf({ gpu, maps, choices, plannedContext }: CrossoverParts): string {
   const { vendor, architecture, description } = gpu.traits;
-  const { denseLayers: _, ...others } = choices;
+  const { denseLayers: _, layerBudgets: __, ...others } = choices;
   const shapes = maps.layers.map(({ query, key }) =>
     [query, key].map(({ heads, widths }) => [heads, widths]),
   );

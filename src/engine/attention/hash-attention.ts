@@ -13,7 +13,7 @@ import { derivedBlockSums } from './block-sums.ts';
 import type { HashChoices } from './hash-choices.ts';
 import { derivedSignatures } from './signatures.ts';
 import { SparseAttention, type SparseAttentionParts } from './sparse-attention.ts';
-import { attendedOf } from './sparse-choices.ts';
+import { attendedOf, budgetUniform, layerChoices, mostSelected } from './sparse-choices.ts';
 
 export interface HashAttentionParts extends SparseAttentionParts {
   readonly maps: GpuHashMaps;
@@ -50,11 +50,9 @@ export class HashAttention extends SparseAttention {
     const { qHeads, kvHeads, headDim } = config;
     const { lists, listsPerHead } = listShape(this.#parts);
     const { capacity } = cache;
-    const { sink, window, count, share } = choices;
-    const listCapacity = Math.max(1, attendedOf(choices, capacity).selected);
-    const budget = {
-      buffer: arena.uniform('hash.budget', Uint32Array.of(sink, window, count, share).buffer),
-    };
+    const { sink, window } = choices;
+    const listCapacity = Math.max(1, mostSelected(choices, config.layers, capacity));
+    const setOf = (tokens: number, layer: number) => attendedOf(layerChoices(choices, layer), tokens);
     const mapped = arena.tensor('hash.mapped', 'f32', [qHeads, maps.bits]);
     const countedShape = { bins: select.bins, chunks: select.chunksFor(capacity, lists) };
     const words = countedWords(lists, capacity, countedShape);
@@ -63,11 +61,12 @@ export class HashAttention extends SparseAttention {
     return {
       name: 'hash',
       isScattered: true,
-      attendedTokens: (tokens) => attendedOf(choices, tokens).attended,
-      attendedSet: (tokens) => attendedOf(choices, tokens),
+      attendedTokens: (tokens, layer) => setOf(tokens, layer).attended,
+      attendedSet: setOf,
       selectedTokens: (own, { index, step }) => {
         const list = own.tensor('hash.list', 'u32', [lists, listCapacity]);
         const label = `layer[${index}].attention.list`;
+        const budget = budgetUniform(arena, layerChoices(choices, index));
         const dispatch = select.list(own, {
           ...{ label, step, budget, lists, capacity, counted, list, listCapacity },
         });
@@ -76,6 +75,7 @@ export class HashAttention extends SparseAttention {
       bytesRead: (tokens, layer) => hashBytesRead(this.#parts, tokens, layer),
       attend: (own, { index, step, query, cache: { key, value }, attended }) => {
         const label = `layer[${index}].attention`;
+        const budget = budgetUniform(arena, layerChoices(choices, index));
         const ofLayer = caches.tensor(signatures, index);
         const { query: queryMap, key: keyMap } = maps.layers[index]!;
         const context = { step, capacity, kvHeads, keyCache: key };

@@ -13,6 +13,8 @@ export interface MapFacts {
   readonly score: 'asymmetric' | 'hamming';
   readonly queryBits: number;
   readonly sharing: 'kv-head' | 'query-head';
+  /** As HashMaps.layerBudgets. */
+  readonly layerBudgets: readonly number[] | null;
 }
 
 /** @throws AppError "invalid-request" naming the option. */
@@ -26,5 +28,5 @@ export function hashChoices(options: HashAttentionOptions, facts: MapFacts, laye
       '"query-head": these maps give every query head its own signatures, which asymmetric scores cannot share',
     );
   }
-  return { ...sparseChoices(options, layers), score, queryBits: facts.queryBits, lists };
+  return { ...sparseChoices(options, layers, facts.layerBudgets), score, queryBits: facts.queryBits, lists };
 }

@@ -7,12 +7,13 @@ import {
 } from '../../kernels/attend/attend-listed.ts';
 import { type AttendTail, prepareAttendTail } from '../../kernels/attend/attend-tail.ts';
 import type { Arena } from '../../kernels/runtime/arena.ts';
+import type { BufferSlice } from '../../kernels/runtime/tensor.ts';
 import { attendedBytes } from './attention-bytes.ts';
 import type { AttentionLayer, AttentionPolicy } from './attention-policy.ts';
 import { derivedBlockSums } from './block-sums.ts';
 import type { Derived } from './derived-caches.ts';
 import { SparseAttention, type SparseAttentionParts } from './sparse-attention.ts';
-import { attendedOf } from './sparse-choices.ts';
+import { attendedOf, budgetUniform, layerChoices, mostSelected } from './sparse-choices.ts';
 import type { TokenSelector } from './token-selector.ts';
 
 export interface ListedAttentionParts extends SparseAttentionParts {
@@ -20,7 +21,9 @@ export interface ListedAttentionParts extends SparseAttentionParts {
   readonly selector: TokenSelector;
 }
 
-type Lists = Pick<AttendListedArgs, 'budget' | 'tokenLists' | 'listCapacity'>;
+interface Lists extends Pick<AttendListedArgs, 'tokenLists' | 'listCapacity'> {
+  readonly budgetOf: (layer: number) => BufferSlice;
+}
 
 /** Attention to a list, by its tail. */
 type Attending =
@@ -59,27 +62,27 @@ export class ListedAttention extends SparseAttention {
     const { name, config, choices, selector, cache } = this.#parts;
     const { kvHeads } = config;
     const { capacity } = cache;
-    const { sink, window, count, share } = choices;
-    const budget = {
-      buffer: arena.uniform('attention.budget', Uint32Array.of(sink, window, count, share).buffer),
-    };
-    const listCapacity = Math.max(1, attendedOf(choices, capacity).selected);
+    const budgetOf = (layer: number) => budgetUniform(arena, layerChoices(choices, layer));
+    const setOf = (tokens: number, layer: number) => attendedOf(layerChoices(choices, layer), tokens);
+    const most = mostSelected(choices, config.layers, capacity);
+    const listCapacity = Math.max(1, most);
     const list = arena.tensor('attention.list', 'u32', [kvHeads, listCapacity]);
-    const select = selector.prepare(arena, { budget, capacity, list, listCapacity });
-    const attend = this.#attend(arena, { budget, tokenLists: list, listCapacity });
+    const select = selector.prepare(arena, { budgetOf, capacity, list, listCapacity });
+    const attend = this.#attend(arena, { budgetOf, tokenLists: list, listCapacity });
     return {
       name,
-      isScattered: attendedOf(choices, capacity).selected > 0,
-      attendedTokens: (tokens) => attendedOf(choices, tokens).attended,
-      attendedSet: (tokens) => attendedOf(choices, tokens),
+      isScattered: most > 0,
+      attendedTokens: (tokens, layer) => setOf(tokens, layer).attended,
+      attendedSet: setOf,
       selectedTokens: () => ({ dispatches: [], tokenLists: list }),
-      bytesRead: (tokens) => selector.bytesRead(tokens) + attendedBytes(config, choices, tokens, kvHeads),
+      bytesRead: (tokens, layer) =>
+        selector.bytesRead(tokens) + attendedBytes(config, layerChoices(choices, layer), tokens, kvHeads),
       attend: (own, layer) => [...select(own, layer), ...attend(own, layer)],
     };
   }
 
   /** From a list to attended values. */
-  #attend(arena: Arena, lists: Lists): AttentionPolicy['attend'] {
+  #attend(arena: Arena, { budgetOf, ...lists }: Lists): AttentionPolicy['attend'] {
     const { config, choices, cache } = this.#parts;
     const { kvHeads } = config;
     const { capacity } = cache;
@@ -92,7 +95,7 @@ export class ListedAttention extends SparseAttention {
     const shared = { partials, kvHeads, splits };
     const splitArgs = ({ index, step, query, cache: { key, value } }: AttentionLayer) => ({
       ...{ label: `layer[${index}].attention.split`, step, query, keyCache: key, valueCache: value },
-      ...{ ...lists, ...shared, capacity },
+      ...{ ...lists, ...shared, budget: budgetOf(index), capacity },
     });
     const mergeArgs = ({ index, attended }: AttentionLayer) => ({
       label: `layer[${index}].attention`,
@@ -123,7 +126,7 @@ export class ListedAttention extends SparseAttention {
           const blockSums = this.caches.tensor(attending.blockSums, index);
           return [
             split(own, { ...splitArgs(layer), ...tail, blockSums }),
-            merge(own, { ...mergeArgs(layer), ...tail, step, query, budget: lists.budget }),
+            merge(own, { ...mergeArgs(layer), ...tail, step, query, budget: budgetOf(index) }),
           ];
         };
       }

@@ -128,7 +128,7 @@ async function openTrained(
 /** Random projections. */
 export function untrainedMaps(gpu: Gpu, config: ModelConfig): OpenedMaps {
   const bits = 32;
-  const facts = { score: 'asymmetric', queryBits: 4, sharing: 'kv-head' } as const;
+  const facts = { score: 'asymmetric', queryBits: 4, sharing: 'kv-head', layerBudgets: null } as const;
   return {
     facts,
     warning: null,

@@ -12,7 +12,7 @@ export async function oracleSelector(gpu: Gpu, config: ModelConfig): Promise<Tok
   const [weigh, select] = await Promise.all([prepareAttentionWeights(gpu), prepareSelectHeaviest(gpu)]);
   const { qHeads, kvHeads, headDim } = config;
   return {
-    prepare: (arena, { budget, capacity, list, listCapacity }) => {
+    prepare: (arena, { budgetOf, capacity, list, listCapacity }) => {
       const weights = arena.tensor('oracle.weights', 'f32', [qHeads, capacity]);
       const totals = arena.tensor('oracle.totals', 'f32', attentionTotalsShape(qHeads));
       return (own, { index, step, query, cache }) => [
@@ -21,7 +21,7 @@ export async function oracleSelector(gpu: Gpu, config: ModelConfig): Promise<Tok
           ...{ weights, totals, qHeads, kvHeads, headDim, capacity },
         }),
         select(own, {
-          ...{ label: `layer[${index}].attention.list`, step, budget, weights, list },
+          ...{ label: `layer[${index}].attention.list`, step, budget: budgetOf(index), weights, list },
           ...{ lists: kvHeads, group: qHeads / kvHeads, listCapacity, capacity },
         }),
       ];

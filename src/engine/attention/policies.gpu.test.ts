@@ -55,11 +55,11 @@ describe.each(models)(`sparse policies in %s (seed ${runSeed})`, (name) => {
 
   const cases: readonly SparseAttentionOptions[] = [
     { mode: 'oracle', ...sizes, budget: { tokens: 9 } },
-    { mode: 'oracle', ...sizes, budget: { fraction: 0.25 }, tail: 'none' },
-    { mode: 'random', ...sizes, budget: { tokens: 11 }, seed: 5, tail: 'mean' },
+    { mode: 'oracle', ...sizes, budget: { fraction: 0.25 }, tail: 'none', layerBudgets: [5, 3, 1] },
+    { mode: 'random', ...sizes, budget: { tokens: 11 }, seed: 5, tail: 'mean', layerBudgets: [0, 1, 2] },
     { mode: 'streaming', ...sizes },
     { mode: 'streaming', ...sizes, tail: 'none' },
-    { mode: 'hash', ...sizes, budget: { tokens: 10 } },
+    { mode: 'hash', ...sizes, budget: { tokens: 10 }, layerBudgets: [1, 4, 1] },
   ];
   test.each(cases)('attends to sink, list and window: %o', async (options) => {
     const events = await answer(prompt(60), options);
@@ -70,9 +70,16 @@ describe.each(models)(`sparse policies in %s (seed ${runSeed})`, (name) => {
       expect(list).toEqual([...new Set(list)].sort((a, b) => a - b));
       for (const token of list) expect(token >= sinkEnd && token < windowStart, `token ${token}`).toBe(true);
     }
-    const { budget } = { budget: undefined, ...options };
-    const wanted = budget ? ('tokens' in budget ? budget.tokens : Math.floor(length * budget.fraction)) : 0;
-    expect(selected).toBe(wanted);
+    /** Layer 0 being dense, those after it have the budget on average. */
+    const wanted = (layer: number, n: number): number => {
+      if (options.mode === 'streaming') return 0;
+      const { budget, layerBudgets: given } = options;
+      const weights = typeof given === 'object' ? given : [1, 1, 1];
+      const factor = weights[layer]! / ((weights[1]! + weights[2]!) / 2);
+      if (budget && 'tokens' in budget) return Math.floor(budget.tokens * factor);
+      return Math.floor(n * budget!.fraction * factor);
+    };
+    expect(selected).toBe(wanted(2, length));
 
     const group = qHeads / kvHeads;
     const all = Array.from({ length }, (_, token) => token);
@@ -93,14 +100,15 @@ describe.each(models)(`sparse policies in %s (seed ${runSeed})`, (name) => {
     for (const event of events.slice(1)) {
       const { contextTokens, attendedTokens, attentionBytes, denseAttentionBytes } = event;
       const n = contextTokens - 1;
-      const own = 8 + (budget ? ('tokens' in budget ? budget.tokens : Math.floor(n * budget.fraction)) : 0);
-      expect(attendedTokens).toBe(Math.round((n + (layers - 1) * own) / layers));
+      const own = [1, 2].map((layer) => 8 + wanted(layer, n));
+      const allOwn = own[0]! + own[1]!;
+      expect(attendedTokens).toBe(Math.round((n + allOwn) / layers));
       const row = 4 * headDim; // a key and a value
       expect(denseAttentionBytes).toBe(layers * n * kvHeads * row);
       const sums = options.tail !== 'none' ? 2 * headDim * 4 : 0;
       const choosing = { oracle: n * 2 * headDim, random: 0, streaming: 0, hash: hashBytes(n - 8, last) };
-      const each = own * row + sums + choosing[options.mode];
-      expect(attentionBytes).toBe(kvHeads * (n * row + (layers - 1) * each));
+      const besides = (layers - 1) * (sums + choosing[options.mode]);
+      expect(attentionBytes).toBe(kvHeads * ((n + allOwn) * row + besides));
     }
   });
 

@@ -12,10 +12,11 @@ export async function randomSelector(
   const select = await prepareSelectRandom(gpu);
   return {
     prepare:
-      (_, { budget, list, listCapacity }) =>
+      (_, { budgetOf, list, listCapacity }) =>
       (own, { index, step }) => [
         select(own, {
-          ...{ label: `layer[${index}].attention.list`, step, budget, list, lists: kvHeads, listCapacity },
+          ...{ label: `layer[${index}].attention.list`, step, budget: budgetOf(index) },
+          ...{ list, lists: kvHeads, listCapacity },
           seed: (seed + index * kvHeads) >>> 0,
         }),
       ],

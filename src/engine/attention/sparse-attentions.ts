@@ -74,6 +74,7 @@ export class SparseAttentions {
       score: facts.score,
       bits: maps.bits,
       sharing: maps.sharing,
+      layerBudgets: facts.layerBudgets,
     };
   }
 

@@ -1,20 +1,33 @@
 /** The options that every sparse policy has, checked and complete. */
 import { AppError } from '../../errors.ts';
+import type { Arena } from '../../kernels/runtime/arena.ts';
+import type { BufferSlice } from '../../kernels/runtime/tensor.ts';
 import { type TailKind, tailKinds } from '../../kernels/shared/token-blocks.ts';
 import type { SparseAttentionOptions } from '../api.ts';
 import type { AttendedSet } from './attention-policy.ts';
 
+/** Tokens selected: at least, and as a share of the context in 1/65536: struct Budget in kernels/shared/budget.wgsl. */
+export interface TokenBudget {
+  readonly count: number;
+  readonly share: number;
+}
+
 export interface SparseChoices {
   readonly sink: number;
   readonly window: number;
-  /** Selected at least, and as a share of the context in 1/65536: struct Budget in kernels/shared/budget.wgsl. */
-  readonly count: number;
-  readonly share: number;
+  /** Of a layer, on average over the sparse ones. */
+  readonly budget: TokenBudget;
+  /** How much of it each layer has, 1 on average over the sparse ones; of dense ones without meaning. Null: 1 in all. */
+  readonly layerBudgets: readonly number[] | null;
   readonly tail: TailKind;
   readonly denseLayers: readonly number[];
 }
 
+/** What one layer attends to. */
+export interface LayerChoices extends TokenBudget, Pick<SparseChoices, 'sink' | 'window' | 'tail'> {}
+
 const shareUnit = 65536;
+const mostCount = 2 ** 31;
 
 const modes: readonly SparseAttentionOptions['mode'][] = ['hash', 'oracle', 'random', 'streaming'];
 
@@ -27,35 +40,67 @@ export function checkSparseOptions(options: SparseAttentionOptions, layers: numb
   sparseChoices(options, layers);
 }
 
-/** @throws AppError "invalid-request" naming the option. */
-export function sparseChoices(options: SparseAttentionOptions, layers: number): SparseChoices {
+/** @param ofMaps budgets by layer that the signature maps come with
+ *  @throws AppError "invalid-request" naming the option. */
+export function sparseChoices(
+  options: SparseAttentionOptions,
+  layers: number,
+  ofMaps: readonly number[] | null = null,
+): SparseChoices {
   const denseLayers = [...new Set(options.denseLayers ?? [0])].sort((a, b) => a - b);
   for (const layer of denseLayers) checkInteger('denseLayers', layer, 0, layers - 1);
   if (options.denseBelow !== undefined) checkInteger('denseBelow', options.denseBelow, 0);
+  const sparse = sparseLayers({ denseLayers }, layers);
   return {
     sink: checkInteger('sink', options.sink ?? 128, 0),
     window: checkInteger('window', options.window ?? 128, 1),
-    ...budgetOf(options),
+    budget: budgetOf(options),
+    layerBudgets: layerBudgetsOf(options, layers, sparse, ofMaps),
     tail: checkTail(options.tail ?? (denseLayers.includes(0) ? 'blocks' : 'none')),
     denseLayers,
   };
 }
 
-function budgetOf(options: SparseAttentionOptions): Pick<SparseChoices, 'count' | 'share'> {
+/** The choices of one sparse layer. Rounded down, so that all together select no more than under equal budgets. */
+export function layerChoices(choices: SparseChoices, layer: number): LayerChoices {
+  const { sink, window, tail, budget, layerBudgets } = choices;
+  const factor = layerBudgets?.[layer] ?? 1;
+  // equal factors are 1 but for rounding
+  const part = (of: number, most: number): number => Math.min(most, Math.floor(of * factor + 1e-6));
+  return { sink, window, tail, count: part(budget.count, mostCount), share: part(budget.share, shareUnit) };
+}
+
+function budgetOf(options: SparseAttentionOptions): TokenBudget {
   if (options.mode === 'streaming') return { count: 0, share: 0 };
   const budget = options.budget ?? { fraction: 1 / 16 };
   if ('tokens' in budget) return { count: checkInteger('budget.tokens', budget.tokens, 0), share: 0 };
-  return { count: 0, share: shareOf('budget.fraction', budget.fraction) };
+  const fraction = checkNumber('budget.fraction', budget.fraction, 0, 1);
+  return { count: 0, share: Math.round(fraction * shareUnit) };
 }
 
-/** @throws AppError "invalid-request" naming the option, where it is not from 0 to 1. */
-export function shareOf(option: string, fraction: number): number {
-  return Math.round(checkNumber(option, fraction, 0, 1) * shareUnit);
+function layerBudgetsOf(
+  options: SparseAttentionOptions,
+  layers: number,
+  sparse: readonly number[],
+  ofMaps: readonly number[] | null,
+): readonly number[] | null {
+  if (options.mode === 'streaming') return null;
+  const asked = options.layerBudgets ?? (options.mode === 'hash' ? 'maps' : 'uniform');
+  if (asked === 'uniform') return null;
+  const given = asked === 'maps' && options.mode === 'hash' ? ofMaps : asked;
+  if (given === null || sparse.length === 0) return null;
+  const numbers: readonly number[] = Array.isArray(given) ? given : [];
+  const mean = sparse.reduce((sum, layer) => sum + numbers[layer]!, 0) / sparse.length;
+  const isRight = numbers.length === layers && numbers.every((each) => Number.isFinite(each) && each >= 0);
+  if (isRight && mean > 0) return numbers.map((each) => each / mean);
+  const named = options.mode === 'hash' ? '"maps", "uniform"' : '"uniform"';
+  const expected = `${named}, or ${layers} numbers of at least 0 that are not all 0 where layers are sparse`;
+  throw invalidOption('layerBudgets', JSON.stringify(given), expected);
 }
 
-/** Tokens attended to of `n`, and how many they are. */
+/** Tokens that a layer attends to of `n`, and how many they are. */
 export function attendedOf(
-  { sink, window, count, share }: SparseChoices,
+  { sink, window, count, share }: LayerChoices,
   n: number,
 ): AttendedSet & { readonly attended: number } {
   const windowStart = n - Math.min(window, n);
@@ -65,8 +110,21 @@ export function attendedOf(
   return { sinkEnd, windowStart, selected, attended: sinkEnd + selected + n - windowStart };
 }
 
+/** The most tokens that a layer selects of `n`. */
+export function mostSelected(choices: SparseChoices, layers: number, n: number): number {
+  const selected = sparseLayers(choices, layers).map(
+    (layer) => attendedOf(layerChoices(choices, layer), n).selected,
+  );
+  return Math.max(0, ...selected);
+}
+
+/** A layer's uniform `Budget`. */
+export function budgetUniform(arena: Arena, { sink, window, count, share }: LayerChoices): BufferSlice {
+  return { buffer: arena.uniform('attention.budget', Uint32Array.of(sink, window, count, share).buffer) };
+}
+
 /** Layers that attend sparsely. */
-export function sparseLayers({ denseLayers }: SparseChoices, layers: number): number[] {
+export function sparseLayers({ denseLayers }: Pick<SparseChoices, 'denseLayers'>, layers: number): number[] {
   return Array.from({ length: layers }, (_, index) => index).filter((index) => !denseLayers.includes(index));
 }
 
@@ -75,7 +133,7 @@ function checkTail(tail: TailKind): TailKind {
   throw invalidOption('tail', JSON.stringify(tail), `one of ${tailKinds.join(', ')}`);
 }
 
-export function checkInteger(name: string, value: number, least: number, most = 2 ** 31): number {
+export function checkInteger(name: string, value: number, least: number, most = mostCount): number {
   if (Number.isInteger(value) && value >= least && value <= most) return value;
   throw invalidOption(name, String(value), `an integer from ${least} to ${most}`);
 }

@@ -127,7 +127,11 @@ describe(`the crossover of a model being loaded (seed ${runSeed})`, () => {
     const config = parseModelConfig(JSON.parse(text));
     const parts = {
       ...{ gpu: silent, config, maps: untrainedShape(config, 32), plannedContext: contextLength },
-      choices: hashChoices(automatic, { score: 'hamming', queryBits: 1, sharing: 'kv-head' }, config.layers),
+      choices: hashChoices(
+        automatic,
+        { score: 'hamming', queryBits: 1, sharing: 'kv-head', layerBudgets: null },
+        config.layers,
+      ),
     };
     const record: CrossoverRecord = new Map();
     const measured = deviceCrossover(record, parts);

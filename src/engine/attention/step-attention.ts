@@ -20,7 +20,7 @@ export function stepAttention(
   const sum = (of: (policy: AttentionPolicy, layer: number) => number): number =>
     policies.reduce((total, policy, layer) => total + of(policy, layer), 0);
   return {
-    attendedTokens: Math.round(sum((policy) => policy.attendedTokens(contextTokens)) / layers),
+    attendedTokens: Math.round(sum((policy, layer) => policy.attendedTokens(contextTokens, layer)) / layers),
     attentionBytes: sum((policy, layer) => policy.bytesRead(contextTokens, layer)),
     denseAttentionBytes: layers * contextTokens * kvHeads * rowBytes(headDim),
   };

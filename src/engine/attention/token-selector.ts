@@ -9,8 +9,8 @@ export interface TokenSelector {
   prepare(
     arena: Arena,
     target: {
-      /** Uniform `Budget`. */
-      readonly budget: BufferSlice;
+      /** A layer's uniform `Budget`. */
+      readonly budgetOf: (layer: number) => BufferSlice;
       readonly capacity: number;
       /** u32 [kvHeads, listCapacity]: receives the selected candidates, ascending. */
       readonly list: BufferSlice;

@@ -1,5 +1,5 @@
 /** How good the choice of tokens was, layer by layer, collected over chunks of rows. */
-import { attendedOf, type SparseChoices } from '../attention/sparse-choices.ts';
+import { attendedOf, type LayerChoices } from '../attention/sparse-choices.ts';
 
 /** Averaged over rows and lists. */
 export interface LayerQuality {
@@ -20,7 +20,7 @@ export class QualitySums {
     values: Float32Array,
     shape: { readonly lists: number; readonly room: number; readonly listHeads: number },
     rows: { readonly position: number; readonly count: number },
-    choices: SparseChoices,
+    choices: LayerChoices,
   ): void {
     const sums = this.#sums.get(layer) ?? { mass: 0, recall: 0, masses: 0, recalls: 0 };
     for (let list = 0; list < shape.lists; list++) {

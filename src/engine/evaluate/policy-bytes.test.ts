@@ -24,9 +24,11 @@ test('dense layers read everything, sparse ones what they attend to, the tail th
 });
 
 test('budgets by layer read what each layer attends to', () => {
-  const options = { ...edges, mode: 'random', tail: 'none' } as const;
-  const fractions = [1, 1 / 32, 1 / 8];
-  expect(bytesOf({ options, fractions })).toBe((2048 + 2 * 30 + 64 + 256) * 2 * row);
-  expect(() => bytesOf({ options, fractions: [1] })).toThrow(/one for each of 3 layers/);
-  expect(() => bytesOf({ options, fractions: [0, 1, 2] })).toThrow(/from 0 to 1/);
+  const options = { ...edges, mode: 'random', tail: 'none', budget: { fraction: 5 / 64 } } as const;
+  const bytes = (layerBudgets: number[]) => bytesOf({ options: { ...options, layerBudgets } });
+  expect(bytes([9, 2, 8])).toBe((2048 + 2 * 30 + 64 + 256) * 2 * row);
+  // no layer attends to more than there is
+  const covering = { ...options, budget: { fraction: 0.75 }, layerBudgets: [9, 2, 8] };
+  expect(bytesOf({ options: covering })).toBe((2048 + 30 + 614 + 2048) * 2 * row);
+  expect(() => bytes([1])).toThrow(/or 3 numbers/);
 });

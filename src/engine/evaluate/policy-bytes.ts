@@ -2,8 +2,9 @@
 import { blockTokens } from '../../kernels/shared/token-blocks.ts';
 import type { ModelConfig } from '../../model/config.ts';
 import { attendedBytes, hashBytesRead } from '../attention/attention-bytes.ts';
+import { layerChoices } from '../attention/sparse-choices.ts';
 import { rowBytes } from '../network/kv-cache.ts';
-import { choicesOf, isSparseLayer, type RowPlan } from './row-policy.ts';
+import { isSparseLayer, type RowPlan } from './row-policy.ts';
 
 /** plan: null for dense. Oracle and chance are counted by what they attend to, as if choosing were free; a proxy by the
  *  sums of its blocks, as if they were kept. */
@@ -16,15 +17,11 @@ export function policyBytes(plan: RowPlan | null, config: ModelConfig, contextTo
       continue;
     }
     const { selector, proxy } = plan;
-    const choices = { ...choicesOf(plan, layer), ...(proxy ? { tail: 'none' as const } : {}) };
+    const tail = proxy ? ('none' as const) : plan.choices.tail;
     bytes +=
       selector.kind === 'hash'
-        ? hashBytesRead(
-            { config, ...selector, choices: { ...selector.choices, ...choices } },
-            contextTokens,
-            layer,
-          )
-        : attendedBytes(config, choices, contextTokens, kvHeads);
+        ? hashBytesRead({ config, ...selector, choices: { ...selector.choices, tail } }, contextTokens, layer)
+        : attendedBytes(config, { ...layerChoices(plan.choices, layer), tail }, contextTokens, kvHeads);
     if (proxy) {
       const blocks = Math.ceil(contextTokens / (proxy.block ?? blockTokens));
       bytes += kvHeads * blocks * 2 * headDim * 4;

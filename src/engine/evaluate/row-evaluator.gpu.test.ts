@@ -59,6 +59,16 @@ describe(`rows in bulk (seed ${runSeed})`, () => {
     const largest = (some: Float32Array, others: Float32Array): number =>
       Math.max(...some.map((loss, i) => Math.abs(loss - others[i]!)));
 
+    /** Of the context that the last layer selects, in 1/65536. */
+    function lastShare(options: AttentionOptions): number {
+      if (options.mode === 'dense' || options.mode === 'streaming') return 0;
+      const { budget, layerBudgets } = options;
+      const fraction = budget && 'fraction' in budget ? budget.fraction : 0;
+      if (typeof layerBudgets !== 'object') return 65536 * fraction;
+      const mean = layerBudgets.reduce((a, b) => a + b) / layerBudgets.length;
+      return Math.floor((65536 * fraction * layerBudgets[2]!) / mean);
+    }
+
     /** One sparse layer where lists depend on sums, so that they can be compared; the last where it may be any. */
     const all: AttentionOptions[] = [
       { mode: 'dense' },
@@ -67,7 +77,12 @@ describe(`rows in bulk (seed ${runSeed})`, () => {
       { ...few, mode: 'hash', score: 'hamming', tail: 'blocks', denseLayers: [0, 1] },
       { ...few, mode: 'hash', score: 'hamming', lists: 'query-head', tail: 'none', denseLayers: [0, 2] },
       { ...few, mode: 'oracle', tail: 'blocks', denseLayers: [0, 1] },
-      { ...few, mode: 'random', seed: 3, tail: 'mean' },
+      { ...few, mode: 'random', seed: 3, tail: 'mean', layerBudgets: [1, 2, 6] },
+      // layers 0 and 1 select all there is
+      {
+        ...{ ...few, mode: 'hash', tail: 'blocks', denseLayers: [] },
+        ...{ budget: { fraction: 0.75 }, layerBudgets: [7, 7, 1] },
+      },
       { ...edges, mode: 'streaming', denseLayers: [1] },
     ];
     // one model under every policy, the other under those whose kernels see its head size
@@ -76,7 +91,7 @@ describe(`rows in bulk (seed ${runSeed})`, () => {
       const { losses, tops } = await inBulk(options);
       const dense = options.mode === 'dense' ? [0, 1, 2] : options.denseLayers!;
       const layer = [2, 1, 0].find((index) => !dense.includes(index)) ?? 2;
-      const share = options.mode === 'streaming' ? 0 : 65536 / 8;
+      const share = lastShare(options);
       const budget = { sink: edges.sink, window: edges.window, count: 0, share };
       const chunk = { position: read, count: scored };
       const rows = await readLastRows(gpu(), network, evaluator, { options, maps }, budget, chunk);
@@ -134,15 +149,20 @@ describe(`rows in bulk (seed ${runSeed})`, () => {
 
     test('every layer has the budget that it is given', async () => {
       const options = { ...few, mode: 'hash', tail: 'mean' } as const;
-      const layers = network.config.layers;
-      const fractions = Array.from({ length: layers }, () => few.budget.fraction);
       const { losses } = await inBulk(options);
-      expect([...(await scoresOf({ options, maps, fractions })).losses]).toEqual([...losses]);
-      // All of them in all layers but the first is the first alone sparse.
-      const onlyFirst = fractions.map((fraction, layer) => (layer === 0 ? fraction : 1));
-      const others = fractions.flatMap((_, layer) => (layer === 0 ? [] : [layer]));
-      const denseElsewhere = await inBulk({ ...options, denseLayers: others });
-      const { losses: sparseFirst } = await scoresOf({ options, maps, fractions: onlyFirst });
+      const facts = { ...maps.facts, layerBudgets: [0.6, 0.9, 1.5] };
+      const budgeted = { options, maps: { ...maps, facts } };
+      const ofMaps = [...(await scoresOf(budgeted)).losses];
+      expect(ofMaps).toEqual([...(await inBulk({ ...options, layerBudgets: [2, 3, 5] })).losses]);
+      expect(ofMaps).not.toEqual([...losses]);
+      for (const layerBudgets of ['uniform', [0.1, 0.1, 0.1]] as const) {
+        const equal = { ...budgeted, options: { ...options, layerBudgets } };
+        expect([...(await scoresOf(equal)).losses]).toEqual([...losses]);
+      }
+      // All of the context in all layers but the first is the first alone sparse.
+      const denseElsewhere = await inBulk({ ...options, budget: { fraction: 0.15 }, denseLayers: [1, 2] });
+      const onlyFirst = { budget: { fraction: 0.75 }, layerBudgets: [1, 7, 7] };
+      const { losses: sparseFirst } = await inBulk({ ...options, ...onlyFirst });
       expect(largest(sparseFirst, denseElsewhere.losses)).toBeLessThan(2e-3);
       expect(largest(sparseFirst, losses)).toBeGreaterThan(2e-3);
     });

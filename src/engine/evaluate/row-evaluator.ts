@@ -7,6 +7,7 @@ import type { Gpu } from '../../kernels/runtime/gpu.ts';
 import { readBytes, readF32, readU32 } from '../../kernels/runtime/readback.ts';
 import type { BufferSlice } from '../../kernels/runtime/tensor.ts';
 import { centreOnKeys, type ModelHashMaps } from '../attention/model-hash-maps.ts';
+import { budgetUniform, layerChoices } from '../attention/sparse-choices.ts';
 import { createPrefillActivations, type PrefillActivations } from '../network/activations.ts';
 import type { Network } from '../network/network.ts';
 import { writeStep } from '../network/step.ts';
@@ -14,7 +15,7 @@ import { type LayerQuality, QualitySums } from './layer-quality.ts';
 import type { RowAttentionParts, RowScratch, RowSelector } from './row-attention.ts';
 import { prepareRowKernels, type RowKernels } from './row-kernels.ts';
 import { type RowOutputs, rowLists } from './row-lists.ts';
-import { choicesOf, isSparseLayer, planRows, type RowPlan, type RowPolicy } from './row-policy.ts';
+import { isSparseLayer, planRows, type RowPlan, type RowPolicy } from './row-policy.ts';
 import { RowResources } from './row-resources.ts';
 
 export interface RowScores {
@@ -223,9 +224,7 @@ export class RowEvaluator {
     };
     const parts = Array.from({ length: config.layers }, (_, layer): RowAttentionParts | null => {
       if (!isSparseLayer(plan, layer)) return null;
-      const { sink, window, count, share } = choicesOf(plan, layer);
-      const words = Uint32Array.of(sink, window, count, share);
-      return { ...shared, budget: { buffer: arena.uniform(`rows.layer[${layer}].budget`, words.buffer) } };
+      return { ...shared, budget: budgetUniform(arena, layerChoices(plan.choices, layer)) };
     });
     return (layer: number) => parts[layer]!;
   }
@@ -261,7 +260,7 @@ export class RowEvaluator {
     const shape = { lists, room: this.#act.tokens, listHeads: this.#network.config.qHeads / lists };
     for (const [layer, { offset = 0, size }] of quality) {
       const values = new Float32Array(bytes, offset, size! / 4);
-      sums.add(layer, values, shape, rows, choicesOf(plan, layer));
+      sums.add(layer, values, shape, rows, layerChoices(plan.choices, layer));
     }
   }
 

@@ -5,7 +5,7 @@ import type { ModelConfig } from '../../model/config.ts';
 import type { AttentionOptions } from '../api.ts';
 import { type HashChoices, hashChoices } from '../attention/hash-choices.ts';
 import type { ModelHashMaps } from '../attention/model-hash-maps.ts';
-import { invalidOption, type SparseChoices, shareOf, sparseChoices } from '../attention/sparse-choices.ts';
+import { type SparseChoices, sparseChoices } from '../attention/sparse-choices.ts';
 import type { GpuHashMaps } from '../load/gpu-hash-maps.ts';
 
 /** One way to attend. Evaluations of the same object share what is built for it. */
@@ -16,15 +16,11 @@ export interface RowPolicy {
   readonly maps?: ModelHashMaps;
   /** In place of the tail that decoding has; for evaluation alone. */
   readonly proxy?: TailProxy;
-  /** Selected of the context in each layer, dense ones included, in place of the budget; for evaluation alone. */
-  readonly fractions?: readonly number[];
 }
 
 /** A sparse policy, complete. */
 export interface RowPlan {
-  /** Of every layer, but for the share where layers differ. */
   readonly choices: SparseChoices;
-  readonly shares: readonly number[] | null;
   readonly proxy: TailProxy | null;
   readonly selector:
     | { readonly kind: 'hash'; readonly choices: HashChoices; readonly maps: GpuHashMaps }
@@ -37,16 +33,10 @@ export interface RowPlan {
 /** Null: dense everywhere.
  *  @throws AppError "invalid-request" naming the option. */
 export function planRows(policy: RowPolicy, config: ModelConfig): RowPlan | null {
-  const { options, maps, fractions } = policy;
+  const { options, maps } = policy;
   const { qHeads, kvHeads, layers } = config;
   if (options.mode === 'dense') return null;
-  if (fractions && fractions.length !== layers) {
-    throw invalidOption('fractions', `${fractions.length} of them`, `one for each of ${layers} layers`);
-  }
-  const own = {
-    shares: fractions?.map((fraction) => shareOf('fractions', fraction)) ?? null,
-    proxy: policy.proxy ?? null,
-  };
+  const own = { proxy: policy.proxy ?? null };
   if (options.mode === 'hash') {
     if (!maps)
       throw new AppError('invalid-request', 'HashAttention is evaluated with signature maps; got none.');
@@ -71,9 +61,4 @@ export function planRows(policy: RowPolicy, config: ModelConfig): RowPlan | null
 
 export function isSparseLayer({ choices }: RowPlan, layer: number): boolean {
   return !choices.denseLayers.includes(layer);
-}
-
-/** What a layer attends to. */
-export function choicesOf({ choices, shares }: RowPlan, layer: number): SparseChoices {
-  return shares ? { ...choices, count: 0, share: shares[layer]! } : choices;
 }

@@ -145,7 +145,7 @@ async function createLayerProbe(gpu: Gpu, network: Network, arena: Arena): Promi
     gpu.device.queue.submit([encoder.finish()]);
 
     const contextTokens = position + 1;
-    const set = policy.attendedSet(contextTokens);
+    const set = policy.attendedSet(contextTokens, index);
     const { sinkEnd, windowStart } = set;
     if (isDense) {
       const heads = Array.from({ length: qHeads }, () => ({ mass: 1, outputError: 0 }));

@@ -20,6 +20,7 @@ export const memoryUse: MemoryUse = { weightBytes: 11, kvCacheBytes: 22, scratch
 
 export const attentionFacts: AttentionFacts = {
   ...{ crossoverTokens: 44, maps: 'trained', score: 'asymmetric', bits: 32, sharing: 'kv-head' },
+  layerBudgets: null,
 };
 
 export const modelSummary: ModelSummary = {

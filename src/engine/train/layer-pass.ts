@@ -106,10 +106,10 @@ export function trainLayer(parts: LayerPassParts): Dispatch[] {
 }
 
 /** Recall and mass of each row into `results` from `index` · lists · positions on, as signatures would be compared. */
-export function measureLayer(parts: LayerPassParts, results: Tensor): Dispatch[] {
+export function measureLayer(parts: LayerPassParts, results: Tensor, share: number): Dispatch[] {
   const { arena, kernels, index, options, layout, scratch, train, tokens } = parts;
   const { lists } = layout;
-  const { positions: rows, bits, queryBits, recallShare } = options;
+  const { positions: rows, bits, queryBits } = options;
   const { sink, window } = edgesOf(options, tokens);
   const label = (name: string): string => `measure[${index}].${name}`;
   const isAsymmetric = options.score === 'asymmetric';
@@ -136,7 +136,7 @@ export function measureLayer(parts: LayerPassParts, results: Tensor): Dispatch[]
       kernels.recall.recall(arena, {
         ...{ label: label('recall'), positions: parts.positions, targets: scratch.targets },
         ...{ scores: scratch.scores, results, firstResult: (index * lists + chunk.firstList) * rows },
-        ...{ lists: chunk.lists, rows, tokens, sink, window, share: recallShare },
+        ...{ lists: chunk.lists, rows, tokens, sink, window, share },
       }),
     ]),
   ];

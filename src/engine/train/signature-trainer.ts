@@ -123,11 +123,13 @@ export class SignatureTrainer {
   }
 
   /** How well the signatures of now find what attention looks at in the sequence captured last: rows for
-   *  `summariseRecall`. */
-  async measureRows(tokens: number): Promise<Float32Array> {
+   *  `summariseRecall`.
+   *  @param share of the context that is selected */
+  async measureRows(tokens: number, share = this.#parts.options.recallShare): Promise<Float32Array> {
     const { gpu } = this.#parts;
     const arena = new Arena(gpu);
-    const measure = (parts: LayerPassParts): readonly Dispatch[] => measureLayer(parts, this.#buffers.recall);
+    const measure = (parts: LayerPassParts): readonly Dispatch[] =>
+      measureLayer(parts, this.#buffers.recall, share);
     await this.#submit(this.#perLayer(measure, tokens, arena));
     arena.dispose();
     return readF32(gpu, this.#buffers.recall);

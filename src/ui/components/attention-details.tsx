@@ -4,6 +4,8 @@ import { useApp } from '../state/app-state.ts';
 import {
   type AttentionMethod,
   type AttentionSettings,
+  type LayerBudgetsSetting,
+  layerBudgetsChoices,
   layersAsTyped,
   methods,
   parseLayers,
@@ -31,6 +33,11 @@ const tailLabels: Readonly<Record<TailSetting, string>> = {
   none: 'Not at all',
 };
 
+const layerBudgetsLabels: Readonly<Record<LayerBudgetsSetting, string>> = {
+  maps: 'As the signatures say',
+  uniform: 'As many in every layer',
+};
+
 /** How tokens are chosen, and what is attended to besides. */
 export function AttentionDetails(props: {
   readonly attention: AttentionSettings;
@@ -40,6 +47,7 @@ export function AttentionDetails(props: {
   const { attention, onChange } = props;
   const id = useId();
   const isPublished = attention.method === 'published';
+  const isHashed = !['oracle', 'random', 'streaming'].includes(attention.method);
   return (
     <details class="details" onToggle={(event) => event.currentTarget.open && props.onOpen()}>
       <summary>Details</summary>
@@ -76,6 +84,12 @@ export function AttentionDetails(props: {
             />
           </>
         )}
+        {isHashed && !isPublished && (
+          <LayerBudgetsField
+            value={attention.layerBudgets}
+            onChange={(layerBudgets) => onChange({ layerBudgets })}
+          />
+        )}
       </div>
     </details>
   );
@@ -107,6 +121,34 @@ function TailField(props: {
       </select>
       <p id={`${id}-hint`} class="hint">
         How all other tokens are attended to
+      </p>
+    </div>
+  );
+}
+
+/** Which layers have more of the selected tokens than others. */
+function LayerBudgetsField(props: {
+  readonly value: LayerBudgetsSetting;
+  readonly onChange: (value: LayerBudgetsSetting) => void;
+}) {
+  const id = useId();
+  return (
+    <div class="field">
+      <label for={id}>Selected tokens by layer</label>
+      <select
+        id={id}
+        aria-describedby={`${id}-hint`}
+        value={props.value}
+        onChange={(event) => props.onChange(event.currentTarget.value as LayerBudgetsSetting)}
+      >
+        {layerBudgetsChoices.map((choice) => (
+          <option key={choice} value={choice}>
+            {layerBudgetsLabels[choice]}
+          </option>
+        ))}
+      </select>
+      <p id={`${id}-hint`} class="hint">
+        The same number in all, either way
       </p>
     </div>
   );

@@ -13,12 +13,19 @@ export function automaticInWords(facts: AttentionFacts | null): string {
 /** Where the signatures come from, and what is wrong with them. */
 export function signatureNotes(facts: AttentionFacts | null): readonly string[] {
   if (facts === null) return [];
-  const { maps, bits, sharing, mapsWarning } = facts;
+  const { maps, bits, sharing, mapsWarning, layerBudgets } = facts;
   const per = sharing === 'kv-head' ? 'key-value head' : 'query head';
   const origin = {
     trained: `Signatures trained for this model: ${bits} bits per token and ${per}.`,
     learned: `Signatures learned in this browser: ${bits} bits per token and ${per}.`,
     untrained: `Untrained signatures: this model brings none of its own, so random ones are used, which pick worse.`,
   }[maps];
-  return mapsWarning === undefined ? [origin] : [origin, mapsWarning];
+  const budgets =
+    layerBudgets &&
+    `They give each layer its own number of selected tokens, from ${formatFactor(Math.min(...layerBudgets))} to ${formatFactor(Math.max(...layerBudgets))} times the mean.`;
+  return [origin, ...(budgets ? [budgets] : []), ...(mapsWarning === undefined ? [] : [mapsWarning])];
+}
+
+function formatFactor(factor: number): string {
+  return factor.toFixed(1);
 }

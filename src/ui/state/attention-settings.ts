@@ -6,7 +6,7 @@ import { isAllowed, type NumberRange } from './number-range.ts';
 export type AttentionMode = 'automatic' | 'dense' | 'sparse';
 
 /** How tokens are chosen. `trained`: as the signature maps say of themselves; `published`: as in the paper, with a list per
- *  query head, neither dense layers nor tail. The last three are there to compare with. */
+ *  query head, neither dense layers, tail, nor budgets by layer. The last three are there to compare with. */
 export type AttentionMethod =
   | 'trained'
   | 'asymmetric'
@@ -18,6 +18,8 @@ export type AttentionMethod =
 
 /** What stands for the tokens that are not selected. */
 export type TailSetting = NonNullable<SparseAttentionOptions['tail']>;
+
+export type LayerBudgetsSetting = 'maps' | 'uniform';
 
 /** Kept when dense is chosen, too, so that switching back and forth loses nothing. Null: the engine's own value. */
 export interface AttentionSettings {
@@ -31,6 +33,8 @@ export interface AttentionSettings {
   readonly tail: TailSetting | null;
   /** Layers that attend to everything. */
   readonly denseLayers: readonly number[] | null;
+  /** How selected tokens are spread over the layers: as the signatures say, or the same number in all. */
+  readonly layerBudgets: LayerBudgetsSetting;
 }
 
 export type AttentionNumber = 'selected' | 'sink' | 'window';
@@ -42,6 +46,8 @@ export interface AttentionField extends NumberRange {
 }
 
 export const tails: readonly TailSetting[] = ['blocks', 'mean', 'none'];
+
+export const layerBudgetsChoices: readonly LayerBudgetsSetting[] = ['maps', 'uniform'];
 
 export const methods: readonly AttentionMethod[] = [
   ...(['trained', 'asymmetric', 'hamming', 'published', 'oracle', 'random', 'streaming'] as const),
@@ -91,6 +97,7 @@ export const defaultAttention: AttentionSettings = {
   window: null,
   tail: null,
   denseLayers: null,
+  layerBudgets: 'maps',
 };
 
 /** Attention settings from JSON of any shape: what cannot be used falls back to the default. */
@@ -111,6 +118,7 @@ export function parseAttention(json: unknown): AttentionSettings {
     ...numbers,
     tail: tailFrom(tail),
     denseLayers: Array.isArray(denseLayers) && denseLayers.every(isLayer) ? denseLayers : null,
+    layerBudgets: record.layerBudgets === 'uniform' ? 'uniform' : defaultAttention.layerBudgets,
   };
 }
 
@@ -123,7 +131,7 @@ function tailFrom(stored: unknown): TailSetting | null {
 /** What to ask of the engine. */
 export function attentionOptions(settings: AttentionSettings): AttentionOptions {
   if (settings.mode === 'dense') return { mode: 'dense' };
-  const { method, selectedOneIn, tail, denseLayers } = settings;
+  const { method, selectedOneIn, tail, denseLayers, layerBudgets } = settings;
   const numberIn = ({ name, standard }: AttentionField): number => settings[name] ?? standard;
   const ranges = {
     ...{ sink: numberIn(sinkField), window: numberIn(windowField) },
@@ -131,16 +139,17 @@ export function attentionOptions(settings: AttentionSettings): AttentionOptions 
     ...(tail === null ? {} : { tail }),
     ...(denseLayers === null ? {} : { denseLayers }),
   };
+  const ofHash = { ...ranges, ...(layerBudgets === 'maps' ? {} : { layerBudgets }) };
   const budget = selectedOneIn === 0 ? { tokens: numberIn(selectedField) } : { fraction: 1 / selectedOneIn };
   switch (method) {
     case 'trained':
-      return { mode: 'hash', budget, ...ranges };
+      return { mode: 'hash', budget, ...ofHash };
     case 'asymmetric':
     case 'hamming':
-      return { mode: 'hash', score: method, budget, ...ranges };
+      return { mode: 'hash', score: method, budget, ...ofHash };
     case 'published': {
       const asPublished = { score: 'hamming', lists: 'query-head', tail: 'none', denseLayers: [] } as const;
-      return { mode: 'hash', budget, ...ranges, ...asPublished };
+      return { mode: 'hash', budget, ...ranges, ...asPublished, layerBudgets: 'uniform' };
     }
     case 'oracle':
       return { mode: 'oracle', budget, ...ranges };

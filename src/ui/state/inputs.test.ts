@@ -152,7 +152,7 @@ describe('settings', () => {
       sampling: { ...defaultSettings.sampling, topP: 0.9, seed: 1 },
       attention: {
         ...{ mode: 'sparse' as const, method: 'published' as const, selectedOneIn: 0, selected: 5 },
-        ...{ sink: 0, window: 7, tail: 'none' as const, denseLayers: [3] },
+        ...{ sink: 0, window: 7, tail: 'none' as const, denseLayers: [3], layerBudgets: 'uniform' as const },
       },
       theme: 'dark' as const,
     };
@@ -200,6 +200,8 @@ describe('attention settings', () => {
       },
     });
     expect(options({ selectedOneIn: 0 })).toMatchObject({ budget: { tokens: 256 } });
+    expect(options({ layerBudgets: 'uniform' })).toMatchObject({ mode: 'hash', layerBudgets: 'uniform' });
+    expect(options({ layerBudgets: 'uniform', method: 'oracle' })).not.toHaveProperty('layerBudgets');
     expect(options({ selectedOneIn: 0, selected: 0 })).toMatchObject({ budget: { tokens: 0 } });
   });
 
@@ -214,9 +216,10 @@ describe('attention settings', () => {
     expect(options({ method })).toEqual(expected);
   });
 
-  test('as published means a list per query head, no tail, no dense layers, whatever is set', () => {
+  test('as published means a list per query head, no tail, no dense layers, equal budgets, whatever is set', () => {
     expect(options({ method: 'published', tail: 'mean', denseLayers: [1] })).toEqual({
       ...{ mode: 'hash', score: 'hamming', lists: 'query-head', ...standard, tail: 'none', denseLayers: [] },
+      layerBudgets: 'uniform',
     });
   });
 
@@ -234,6 +237,7 @@ describe('attention settings', () => {
     { sink: -1 },
     { window: 0 },
     { tail: 'yes' },
+    { layerBudgets: [1] },
     { denseLayers: [1.5] },
     { denseLayers: 3 },
   ])('%j is not used', (stored) => {
@@ -278,6 +282,7 @@ describe('a long question', () => {
 describe('facts about sparse attention', () => {
   const facts: AttentionFacts = {
     ...{ crossoverTokens: 5400, maps: 'trained', score: 'asymmetric', bits: 32, sharing: 'kv-head' },
+    layerBudgets: null,
   };
 
   test('what automatic means', () => {
@@ -294,6 +299,9 @@ describe('facts about sparse attention', () => {
     ]);
     expect(signatureNotes({ ...facts, maps: 'untrained' })).toEqual([expect.stringMatching(/^Untrained/)]);
     expect(signatureNotes({ ...facts, mapsWarning: 'w' })).toHaveLength(2);
+    expect(signatureNotes({ ...facts, layerBudgets: [0.31, 1.2, 1.49] })[1]).toMatch(
+      /from 0\.3 to 1\.5 times/,
+    );
   });
 });
 

@@ -201,6 +201,7 @@ describe('the model session', () => {
     const answers: ((facts: AttentionFacts) => void)[] = [];
     const facts = (crossoverTokens: number): AttentionFacts => ({
       ...{ crossoverTokens, maps: 'trained', score: 'asymmetric', bits: 32, sharing: 'kv-head' },
+      layerBudgets: null,
     });
     const curious = {
       ...engine('a'),
