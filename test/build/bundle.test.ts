@@ -23,7 +23,10 @@ const toConvert = ['convert-kernels'];
 const ofDisk = ['local-files'];
 const ofHub = ['hub'];
 const toLearn = ['learn-signatures'];
-const ofLongRows = ['integer-product', 'packed-octet', 'leave-packed'];
+const ofLongRows = [
+  ...['integer-product', 'packed-octet', 'leave-packed'],
+  ...['merge-packed', 'merge-tail-packed'],
+];
 const ofFloats = ['f16', 'bf16', 'f32'].flatMap((kind) => [
   `weights-${kind}`,
   `weight-at-${kind}`,

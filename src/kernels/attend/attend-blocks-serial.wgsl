@@ -6,10 +6,10 @@ fn attendBlocks(slot: u32, kvHead: u32) {
   let rowFloats = (headDim + 3u) / 4u * 4u + 4u;
   let scale = 1.4426950408889634 / sqrt(f32(headDim));
   let attended = attendedSetOf(budget, step.position + 1u);
-  let run = blockRunOf(slot);
+  let run = blockRunOf(slot, dims.slots, step.position);
   let sumsStart = kvHead * dims.blocks * 2u * words;
 
-  if (run.first < run.end && run.end > run.newest) {
+  if (hasNewest(run)) {
     // A block's first token replaces whatever an older sequence left there.
     let kept = select(1.0, 0.0, step.position % blockTokens == 0u);
     let sums = sumsStart + run.newest * 2u * words;

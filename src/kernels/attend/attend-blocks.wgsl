@@ -15,12 +15,12 @@ struct SumsOctet {
 }
 
 fn attendBlocks(slot: u32, kvHead: u32, thread: u32) {
-  let run = blockRunOf(slot);
+  let run = blockRunOf(slot, dims.slots, step.position);
   let attended = attendedSetOf(budget, step.position + 1u);
   let rowOctets = headDim / 8u;
   let sumsStart = kvHead * dims.blocks * 4u * rowOctets;
   let count = run.end - run.first;
-  if (count > 0u && run.end > run.newest) {
+  if (hasNewest(run)) {
     let at = sumsStart + run.newest * 4u * rowOctets;
     for (var octet = thread; octet < rowOctets; octet += threads) {
       let row = (kvHead * dims.capacity + step.position) * rowOctets + octet;

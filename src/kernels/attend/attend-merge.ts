@@ -13,6 +13,7 @@ import mergeStart from './merge-start.wgsl?raw';
 import { partialBytes, variantFor } from './split-plan.ts';
 
 const mergeSerialSource = () => import('./attend-merge-serial.wgsl?raw');
+const packedOutSource = () => import('./merge-packed.wgsl?raw');
 /** How a merge leaves its result packed, too. */
 export const packedSources = [
   () => import('../shared/packed-octet.wgsl?raw'),
@@ -41,10 +42,7 @@ export const mergeKernel = defineKernel({
 });
 export const mergePackingKernel = defineKernel({
   name: 'attend-merge-packing',
-  sources: [
-    '@group(0) @binding(3) var<storage, read_write> packedOut: array<u32>;',
-    ...[...packedSources, mergeStart, mergeSource],
-  ],
+  sources: [packedOutSource, ...packedSources, mergeStart, mergeSource],
   bindings: { ...bindings, packedOut: 'write' },
   ...declared,
 });

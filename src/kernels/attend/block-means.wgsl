@@ -5,24 +5,6 @@
 // one KV head, one of `slots`, is taken for all query heads of that KV head at once (nobody else touches those blocks),
 // and leaves what a split leaves, behind the splits.
 // blockSums: f32 [kvHeads, blocks, 2, headDim], K then V.
-struct BlockRun {
-  first: u32,
-  end: u32,
-  newest: u32, // block of the current token
-  newestShare: f32, // of one token in the newest block's mean
-}
-
-fn blockRunOf(slot: u32) -> BlockRun {
-  let newest = step.position / blockTokens;
-  let perSlot = newest / dims.slots + 1u;
-  let first = min(slot * perSlot, newest + 1u);
-  return BlockRun(
-    first,
-    min(first + perSlot, newest + 1u),
-    newest,
-    1.0 / f32(step.position % blockTokens + 1u),
-  );
-}
 
 // Of one token in a block's mean.
 fn tokenShare(run: BlockRun, block: u32) -> f32 {

@@ -9,14 +9,11 @@
 
 fn sumBlocks(slot: u32, kvHead: u32, word: u32) {
   let words = headDim / 2u;
-  let newestBlock = step.position / blockTokens;
-  let perSlot = newestBlock / dims.slots + 1u;
-  let firstBlock = slot * perSlot;
-  let endBlock = min(firstBlock + perSlot, newestBlock + 1u);
+  let run = blockRunOf(slot, dims.slots, step.position);
   let sumsWord = kvHead * dims.blocks * 2u * words + word;
 
-  if (firstBlock <= newestBlock && newestBlock < endBlock) {
-    let at = sumsWord + newestBlock * 2u * words;
+  if (hasNewest(run)) {
+    let at = sumsWord + run.newest * 2u * words;
     var sums = rowAt((kvHead * dims.capacity + step.position) * words + word);
     // A block's first token replaces whatever an older sequence left there.
     if (step.position % blockTokens != 0u) {
@@ -28,11 +25,11 @@ fn sumBlocks(slot: u32, kvHead: u32, word: u32) {
   }
 
   // Four blocks are read before any is used.
-  var run = RowPair();
-  for (var first = firstBlock; first < endBlock; first += 4u) {
+  var total = RowPair();
+  for (var first = run.first; first < run.end; first += 4u) {
     let block = first + vec4u(0u, 1u, 2u, 3u);
-    let w = select(vec4f(0.0), vec4f(1.0), block < vec4u(endBlock));
-    let at = sumsWord + min(block, vec4u(endBlock - 1u)) * 2u * words;
+    let w = select(vec4f(0.0), vec4f(1.0), block < vec4u(run.end));
+    let at = sumsWord + min(block, vec4u(run.end - 1u)) * 2u * words;
     let key0 = blockSums[at.x];
     let key1 = blockSums[at.y];
     let key2 = blockSums[at.z];
@@ -41,10 +38,10 @@ fn sumBlocks(slot: u32, kvHead: u32, word: u32) {
     let value1 = blockSums[at.y + words];
     let value2 = blockSums[at.z + words];
     let value3 = blockSums[at.w + words];
-    run.key += (key0 * w.x + key1 * w.y) + (key2 * w.z + key3 * w.w);
-    run.value += (value0 * w.x + value1 * w.y) + (value2 * w.z + value3 * w.w);
+    total.key += (key0 * w.x + key1 * w.y) + (key2 * w.z + key3 * w.w);
+    total.value += (value0 * w.x + value1 * w.y) + (value2 * w.z + value3 * w.w);
   }
   for (var i = 0u; i < listsPerKvHead; i++) {
-    writeRun(kvHead * listsPerKvHead + i, slot, word, run);
+    writeRun(kvHead * listsPerKvHead + i, slot, word, total);
   }
 }

@@ -16,6 +16,7 @@ import mergeTail from './merge-tail.wgsl?raw';
 import type { ListsLayout } from './sparse-split.ts';
 import { partialBytes } from './split-plan.ts';
 
+const packedOutSource = () => import('./merge-tail-packed.wgsl?raw');
 const tailSerialSource = () => import('./merge-tail-serial.wgsl?raw');
 const mergeSerialSource = () => import('./attend-merge-serial.wgsl?raw');
 
@@ -58,10 +59,7 @@ export const mergeTailKernel = defineKernel({
 });
 export const mergeTailPackingKernel = defineKernel({
   name: 'attend-merge-tail-packing',
-  sources: [
-    '@group(0) @binding(7) var<storage, read_write> packedOut: array<u32>;',
-    ...[...packedSources, stepSource, budgetSource, mergeTail, mergeSource],
-  ],
+  sources: [packedOutSource, ...packedSources, stepSource, budgetSource, mergeTail, mergeSource],
   bindings: { ...bindings, packedOut: 'write' },
   ...declared,
 });

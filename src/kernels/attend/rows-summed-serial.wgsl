@@ -27,9 +27,9 @@ fn sumRows(split: u32, headBlock: u32) {
   }
 }
 
-fn writeRun(list: u32, slot: u32, word: u32, run: RowPair) {
+fn writeRun(list: u32, slot: u32, word: u32, total: RowPair) {
   let words = headDim / 2u;
   let at = (list * (dims.slots + dims.splits) + slot) * 2u * words + word;
-  tailSums[at] = run.key;
-  tailSums[at + words] = run.value;
+  tailSums[at] = total.key;
+  tailSums[at + words] = total.value;
 }

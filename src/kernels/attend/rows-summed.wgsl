@@ -65,10 +65,10 @@ fn finishRows(split: u32, list: u32, thread: u32) {
   }
 }
 
-fn writeRun(list: u32, slot: u32, word: u32, run: RowPair) {
+fn writeRun(list: u32, slot: u32, word: u32, total: RowPair) {
   let at = (list * (dims.slots + dims.splits) + slot) * 2u * headDim + 2u * word;
-  tailSums[at] = run.key.x;
-  tailSums[at + 1u] = run.key.y;
-  tailSums[at + headDim] = run.value.x;
-  tailSums[at + headDim + 1u] = run.value.y;
+  tailSums[at] = total.key.x;
+  tailSums[at + 1u] = total.key.y;
+  tailSums[at + headDim] = total.value.x;
+  tailSums[at + headDim + 1u] = total.value.y;
 }
