@@ -5,17 +5,17 @@ import { Arena } from '../../kernels/runtime/arena.ts';
 import { type Dispatch, submitDispatches } from '../../kernels/runtime/dispatch.ts';
 import type { Gpu } from '../../kernels/runtime/gpu.ts';
 import { readBytes, readF32, readU32 } from '../../kernels/runtime/readback.ts';
-import type { BufferSlice } from '../../kernels/runtime/tensor.ts';
 import { centreOnKeys, type ModelHashMaps } from '../attention/model-hash-maps.ts';
-import { budgetUniform, layerChoices } from '../attention/sparse-choices.ts';
+import { layerChoices } from '../attention/sparse-choices.ts';
 import { createPrefillActivations, type PrefillActivations } from '../network/activations.ts';
 import type { Network } from '../network/network.ts';
 import { writeStep } from '../network/step.ts';
 import { type LayerQuality, QualitySums } from './layer-quality.ts';
-import type { RowAttentionParts, RowScratch, RowSelector } from './row-attention.ts';
+import { type ChunkLists, PolicyLists } from './policy-lists.ts';
+import type { RowScratch } from './row-attention.ts';
 import { prepareRowKernels, type RowKernels } from './row-kernels.ts';
-import { type RowOutputs, rowLists } from './row-lists.ts';
-import { isSparseLayer, planRows, type RowPlan, type RowPolicy } from './row-policy.ts';
+import type { RowOutputs } from './row-lists.ts';
+import { planRows, type RowPlan, type RowPolicy } from './row-policy.ts';
 import { RowResources } from './row-resources.ts';
 
 export interface RowScores {
@@ -33,30 +33,15 @@ const mostLogits = 2 ** 24;
 /** Policies whose dispatch lists are kept, to be evaluated again. */
 const mostPolicies = 64;
 
-/** What the dispatches for a chunk depend on, besides the policy. */
-interface ChunkKind {
-  readonly rows: number;
-  readonly measures: boolean;
-}
-
-interface Lists {
-  readonly arena: Arena;
-  readonly groups: readonly (readonly Dispatch[])[];
-  /** Where each sparse layer's quality is, f32 [lists, rows, 2]; empty where it is not asked for. */
-  readonly quality: ReadonlyMap<number, BufferSlice>;
-}
-
 export class RowEvaluator {
   readonly #gpu: Gpu;
   readonly #network: Network;
-  readonly #kernels: RowKernels;
   readonly #arena: Arena;
   readonly #act: PrefillActivations;
   readonly #outputs: RowOutputs;
   readonly #centred = new WeakSet<ModelHashMaps>();
-  readonly #mostPolicies: number;
+  readonly #lists: PolicyLists;
   #resources: RowResources | undefined;
-  #lists = new Map<RowPolicy, Map<string, Lists>>();
 
   /** rows: positions scored together, as many as are fast unless told; policies: what is built for so many is kept, 64
    *  unless told. */
@@ -81,8 +66,6 @@ export class RowEvaluator {
     const { config } = network;
     this.#gpu = gpu;
     this.#network = network;
-    this.#kernels = kernels;
-    this.#mostPolicies = policies;
     this.#arena = new Arena(gpu);
     this.#act = createPrefillActivations(this.#arena, config, rows);
     // parts of the rows begin at multiples of 256 bytes
@@ -93,6 +76,8 @@ export class RowEvaluator {
       losses: this.#arena.tensor('rows.losses', 'f32', [rows]),
       tops: this.#arena.tensor('rows.tops', 'u32', [rows]),
     };
+    const parts = { gpu, network, kernels, act: this.#act, outputs: this.#outputs };
+    this.#lists = new PolicyLists(parts, policies);
   }
 
   /** Reads a text densely, in place of what the cache held beyond their common beginning; `room`: tokens that follow. */
@@ -117,14 +102,14 @@ export class RowEvaluator {
     invariant(tokens.length === targets.length, `${tokens.length} tokens for ${targets.length} targets`);
     const start = this.#network.cache.length;
     const plan = planRows(policy, this.#network.config);
-    await this.#prepare(policy, start, tokens.length);
+    const resources = await this.#prepare(policy, start, tokens.length);
     const losses = new Float32Array(tokens.length);
     const tops = new Uint32Array(tokens.length);
     const quality = new QualitySums();
     for (let first = 0; first < tokens.length; first += this.#act.tokens) {
       const rows = Math.min(this.#act.tokens, tokens.length - first);
       const kind = { rows, measures: measures && plan !== null };
-      const lists = await this.#listsFor(policy, plan, kind);
+      const lists = await this.#lists.of(policy, plan, kind, resources);
       this.#write(start + first, tokens.slice(first, first + rows), targets.slice(first, first + rows));
       await this.#submit(lists.groups);
       losses.set(await readF32(this.#gpu, { ...this.#outputs.losses, shape: [rows] }), first);
@@ -149,19 +134,24 @@ export class RowEvaluator {
   }
 
   /** Room in the cache; buffers of its capacity; signatures of what has been read. */
-  async #prepare({ maps }: RowPolicy, start: number, tokens: number): Promise<void> {
+  async #prepare({ maps }: RowPolicy, start: number, tokens: number): Promise<RowResources> {
     const { config, cache } = this.#network;
     await this.#network.ensureCapacity(start + tokens);
-    if (this.#resources?.capacity !== cache.capacity) {
-      this.#forgetResources();
-      this.#resources = new RowResources(this.#gpu, this.#network, this.#act.tokens);
-    }
-    if (!maps) return;
+    const resources = this.#resourcesFor(cache.capacity);
+    if (!maps) return resources;
     if (maps.untrained && !this.#centred.has(maps)) {
       await centreOnKeys(this.#gpu, config, maps.untrained, cache, start);
       this.#centred.add(maps);
     }
-    await (await this.#resources.signatures(maps.maps)).caches.catchUp(start);
+    await (await resources.signatures(maps.maps)).caches.catchUp(start);
+    return resources;
+  }
+
+  #resourcesFor(capacity: number): RowResources {
+    if (this.#resources?.capacity === capacity) return this.#resources;
+    this.#forgetResources();
+    this.#resources = new RowResources(this.#gpu, this.#network, this.#act.tokens);
+    return this.#resources;
   }
 
   #write(position: number, tokens: readonly number[], targets: readonly number[]): void {
@@ -180,76 +170,9 @@ export class RowEvaluator {
     }
   }
 
-  async #listsFor(policy: RowPolicy, plan: RowPlan | null, kind: ChunkKind): Promise<Lists> {
-    const key = JSON.stringify(kind);
-    const known = this.#lists.get(policy)?.get(key);
-    if (known) return known;
-    if (this.#lists.size >= this.#mostPolicies && !this.#lists.has(policy)) this.#forgetLists();
-    const made = await this.#buildLists(plan, kind);
-    const ofPolicy = this.#lists.get(policy) ?? new Map<string, Lists>();
-    ofPolicy.set(key, made);
-    this.#lists.set(policy, ofPolicy);
-    return made;
-  }
-
-  async #buildLists(plan: RowPlan | null, kind: ChunkKind): Promise<Lists> {
-    const { rows, measures } = kind;
-    const arena = new Arena(this.#gpu);
-    const attentionOf = plan ? await this.#attention(arena, plan, kind) : () => null;
-    const quality = measures && plan ? this.#qualitySlices(arena, plan) : new Map();
-    const groups = rowLists({
-      ...{
-        arena,
-        network: this.#network,
-        kernels: this.#kernels,
-        act: this.#act,
-        outputs: this.#outputs,
-        rows,
-      },
-      attentionOf,
-      qualityOf: (layer) => quality.get(layer) ?? null,
-    });
-    return { arena, groups, quality };
-  }
-
-  async #attention(arena: Arena, plan: RowPlan, kind: ChunkKind) {
-    const { config } = this.#network;
-    const resources = this.#resources;
-    invariant(resources, 'buffers are made before lists');
-    const { choices, selector, lists, proxy } = plan;
-    const shared = {
-      ...{ config, kernels: this.#kernels, lists, tail: choices.tail, proxy, capacity: resources.capacity },
-      selector: await this.#selector(selector, resources),
-      scratch: await resources.scratch(lists, kind.measures || selector.kind === 'oracle'),
-    };
-    const parts = Array.from({ length: config.layers }, (_, layer): RowAttentionParts | null => {
-      if (!isSparseLayer(plan, layer)) return null;
-      return { ...shared, budget: budgetUniform(arena, layerChoices(plan.choices, layer)) };
-    });
-    return (layer: number) => parts[layer]!;
-  }
-
-  async #selector(selector: RowPlan['selector'], resources: RowResources): Promise<RowSelector> {
-    if (selector.kind !== 'hash') return selector;
-    const { derived, caches } = await resources.signatures(selector.maps);
-    return { ...selector, derived, signaturesOf: (layer) => caches.tensor(derived, layer) };
-  }
-
-  #qualitySlices(arena: Arena, plan: RowPlan): Map<number, BufferSlice> {
-    const { layers } = this.#network.config;
-    const size = plan.lists * this.#act.tokens * 8;
-    const stride = Math.ceil(size / 256) * 256;
-    const buffer = arena.buffer('rows.quality', layers * stride);
-    return new Map(
-      Array.from({ length: layers }, (_, layer) => layer)
-        .filter((layer) => isSparseLayer(plan, layer))
-        .map((layer) => [layer, { buffer, offset: layer * stride, size }]),
-    );
-  }
-
   async #addQuality(
     sums: QualitySums,
-    { quality }: Lists,
+    { quality }: ChunkLists,
     plan: RowPlan,
     rows: { readonly position: number; readonly count: number },
   ): Promise<void> {
@@ -264,15 +187,8 @@ export class RowEvaluator {
     }
   }
 
-  #forgetLists(): void {
-    for (const ofPolicy of this.#lists.values()) {
-      for (const { arena } of ofPolicy.values()) arena.dispose();
-    }
-    this.#lists = new Map();
-  }
-
   #forgetResources(): void {
-    this.#forgetLists();
+    this.#lists.forget();
     this.#resources?.dispose();
     this.#resources = undefined;
   }
