@@ -35,7 +35,11 @@ test.describe
       await expect(plan).toContainText('apache-2.0');
       await expect(plan).toContainText('98 MB');
       await expect(plan).toContainText('8,192 tokens');
+      await chat.question.fill('Why?');
+      await chat.question.press('Enter');
+      await page.getByRole('button', { name: 'Do not send yet' }).click();
       await chat.ready();
+      await expect(chat.question, 'what is not sent yet stays').toHaveValue('Why?');
       await expect(progress).toBeHidden();
       await expect(page.getByRole('button', { name: /^Model: SmolLM2-135M-Instruct-4bit/ })).toBeVisible();
       await page.setViewportSize({ width: 390, height: 600 });

@@ -32,10 +32,13 @@ test.describe('from the page’s own server', () => {
 
     requests.length = 0;
     await page.reload();
+    await chat.question.fill('What is the capital of France?');
+    await chat.question.press('Enter');
+    await expect(page.getByText('Sent as soon as the model is ready.')).toBeVisible();
     await chat.ready();
     const again = requests.filter(({ url, range }) => shard.test(url) && !isHeadOnly(range));
     expect(again.map(({ url, range }) => `${url} ${range}`)).toEqual([]);
-    await chat.ask('What is the capital of France?');
+    await expect(chat.question).toHaveValue('');
     const answer = await chat.finished();
     expect(answer, 'weights from storage and settings kept').toBe(golden.get('paris'));
 

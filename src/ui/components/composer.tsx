@@ -4,14 +4,16 @@ import { useApp } from '../state/app-state.ts';
 import type { ModelState } from '../state/model-session.ts';
 import { Icon } from './icon.tsx';
 
-/** Where questions are written. Enter sends, Shift+Enter begins a line. What is typed survives everything but sending. */
+/** Where questions are written. Enter sends, Shift+Enter begins a line; what is sent while the model loads is asked as soon
+ *  as it is ready. What is typed survives everything but sending. */
 export function Composer() {
   const { chat, model } = useApp();
   const text = useSignal('');
   const field = useRef<HTMLTextAreaElement>(null);
   const isAnswering = chat.isAnswering.value;
   const { kind } = model.state.value;
-  const canSend = kind === 'ready' && !isAnswering && text.value.trim() !== '';
+  const isWaiting = useSignal(false);
+  const canSend = (kind === 'ready' || kind === 'loading') && !isAnswering && text.value.trim() !== '';
 
   // On a touch screen the focus would open the keyboard over the page.
   const isEmpty = chat.conversation.value.turns.length === 0;
@@ -19,13 +21,24 @@ export function Composer() {
     if (matchMedia('(hover: hover)').matches) field.current?.focus();
   }, [isEmpty]);
 
+  useEffect(() => {
+    if (kind === 'loading' || !isWaiting.value) return;
+    isWaiting.value = false;
+    send();
+  }, [kind]);
+
   function stop(): void {
+    isWaiting.value = false;
     chat.stop();
     field.current?.focus();
   }
 
   function send(): void {
     if (!canSend) return;
+    if (kind === 'loading') {
+      isWaiting.value = true;
+      return;
+    }
     const question = text.value.trim();
     text.value = '';
     void chat.ask(question);
@@ -40,36 +53,46 @@ export function Composer() {
   }
 
   return (
-    <form
-      class="composer"
-      aria-label="Your question"
-      data-testid="composer"
-      onSubmit={(event) => {
-        event.preventDefault();
-        send();
-      }}
-    >
-      <textarea
-        ref={field}
-        rows={1}
-        aria-label="Question"
-        placeholder={placeholders[kind]}
-        value={text.value}
-        onInput={(event) => {
-          text.value = event.currentTarget.value;
+    <>
+      <form
+        class="composer"
+        aria-label="Your question"
+        data-testid="composer"
+        onSubmit={(event) => {
+          event.preventDefault();
+          send();
         }}
-        onKeyDown={onKeyDown}
-      />
-      {isAnswering ? (
-        <button type="button" class="primary round" aria-label="Stop" onClick={stop}>
-          <Icon name="stop" />
-        </button>
-      ) : (
-        <button type="submit" class="primary round" aria-label="Send" disabled={!canSend}>
-          <Icon name="send" />
-        </button>
-      )}
-    </form>
+      >
+        <textarea
+          ref={field}
+          rows={1}
+          aria-label="Question"
+          placeholder={placeholders[kind]}
+          value={text.value}
+          onInput={(event) => {
+            text.value = event.currentTarget.value;
+          }}
+          onKeyDown={onKeyDown}
+        />
+        {isAnswering || isWaiting.value ? (
+          <button
+            type="button"
+            class="primary round"
+            aria-label={isAnswering ? 'Stop' : 'Do not send yet'}
+            onClick={stop}
+          >
+            <Icon name="stop" />
+          </button>
+        ) : (
+          <button type="submit" class="primary round" aria-label="Send" disabled={!canSend}>
+            <Icon name="send" />
+          </button>
+        )}
+      </form>
+      <p class="note" role="status">
+        {isWaiting.value && 'Sent as soon as the model is ready.'}
+      </p>
+    </>
   );
 }
 
