@@ -199,7 +199,8 @@ export interface Engine {
   readonly plan: MemoryPlan;
   readonly chat: { readonly completions: ChatCompletions };
   /** Emits prefill progress, then tokens, then one `finished`. Errors reject the iteration with an AppError.
-   *  Requests run one after another; a second one waits for the first. */
+   *  Requests run one after another; a second one waits for the first. So the loop that reads an answer must not await
+   *  another request, nor `attentionFacts`; `probe` and `setAttention` it may. */
   generate(request: GenerateRequest): AsyncIterable<GenerationEvent>;
   tokenize(text: string, options?: { readonly addSpecialTokens?: boolean }): Promise<number[]>;
   detokenize(tokens: readonly number[]): Promise<string>;

@@ -6,6 +6,7 @@ import type { Dispatch } from '../runtime/dispatch.ts';
 import type { Gpu } from '../runtime/gpu.ts';
 import { type Matrix, type MatrixFormat, rowBytes, rowScaleBytes, rowStride } from '../runtime/matrix.ts';
 import type { BufferSlice } from '../runtime/tensor.ts';
+import scalePair from '../shared/scale-pair.wgsl?raw';
 import source from './embed.wgsl?raw';
 import weightAtQ4 from './weight-at-q4.wgsl?raw';
 import weightAtQ8 from './weight-at-q8.wgsl?raw';
@@ -24,10 +25,10 @@ export interface EmbedArgs {
 /** One dispatch per part of the matrix. */
 export type Embed = (arena: Arena, args: EmbedArgs) => Dispatch[];
 
-function define(kind: MatrixFormat['kind'], weightAt: KernelSource, constants: readonly string[]) {
+function define(kind: MatrixFormat['kind'], weightAt: readonly KernelSource[], constants: readonly string[]) {
   return defineKernel({
     name: `embed-${kind}`,
-    sources: [weightAt, source],
+    sources: [...weightAt, source],
     bindings: { weights: 'read', scales: 'read', tokens: 'read', out: 'write' },
     uniforms: {
       rows: 'u32',
@@ -43,11 +44,11 @@ function define(kind: MatrixFormat['kind'], weightAt: KernelSource, constants: r
 }
 
 export const definitions = {
-  q4: define('q4', weightAtQ4, ['wideScales']),
-  q8: define('q8', weightAtQ8, ['wideScales']),
-  f16: define('f16', () => import('./weight-at-f16.wgsl?raw'), []),
-  bf16: define('bf16', () => import('./weight-at-bf16.wgsl?raw'), []),
-  f32: define('f32', () => import('./weight-at-f32.wgsl?raw'), []),
+  q4: define('q4', [scalePair, weightAtQ4], ['wideScales']),
+  q8: define('q8', [scalePair, weightAtQ8], ['wideScales']),
+  f16: define('f16', [() => import('./weight-at-f16.wgsl?raw')], []),
+  bf16: define('bf16', [() => import('./weight-at-bf16.wgsl?raw')], []),
+  f32: define('f32', [() => import('./weight-at-f32.wgsl?raw')], []),
 };
 
 export async function prepareEmbed(gpu: Gpu, format: MatrixFormat): Promise<Embed> {

@@ -1,6 +1,5 @@
 // One weight of a part: q8, affine per group, w = scale · q + bias; 4 to a u32, low bits first.
-// scales: one (scale, bias) pair per group: an f16 pair in a u32, or two f32.
-override wideScales: bool;
+// scales: see scale-pair.wgsl.
 
 @group(0) @binding(1) var<storage, read> weights: array<u32>;
 @group(0) @binding(2) var<storage, read> scales: array<u32>;
@@ -8,12 +7,6 @@ override wideScales: bool;
 fn weightAt(row: u32, column: u32) -> f32 {
   let word = weights[(row * dims.rowStride + column) >> 2u];
   let q = f32((word >> ((column & 3u) * 8u)) & 0xffu);
-  let group = row * dims.groupsPerRow + column / dims.groupSize;
-  var pair: vec2f;
-  if (wideScales) {
-    pair = vec2f(bitcast<f32>(scales[2u * group]), bitcast<f32>(scales[2u * group + 1u]));
-  } else {
-    pair = unpack2x16float(scales[group]);
-  }
+  let pair = scalePair(row * dims.groupsPerRow + column / dims.groupSize);
   return pair.x * q + pair.y;
 }

@@ -1,7 +1,6 @@
 // Weights of a q8 matrix: w = scale · q + bias; byte j of a word is column 4 · word + j.
 // A byte masked in place is q · 256ʲ: the scale is divided by 256ʲ; no shift per weight is needed.
 override groupShift: u32; // log2(groupSize / 32)
-override wideScales: bool; // f32 pairs instead of f16 pairs
 
 const steps = vec4f(1.0, 0x1p-8, 0x1p-16, 0x1p-24);
 
@@ -10,13 +9,7 @@ fn groupsPerRow(blocks: u32) -> u32 {
 }
 
 fn scaleOf(firstGroup: u32, block: u32) -> Scale {
-  let group = firstGroup + (block >> groupShift);
-  var pair: vec2f;
-  if (wideScales) {
-    pair = vec2f(bitcast<f32>(scales[2u * group]), bitcast<f32>(scales[2u * group + 1u]));
-  } else {
-    pair = unpack2x16float(scales[group]);
-  }
+  let pair = scalePair(firstGroup + (block >> groupShift));
   return Scale(pair.x * steps, pair.y);
 }
 

@@ -6,6 +6,7 @@ import type { Dispatch, Grid } from '../runtime/dispatch.ts';
 import type { Gpu } from '../runtime/gpu.ts';
 import { type Matrix, type MatrixFormat, rowBytes, rowScaleBytes, rowStride } from '../runtime/matrix.ts';
 import type { BufferSlice } from '../runtime/tensor.ts';
+import scalePair from '../shared/scale-pair.wgsl?raw';
 import decodeQ4 from './decode-q4.wgsl?raw';
 import decodeQ8 from './decode-q8.wgsl?raw';
 import common from './mat-mul.wgsl?raw';
@@ -57,11 +58,11 @@ const uniforms = {
 } as const;
 
 const decoders = {
-  q4: decodeQ4,
-  q8: decodeQ8,
-  f16: () => import('./decode-f16.wgsl?raw'),
-  bf16: () => import('./decode-bf16.wgsl?raw'),
-  f32: () => import('./decode-f32.wgsl?raw'),
+  q4: [scalePair, decodeQ4],
+  q8: [scalePair, decodeQ8],
+  f16: [() => import('./decode-f16.wgsl?raw')],
+  bf16: [() => import('./decode-bf16.wgsl?raw')],
+  f32: [() => import('./decode-f32.wgsl?raw')],
 };
 
 /** A parallel scheme: its sources and the part of the result one workgroup makes. */
@@ -75,7 +76,7 @@ export type MatMulScheme = keyof typeof schemes;
 function define(kind: MatrixFormat['kind'], scheme: MatMulScheme) {
   return defineKernel({
     name: `mat-mul-${kind}-${scheme}`,
-    sources: [common, decoders[kind], ...schemes[scheme].sources],
+    sources: [common, ...decoders[kind], ...schemes[scheme].sources],
     bindings,
     uniforms,
     constants: kind === 'q4' || kind === 'q8' ? ['groupShift', 'wideScales'] : [],

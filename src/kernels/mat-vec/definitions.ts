@@ -4,6 +4,7 @@ import type { KernelVariant } from '../runtime/gpu.ts';
 import type { MatrixFormat } from '../runtime/matrix.ts';
 import half from '../shared/half.wgsl?raw';
 import inputs from '../shared/inputs.wgsl?raw';
+import scalePair from '../shared/scale-pair.wgsl?raw';
 import stepSource from '../shared/step.wgsl?raw';
 import weightsQ4 from '../shared/weights-q4.wgsl?raw';
 import weightsQ8 from '../shared/weights-q8.wgsl?raw';
@@ -58,11 +59,11 @@ export const uniforms = {
   capacity: 'u32',
 } as const;
 const formatSources = {
-  q4: weightsQ4,
-  q8: weightsQ8,
-  f16: () => import('../shared/weights-f16.wgsl?raw'),
-  bf16: () => import('../shared/weights-bf16.wgsl?raw'),
-  f32: () => import('../shared/weights-f32.wgsl?raw'),
+  q4: [scalePair, weightsQ4],
+  q8: [scalePair, weightsQ8],
+  f16: [() => import('../shared/weights-f16.wgsl?raw')],
+  bf16: [() => import('../shared/weights-bf16.wgsl?raw')],
+  f32: [() => import('../shared/weights-f32.wgsl?raw')],
 };
 const variantSources = {
   workgroup: [plainX, staged, () => import('./mat-vec-workgroup.wgsl?raw')],
@@ -99,7 +100,7 @@ function defineFloat<const B extends Record<string, BindingKind>>(
   const enable = variant === 'subgroup' ? ['enable subgroups;'] : [];
   return {
     name: `mat-vec-${kind}-${variant}${name}`,
-    sources: [...enable, inputs, formatSources[kind], shared, ...sources, ...variantSources[variant]],
+    sources: [...enable, inputs, ...formatSources[kind], shared, ...sources, ...variantSources[variant]],
     bindings,
     uniforms,
     constants: [

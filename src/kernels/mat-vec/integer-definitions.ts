@@ -3,6 +3,7 @@
 import { defineKernel } from '../runtime/define-kernel.ts';
 import half from '../shared/half.wgsl?raw';
 import inputs from '../shared/inputs.wgsl?raw';
+import scalePair from '../shared/scale-pair.wgsl?raw';
 import stepSource from '../shared/step.wgsl?raw';
 import weightsQ4 from '../shared/weights-q4.wgsl?raw';
 import { rowBindings, uniforms } from './definitions.ts';
@@ -20,7 +21,7 @@ const packedOctet = () => import('../shared/packed-octet.wgsl?raw');
 export const integerDefinition = defineKernel({
   name: 'mat-vec-q4-integer',
   sources: [
-    ...['enable subgroups;', stepSource, half, inputs, weightsQ4, shared, writeOutputs, heads],
+    ...['enable subgroups;', stepSource, half, inputs, scalePair, weightsQ4, shared, writeOutputs, heads],
     ...[packedOctet, packedInputs, readAhead, integer],
   ],
   bindings: { ...rowBindings, nextGain: 'read', packedOut: 'write', aheadCache: 'write', step: 'uniform' },

@@ -1,8 +1,7 @@
 // 32 weights of a row against 32 inputs: q8, affine per group, w = scale · q + bias.
 // weights: eight u32 words per block: byte j of word i is column 32 · block + 4 · i + j.
-// scales: one (scale, bias) pair per group: an f16 pair in a u32, or two f32.
+// scales: see scale-pair.wgsl.
 override groupShift: u32; // log2(groupSize / 32)
-override wideScales: bool;
 
 @group(0) @binding(1) var<storage, read> weights: array<vec4u>;
 @group(0) @binding(2) var<storage, read> scales: array<u32>;
@@ -15,13 +14,7 @@ struct PackedBlock {
 }
 
 fn loadBlock(row: u32, block: u32, blocks: u32) -> PackedBlock {
-  let group = row * (((blocks - 1u) >> groupShift) + 1u) + (block >> groupShift);
-  var pair: vec2f;
-  if (wideScales) {
-    pair = vec2f(bitcast<f32>(scales[2u * group]), bitcast<f32>(scales[2u * group + 1u]));
-  } else {
-    pair = unpack2x16float(scales[group]);
-  }
+  let pair = scalePair(row * (((blocks - 1u) >> groupShift) + 1u) + (block >> groupShift));
   return PackedBlock(weights[2u * (row * blocks + block)], weights[2u * (row * blocks + block) + 1u], pair.x, pair.y);
 }
 
