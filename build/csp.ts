@@ -18,7 +18,7 @@ const directives: Readonly<Record<string, string>> = {
 };
 
 /** As a meta element may carry it. */
-export const contentSecurityPolicy = Object.entries(directives)
+const contentSecurityPolicy = Object.entries(directives)
   .map(([name, value]) => `${name} ${value}`)
   .join('; ');
 

@@ -144,6 +144,10 @@ test.describe
         await expectAccessible(page);
         await expectNoSidewaysScroll(page);
         await screenshot(page, `chat-phone-${scheme}`);
+        await page.setViewportSize({ width: 390, height: 600 });
+        await chat.openModelDialog();
+        await expect(page.getByText('Where its files are'), 'a dialog opens at its top').toBeInViewport();
+        await page.keyboard.press('Escape');
         await page.setViewportSize({ width: 1280, height: 800 });
       });
     }

@@ -6,7 +6,7 @@ import type { Tensor } from '../../src/kernels/runtime/tensor.ts';
 import { dequantise } from '../../src/kernels/shared/dequantise.ref.ts';
 
 /** [rows, columns], parts joined. Throws unless padding columns hold zeros. */
-export async function readMatrix(gpu: Gpu, matrix: Matrix): Promise<Float64Array> {
+async function readMatrix(gpu: Gpu, matrix: Matrix): Promise<Float64Array> {
   const { columns, format } = matrix;
   const values = new Float64Array(matrix.rows * columns);
   const stride = rowStride(columns);

@@ -59,7 +59,7 @@ export interface Script {
 }
 
 /** Fails when two generations run at once, as the real one would. */
-export class ScriptedTokens implements TokenEngine {
+class ScriptedTokens implements TokenEngine {
   readonly vocab: number;
   readonly contextLength: number;
   readonly requests: TokenRequest[] = [];

@@ -94,7 +94,7 @@ export function queryPlanes(
 }
 
 /** The signature of each cached key under each key map. */
-export function keySignatures(
+function keySignatures(
   shape: HashShape,
   keyMap: readonly MapStage[],
   keys: ArrayLike<number>,
@@ -111,7 +111,7 @@ export function keySignatures(
 }
 
 /** Which signatures plane p of a list is compared with. */
-export function signatureHead({ scoring, qHeads, kvHeads }: HashShape, list: number, plane: number): number {
+function signatureHead({ scoring, qHeads, kvHeads }: HashShape, list: number, plane: number): number {
   const group = qHeads / kvHeads;
   if (scoring.sharing === 'kv-head') return scoring.lists === 'kv-head' ? list : Math.floor(list / group);
   return scoring.lists === 'kv-head' ? list * group + plane : list;

@@ -36,7 +36,7 @@ export interface RowSumsArgs {
 export type RowSums = (arena: Arena, args: RowSumsArgs) => Dispatch[];
 
 /** Tokens of a block, and rows of a workgroup: as in the WGSL. */
-export const rowBlockTokens = 64;
+const rowBlockTokens = 64;
 
 export function rowBlocksShape(kvHeads: number, capacity: number, headDim: number): readonly number[] {
   return [kvHeads, Math.floor(capacity / rowBlockTokens) + 1, 2, headDim];

@@ -26,7 +26,7 @@ export function selectTokensReference(input: SelectTokensInput): number[][] {
 }
 
 /** @returns of every token of the context, [n] */
-export function distancesOf(input: SelectTokensInput, list: number): Uint32Array {
+function distancesOf(input: SelectTokensInput, list: number): Uint32Array {
   const { planes, words, exponents, queryPlanes, signatures, capacity, n } = input;
   const distances = new Uint32Array(n);
   for (let plane = 0; plane < planes; plane++) {

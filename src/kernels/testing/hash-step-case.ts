@@ -96,7 +96,7 @@ export function randomHashStepCase(
   };
 }
 
-export function randomBudget(random: Random, n: number): TokenBudget {
+function randomBudget(random: Random, n: number): TokenBudget {
   const edge = (): number => random.integer(0, [0, 5, 40, Math.ceil(n / 3), n + 9][random.integer(0, 4)]!);
   const isCount = random.integer(0, 1) === 0;
   return {

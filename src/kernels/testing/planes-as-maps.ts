@@ -1,6 +1,4 @@
 /** Query planes in the words of select-tokens, which makes them of what signature maps give: the way in and out. */
-import { distanceOf } from '../hash-reference/query-planes.ref.ts';
-
 /** Values of the maps of a list's `summed` query heads that come to the given planes exactly.
  *  doubling: planes are the bits of levels u, of which one at least must be the lowest or the highest; the first head's
  *  values are 2u − (2^planes − 1), the others' zero. Otherwise a plane is the signs of one head, ±1.
@@ -42,19 +40,5 @@ export function levelsOf(distances: ArrayLike<number>, weight: number): number[]
   return Array.from(
     { length: distances.length - 1 },
     (_, i) => (distances[0]! - distances[i + 1]! + weight) / 2,
-  );
-}
-
-/** The same of known planes. */
-export function levelsOfPlanes(planes: Uint32Array, words: number, exponents: readonly number[]): number[] {
-  const signatures = probingSignatures(words);
-  const distances = Array.from({ length: signatures.length / words }, (_, token) =>
-    distanceOf({ exponents, words: Uint32Array.from(planes) }, () =>
-      signatures.subarray(token * words, (token + 1) * words),
-    ),
-  );
-  return levelsOf(
-    distances,
-    exponents.reduce((sum, exponent) => sum + 2 ** exponent, 0),
   );
 }

@@ -28,7 +28,9 @@ export function ModelDialog({ onClose }: { readonly onClose: () => void }) {
   const checking = useRef(new AbortController());
   useEffect(() => () => checking.current.abort(), []);
   const result = useRef<HTMLDivElement>(null);
-  useEffect(() => result.current?.scrollIntoView({ block: 'nearest' }), [check.value]);
+  useEffect(() => {
+    if (check.value.kind !== 'none') result.current?.scrollIntoView({ block: 'nearest' });
+  }, [check.value]);
 
   function change(fields: Partial<ModelDraft>): void {
     checking.current.abort();
