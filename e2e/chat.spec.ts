@@ -179,8 +179,10 @@ test.describe
       const anew = await chat.begun();
       const shorter = Math.min(anew.length, stopped.length);
       expect(anew.slice(0, shorter)).toBe(stopped.slice(0, shorter));
+      await chat.question.fill('And then?');
       await page.getByRole('button', { name: 'Stop' }).click();
       await expect(chat.answer).toHaveAttribute('data-state', 'stopped');
+      await expect(chat.question, 'what is being written is not sent').toHaveValue('And then?');
       await expect(chat.turns).toHaveCount(1);
 
       await chat.set({ longestAnswer: 3 });

@@ -76,6 +76,7 @@ export function Composer() {
         />
         {isAnswering || isWaiting.value ? (
           <button
+            key="stop" // keys, since a button that begins to send under a click would send
             type="button"
             class="primary round"
             aria-label={isAnswering ? 'Stop' : 'Do not send yet'}
@@ -84,7 +85,7 @@ export function Composer() {
             <Icon name="stop" />
           </button>
         ) : (
-          <button type="submit" class="primary round" aria-label="Send" disabled={!canSend}>
+          <button key="send" type="submit" class="primary round" aria-label="Send" disabled={!canSend}>
             <Icon name="send" />
           </button>
         )}
