@@ -100,12 +100,11 @@ function boundForEnd(arena: Arena, { label, out, nextGain, heads, ahead }: MatVe
     const { step, angles, keyCache, valueCache } = heads;
     return { step, nextGain: angles, packedOut: keyCache, aheadCache: valueCache };
   }
-  const unused = (name: string) => ({ buffer: arena.buffer(`${label}.${name}`, 16) });
   return {
-    step: ahead?.step ?? { buffer: arena.uniform(`${label}.noStep`, new ArrayBuffer(16)) },
+    step: ahead?.step ?? { buffer: arena.uniform('no step', new ArrayBuffer(16)) },
     nextGain,
-    packedOut: out.packed ?? unused('unpacked'),
-    aheadCache: ahead?.cache ?? unused('notAhead'),
+    packedOut: out.packed ?? { buffer: arena.placeholder('packedOut') },
+    aheadCache: ahead?.cache ?? { buffer: arena.placeholder('aheadCache') },
   };
 }
 

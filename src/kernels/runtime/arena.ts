@@ -18,6 +18,7 @@ export class Arena {
   readonly gpu: Gpu;
   #buffers: GPUBuffer[] = [];
   readonly #uniforms = new Map<string, GPUBuffer>();
+  readonly #placeholders = new Map<string, GPUBuffer>();
   #byteLength = 0;
 
   constructor(gpu: Gpu) {
@@ -79,10 +80,19 @@ export class Arena {
     return buffer;
   }
 
+  /** What is bound where a kernel is told to write nothing: 16 bytes, one for each place in a dispatch, since two that may be
+   *  written must differ. Dispatches share it: every other buffer of a submission costs the browser time. */
+  placeholder(place: string): GPUBuffer {
+    const buffer = this.#placeholders.get(place) ?? this.buffer(`nothing as ${place}`, 16);
+    this.#placeholders.set(place, buffer);
+    return buffer;
+  }
+
   dispose(): void {
     for (const buffer of this.#buffers) buffer.destroy();
     this.#buffers = [];
     this.#uniforms.clear();
+    this.#placeholders.clear();
     this.#byteLength = 0;
   }
 }

@@ -94,6 +94,17 @@ describe('kernel runtime', () => {
     arena.dispose();
   });
 
+  test('what is bound where nothing is written is one buffer for each place', () => {
+    const arena = new Arena(gpu());
+    const first = arena.placeholder('out');
+    expect(arena.placeholder('out')).toBe(first);
+    expect(arena.placeholder('cache')).not.toBe(first);
+    expect(arena.byteLength).toBe(2 * 16);
+    arena.dispose();
+    expect(arena.placeholder('out'), 'after disposal').not.toBe(first);
+    arena.dispose();
+  });
+
   test('a kernel that does not compile names itself, the line and the source', async () => {
     const broken = defineKernel({
       name: 'broken-for-test',
