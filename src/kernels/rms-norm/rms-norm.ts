@@ -6,7 +6,6 @@ import { type Dispatch, gridOf } from '../runtime/dispatch.ts';
 import type { Gpu } from '../runtime/gpu.ts';
 import type { BufferSlice } from '../runtime/tensor.ts';
 import workgroup from './rms-norm.wgsl?raw';
-import serial from './rms-norm-serial.wgsl?raw';
 
 export interface RmsNormArgs {
   readonly label: string;
@@ -31,7 +30,11 @@ const interfaceOf = {
 
 export const definitions = {
   workgroup: defineKernel({ name: 'rms-norm-workgroup', sources: [workgroup], ...interfaceOf }),
-  serial: defineKernel({ name: 'rms-norm-serial', sources: [serial], ...interfaceOf }),
+  serial: defineKernel({
+    name: 'rms-norm-serial',
+    sources: [() => import('./rms-norm-serial.wgsl?raw')],
+    ...interfaceOf,
+  }),
 };
 
 export async function prepareRmsNorm(

@@ -8,7 +8,6 @@ import type { Gpu } from '../runtime/gpu.ts';
 import type { BufferSlice } from '../runtime/tensor.ts';
 import halfSource from '../shared/half.wgsl?raw';
 import stepSource from '../shared/step.wgsl?raw';
-import headNormed from './head-normed.wgsl?raw';
 import headPlain from './head-plain.wgsl?raw';
 import source from './rope-append.wgsl?raw';
 
@@ -59,7 +58,7 @@ export const plain = defineKernel({
 });
 export const normed = defineKernel({
   name: 'rope-append-norm',
-  sources: [halfSource, stepSource, headNormed, source],
+  sources: [halfSource, stepSource, () => import('./head-normed.wgsl?raw'), source],
   bindings: { ...bindings, queryNorm: 'read', keyNorm: 'read' },
   uniforms,
 });
