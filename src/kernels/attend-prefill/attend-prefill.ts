@@ -31,6 +31,7 @@ export interface AttendPrefillArgs {
 }
 
 export type AttendPrefill = (arena: Arena, args: AttendPrefillArgs) => Dispatch;
+/** 'serial' needs the subgroups feature. */
 export type AttendPrefillVariant = 'workgroup' | 'serial';
 
 const interfaceOf = {
@@ -57,7 +58,12 @@ export const definitions = {
   }),
   serial: defineKernel({
     name: 'attend-prefill-serial',
-    sources: [stepSource, common, whole, () => import('./attend-prefill-serial.wgsl?raw')],
+    sources: [
+      ...['enable subgroups;', stepSource, common, whole],
+      () => import('../shared/quad.wgsl?raw'),
+      () => import('./attend-prefill-serial.wgsl?raw'),
+    ],
+    features: ['subgroups'],
     ...interfaceOf,
   }),
 };
@@ -72,7 +78,7 @@ export async function prepareAttendPrefill(
     headDim % 2 === 0 && headDim <= 256,
     `attend-prefill: head size ${headDim} is not even or above 256`,
   );
-  const variant = options.variant ?? gpu.chooseVariant(['serial']);
+  const variant = options.variant ?? (gpu.traits.subgroups ? gpu.chooseVariant(['serial']) : 'workgroup');
   const constants = variant === 'workgroup' ? { slices: Math.ceil(headDim / 32) } : {};
   const kernel = await prepareKernel(gpu, definitions[variant], constants);
   return (arena, args) => {

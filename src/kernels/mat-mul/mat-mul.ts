@@ -40,6 +40,7 @@ export interface MatMulArgs {
 
 /** One dispatch per part of the matrix. */
 export type MatMul = (arena: Arena, args: MatMulArgs) => Dispatch[];
+/** 'serial' needs the subgroups feature. */
 export type MatMulVariant = 'workgroup' | 'serial';
 
 const bindings = { weights: 'read', scales: 'read', x: 'read', bias: 'read', out: 'write' } as const;
@@ -69,17 +70,28 @@ const decoders = {
 const schemes = {
   'tile-128': { sources: [tile, tile128], tokens: 128, rows: 128 },
   'tile-64': { sources: [tile, tile64], tokens: 64, rows: 64 },
-  serial: { sources: [() => import('./mat-mul-serial.wgsl?raw')], tokens: 8, rows: 128 },
+  serial: {
+    sources: [() => import('../shared/quad.wgsl?raw'), () => import('./mat-mul-serial.wgsl?raw')],
+    tokens: 8,
+    rows: 64,
+  },
 };
 export type MatMulScheme = keyof typeof schemes;
 
 function define(kind: MatrixFormat['kind'], scheme: MatMulScheme) {
+  const isSerial = scheme === 'serial';
   return defineKernel({
     name: `mat-mul-${kind}-${scheme}`,
-    sources: [common, ...decoders[kind], ...schemes[scheme].sources],
+    sources: [
+      ...(isSerial ? ['enable subgroups;'] : []),
+      common,
+      ...decoders[kind],
+      ...schemes[scheme].sources,
+    ],
     bindings,
     uniforms,
     constants: kind === 'q4' || kind === 'q8' ? ['groupShift', 'wideScales'] : [],
+    features: isSerial ? ['subgroups'] : [],
   });
 }
 
@@ -106,7 +118,7 @@ export async function prepareMatMul(
   format: MatrixFormat,
   options: { readonly variant?: MatMulVariant; readonly scheme?: MatMulScheme } = {},
 ): Promise<MatMul> {
-  const variant = options.variant ?? gpu.chooseVariant(['serial']);
+  const variant = options.variant ?? (gpu.traits.subgroups ? gpu.chooseVariant(['serial']) : 'workgroup');
   const constants = formatConstants(format);
   const prepare = (scheme: MatMulScheme) => prepareKernel(gpu, definitions[format.kind][scheme], constants);
   const forced = options.scheme ?? (variant === 'serial' ? 'serial' : undefined);
