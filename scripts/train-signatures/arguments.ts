@@ -31,12 +31,14 @@ export const usage = `npm run train-signatures -- --model DIR|REPO --text FILE â
   --facts-every N     tokens of text per made-up fact that is stated and asked for later; 400; 0 for none
   --sink N, --window N   128, 128; each at most a sixteenth of a sequence
   --seed N            1
+  --layer-budgets missed|none   which layers need more of a budget than others, by what they miss of text kept aside; missed
   --recipe published  loss, score, sharing, widths and rate of arXiv:2412.14468; other options go on top
   --weights KIND      how unquantised weights are kept: stored (as they are), f16, q8, q4; stored
   --checkpoint FILE   kept while training; OUT.checkpoint
   --checkpoint-every N   100
   --measure-every N   steps between measurements of recall on text kept aside; 100
-  --from FILE         begin from these maps, of the same layout; t from the file, or --first-scale where it has none
+  --from FILE         begin from these maps, of the same layout; t from the file, or --first-scale where it has none. With
+                      --steps 0 they stay as they are, and only the budgets by layer are measured and put in
   --resume            go on from the checkpoint, whatever --from says
   --stop-after SECONDS   stop with a checkpoint, to go on later
 `;
@@ -82,6 +84,9 @@ export function parseArguments(argv: readonly string[]): TrainArguments | 'help'
     ...number('sink', values.sink),
     ...number('window', values.window),
     ...number('seed', values.seed),
+    ...(values['layer-budgets']
+      ? { layerBudgets: values['layer-budgets'] as TrainOptions['layerBudgets'] }
+      : {}),
     ...(values.hidden ? { hidden: values.hidden === 'none' ? [] : numbers(values.hidden) } : {}),
     ...(values.lengths ? { lengths: numbers(values.lengths) } : {}),
     // what is wrong with these, completeTrainOptions says
@@ -121,6 +126,7 @@ function readArguments(argv: readonly string[]) {
         ...{ steps: one, lengths: one, positions: one, bits: one, hidden: one, loss: one, score: one },
         ...{ sharing: one, 'query-bits': one, rate: one, 'last-rate': one, 'warm-up': one, beta: one },
         ...{ 'first-scale': one, 'repeat-every': one, 'facts-every': one, sink: one, window: one, seed: one },
+        'layer-budgets': one,
         ...{ 'checkpoint-every': one, 'measure-every': one, 'stop-after': one },
         text: { type: 'string', multiple: true },
         tokens: { type: 'string', multiple: true },

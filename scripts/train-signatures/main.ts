@@ -12,6 +12,7 @@ import type { ModelSource } from '../../src/engine/source/model-source.ts';
 import { openSource } from '../../src/engine/source/open-source.ts';
 import { TrainCorpus } from '../../src/engine/train/corpus.ts';
 import { type DrawFact, factDrawer } from '../../src/engine/train/facts.ts';
+import { checkSteps } from '../../src/engine/train/train-options.ts';
 import { type TrainProgress, trainSignatures } from '../../src/engine/train/train-signatures.ts';
 import { AppError } from '../../src/errors.ts';
 import { openGpu } from '../../src/kernels/runtime/gpu.ts';
@@ -35,6 +36,8 @@ async function train(parsed: TrainArguments): Promise<void> {
   const model = await openModel(source);
   const { config } = model;
   const options = parsed.options(config.trainedContext);
+  const from = parsed.resume || parsed.from === null ? undefined : await readMapsFile(parsed.from);
+  checkSteps(options, { from });
   // refuses text that is too short before anything is loaded
   const corpus = new TrainCorpus(await readTokens(parsed, model), options, openFacts(model));
   const gpu = await openDawn();
@@ -61,7 +64,7 @@ async function train(parsed: TrainArguments): Promise<void> {
     { gpu, network, rope: config.rope, model: source.name, corpus },
     {
       checkpoint: parsed.resume ? await readCheckpointFile(parsed.checkpoint) : undefined,
-      from: parsed.resume || parsed.from === null ? undefined : await readMapsFile(parsed.from),
+      from,
       checkpointEvery: parsed.checkpointEvery,
       measureEvery: parsed.measureEvery,
       onProgress: (progress) => tell(progress, parsed),

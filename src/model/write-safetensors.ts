@@ -1,9 +1,11 @@
 /** Writes safetensors files: what safetensors.ts reads.
  *  @see https://huggingface.co/docs/safetensors, section "Format" */
 
+import type { SafetensorsDtype } from './safetensors.ts';
+
 export interface TensorData {
   readonly name: string;
-  readonly dtype: 'F32' | 'F16' | 'BF16' | 'U32';
+  readonly dtype: SafetensorsDtype;
   readonly shape: readonly number[];
   /** Little end first. */
   readonly bytes: Uint8Array;

@@ -36,7 +36,7 @@ describe('arguments', () => {
       ],
       ...['--last-rate', '.25', '--warm-up', '3', '--beta', '2,3', '--repeat-every', '50', '--sink', '4'],
       ...['--facts-every', '70'],
-      ...['--window', '5', '--seed', '6', '--first-scale', '.125'],
+      ...['--window', '5', '--seed', '6', '--first-scale', '.125', '--layer-budgets', 'none'],
     ];
     expect(parse('--from', 'b.safetensors').from).toBe('b.safetensors');
     expect(parse(...given).options(8192)).toEqual({
@@ -44,6 +44,7 @@ describe('arguments', () => {
       ...{ score: 'hamming', sharing: 'query-head', queryBits: 2, rate: 0.5, lastRate: 0.25, warmUp: 3 },
       ...{ beta: [2, 3], repeatEvery: 50, factsEvery: 70, sink: 4, window: 5, seed: 6, firstScale: 0.125 },
       ...{ heldOut: defaultTrainOptions.heldOut, recallShare: defaultTrainOptions.recallShare },
+      layerBudgets: 'none',
     });
   });
 
@@ -59,6 +60,7 @@ describe('arguments', () => {
   test.each([
     [['--steps', 'many'], 'steps: expected an integer'],
     [['--loss', 'mse'], 'loss: expected mass or bce; got mse'],
+    [['--layer-budgets', 'equal'], 'layerBudgets: expected missed or none; got equal'],
     [['--recipe', 'other'], '--recipe: expected published; got other'],
     [['--weights', 'q5'], '--weights: expected stored, f16, q8 or q4; got q5'],
     [['--step', '3'], "Unknown option '--step'"],

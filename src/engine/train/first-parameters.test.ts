@@ -29,7 +29,14 @@ describe(`where training begins (seed ${runSeed})`, () => {
     parameters[layout.scaleIndex] = random.normals(1)[0]!;
     return parameters;
   });
-  const file = writeTrainedMaps({ layout, layers, options, model: 'a model', rope: config.rope });
+  const file = writeTrainedMaps({
+    layout,
+    layers,
+    options,
+    model: 'a model',
+    rope: config.rope,
+    layerBudgets: null,
+  });
 
   /** The same maps with other metadata; undefined removes. */
   function relabelled(changes: Record<string, string | undefined>): Uint8Array<ArrayBuffer> {

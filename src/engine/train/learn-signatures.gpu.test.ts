@@ -107,8 +107,11 @@ describe(`learning signatures (seed ${runSeed})`, () => {
     expect((await answer()).at(-1)).toMatchObject({ attendedTokens: 2 + 4 + 5 });
     expect(await engine.useSignatures(maps)).toEqual({ kind: 'browser' });
     expect(await engine.attentionFacts()).toMatchObject({ maps: 'learned', bits: 32, sharing: 'kv-head' });
-    expect((await engine.attentionFacts()).mapsWarning).toBeUndefined();
-    expect((await answer()).at(-1)).toMatchObject({ attendedTokens: 2 + 4 + 5 });
+    const { mapsWarning, layerBudgets } = await engine.attentionFacts();
+    expect(mapsWarning).toBeUndefined();
+    expect(layerBudgets).toHaveLength(2);
+    const listed = layerBudgets!.reduce((sum, share) => sum + Math.floor(5 * share + 1e-6), 0);
+    expect((await answer()).at(-1)).toMatchObject({ attendedTokens: Math.round(2 + 4 + listed / 2) });
     const broken = maps.slice(0, -2);
     expect(await errorOf(engine.useSignatures(broken))).toMatchObject({ code: 'file-malformed' });
     expect((await engine.attentionFacts()).maps, 'the ones before stay').toBe('learned');

@@ -6,7 +6,7 @@ import { encodeTexts } from './encode-texts.ts';
 import { EventQueue } from './event-queue.ts';
 import { factDrawer } from './facts.ts';
 import { type LearningSize, learningDefaults } from './learning-defaults.ts';
-import { completeTrainOptions, defaultTrainOptions, type TrainOptions } from './train-options.ts';
+import { checkSteps, completeTrainOptions, defaultTrainOptions, type TrainOptions } from './train-options.ts';
 import { trainSignatures } from './train-signatures.ts';
 import type { TrainEvent, TrainRequest } from './train-types.ts';
 
@@ -22,6 +22,7 @@ export async function* learnSignatures(side: TextSide, request: TrainRequest): A
     { ...learningDefaults(plan), ...withoutUndefined(request) },
     plan.contextLength,
   );
+  checkSteps(options, request);
   const text = await encodeTexts(request.text, encode, signal);
   // refuses text that is too short before it waits
   const corpus = new TrainCorpus(text, options, factDrawer({ encode, renderChat }));

@@ -145,12 +145,13 @@ export class SignatureTrainer {
     return writeCheckpoint(this.#identity(), { step: this.#step, layers });
   }
 
-  /** hash_attention.safetensors as trained so far. */
-  async maps(): Promise<Uint8Array<ArrayBuffer>> {
+  /** hash_attention.safetensors as trained so far.
+   *  @param layerBudgets to stand in it; null: none */
+  async maps(layerBudgets: readonly number[] | null): Promise<Uint8Array<ArrayBuffer>> {
     const { gpu, options, model, rope } = this.#parts;
     const layers: Float32Array[] = [];
     for (const { parameters } of this.#buffers.states) layers.push(await readF32(gpu, parameters));
-    return writeTrainedMaps({ layout: this.#layout, layers, options, model, rope });
+    return writeTrainedMaps({ layout: this.#layout, layers, options, model, rope, layerBudgets });
   }
 
   dispose(): void {

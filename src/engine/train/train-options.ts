@@ -16,6 +16,7 @@ export interface TrainOptions {
   readonly bits: 16 | 32 | 64;
   /** Widths between head size and bits; none for linear maps. */
   readonly hidden: readonly number[];
+  /** 0: maps that were trained before, measured for their budgets by layer. */
   readonly steps: number;
   /** Tokens of the sequences, taken in turn. */
   readonly lengths: readonly number[];
@@ -42,6 +43,8 @@ export interface TrainOptions {
   readonly heldOut: number;
   /** Share of the context that recall is measured at. */
   readonly recallShare: number;
+  /** Whether the maps say which layers need more of a budget: in proportion to what they miss at `recallShare`. */
+  readonly layerBudgets: 'missed' | 'none';
 }
 
 /** The recipe that served the default model best: docs/training.md. */
@@ -67,9 +70,10 @@ export const defaultTrainOptions: TrainOptions = {
   seed: 1,
   heldOut: 2,
   recallShare: 1 / 16,
+  layerBudgets: 'missed',
 };
 
-/** What differs in the published method: maps and lists per query head, signs on both sides, BCE, plain text. */
+/** What differs in the published method: maps and lists per query head, signs on both sides, BCE, plain text, equal budgets. */
 export const publishedTrainOptions = {
   loss: 'bce',
   score: 'hamming',
@@ -82,6 +86,7 @@ export const publishedTrainOptions = {
   firstScale: 1,
   repeatEvery: 0,
   factsEvery: 0,
+  layerBudgets: 'none',
 } as const satisfies Partial<TrainOptions>;
 
 /** Fills in defaults.
@@ -95,7 +100,7 @@ export function completeTrainOptions(options: Partial<TrainOptions>): TrainOptio
   integer('queryBits', complete.queryBits, 1, 4);
   for (const width of complete.hidden) integer('hidden', width, 1, 256);
   if (complete.hidden.length > 14) throw invalid('hidden', `${complete.hidden.length} widths`, 'at most 14');
-  integer('steps', complete.steps, 1);
+  integer('steps', complete.steps, 0);
   integer('positions', complete.positions, 1, 65535);
   integer('sink', complete.sink, 0);
   integer('window', complete.window, 1);
@@ -113,7 +118,13 @@ export function completeTrainOptions(options: Partial<TrainOptions>): TrainOptio
   integer('seed', complete.seed, 0, 2 ** 32 - 1);
   integer('heldOut', complete.heldOut, 1, 64);
   number('recallShare', complete.recallShare, 0, 1);
+  oneOf('layerBudgets', complete.layerBudgets, ['missed', 'none']);
   return complete;
+}
+
+/** @throws AppError "invalid-request" where nothing is to be trained, and nothing was before. */
+export function checkSteps({ steps }: TrainOptions, { from }: { readonly from?: unknown }): void {
+  if (steps === 0 && !from) throw invalid('steps', '0', 'at least 1, or maps to begin from');
 }
 
 function oneOf(name: string, value: unknown, allowed: readonly unknown[]): void {

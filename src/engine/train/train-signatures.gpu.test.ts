@@ -9,6 +9,7 @@ import { hashMapsFile, hashMapsFit, parseHashMaps } from '../../model/hash-maps.
 import { parseSafetensorsHeader, type SafetensorsHeader } from '../../model/safetensors.ts';
 import { loadHashMaps, openHashMaps } from '../load/load-hash-maps.ts';
 import { TrainCorpus } from './corpus.ts';
+import { layerBudgets } from './layer-budgets.ts';
 import { completeTrainOptions, publishedTrainOptions, type TrainOptions } from './train-options.ts';
 import { type TrainProgress, type TrainRun, trainSignatures } from './train-signatures.ts';
 
@@ -70,7 +71,17 @@ describe(`training signatures of ${model} (seed ${runSeed})`, () => {
     const lost = Math.abs(begun.recalls[0]!.recall - after.recall);
     expect(lost, 'recall lost by beginning from the file').toBeLessThan(0.01);
 
+    const measured = await train({ steps: 0 }, { from: file });
+    expect(tensorsOf(measured.file), 'maps that were only measured').toEqual(tensorsOf(file));
+    const { layer_budgets: written, ...others } = Object.fromEntries(headerOf(measured.file).metadata);
+    expect(others).toEqual(Object.fromEntries([...headerOf(file).metadata].filter(([key]) => key in others)));
+    expect(written, 'the same parameters, measured on the same text').toEqual(
+      headerOf(begun.file).metadata.get('layer_budgets'),
+    );
+
     const maps = parseHashMaps(headerOf(file), config);
+    expect(maps.layerBudgets).toEqual(layerBudgets(after.layers));
+    expect(new Set(maps.layerBudgets).size, 'layers do not miss alike').toBeGreaterThan(1);
     expect(maps).toMatchObject({ bits: 32, sharing: 'kv-head', score: 'asymmetric', queryBits: 4, model });
     expect(hashMapsFit(maps, { rope: config.rope, contextLength: length })).toEqual({ kind: 'fits' });
     const source = new MemorySource(new Map([...files, [hashMapsFile, file]]));
@@ -85,7 +96,7 @@ describe(`training signatures of ${model} (seed ${runSeed})`, () => {
     const { file, config } = await train(options);
     const header = headerOf(file);
     const maps = parseHashMaps(header, config);
-    expect(maps).toMatchObject({ bits: 32, sharing: 'query-head', score: 'hamming' });
+    expect(maps).toMatchObject({ bits: 32, sharing: 'query-head', score: 'hamming', layerBudgets: null });
     const valuesOf = (name: string): number[] => {
       const { begin, end } = header.entries.find((entry) => entry.name === name)!;
       return Array.from(new Uint16Array(file.slice(begin, end).buffer), floatFromHalf);

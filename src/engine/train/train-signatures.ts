@@ -4,9 +4,11 @@ import type { Gpu } from '../../kernels/runtime/gpu.ts';
 import type { RopeConfig } from '../../model/rope-config.ts';
 import type { Network } from '../network/network.ts';
 import type { TrainCorpus } from './corpus.ts';
+import { layerBudgets, withLayerBudgets } from './layer-budgets.ts';
 import { type Recall, summariseRecall } from './recall.ts';
 import { SequenceCapture } from './sequence-capture.ts';
 import { SignatureTrainer, type TrainStart } from './signature-trainer.ts';
+import { checkSteps } from './train-options.ts';
 
 export interface TrainParts {
   readonly gpu: Gpu;
@@ -44,7 +46,7 @@ export interface TrainRun extends TrainStart {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** @returns hash_attention.safetensors
+/** @returns hash_attention.safetensors; after no steps at all that of `from`, with the budgets by layer that are measured
  *  @throws AppError "aborted" when stopped, after the checkpoint; "invalid-request" when the context is too short, or
  *  training diverges; whatever creating the trainer throws. */
 export async function trainSignatures(
@@ -53,13 +55,16 @@ export async function trainSignatures(
 ): Promise<Uint8Array<ArrayBuffer>> {
   const { gpu, network, rope, model, corpus } = parts;
   const { options } = corpus;
+  checkSteps(options, run);
   const tokens = Math.max(...options.lengths);
   const capture = await SequenceCapture.create({ gpu, network, tokens, positions: options.positions });
   try {
     const trainer = await SignatureTrainer.create({ gpu, capture, rope, model, options }, run);
     try {
-      await runSteps({ capture, corpus, trainer }, run);
-      return await trainer.maps();
+      const { layers } = await runSteps({ capture, corpus, trainer }, run);
+      const budgets = options.layerBudgets === 'missed' ? layerBudgets(layers) : null;
+      if (options.steps > 0 || !run.from) return await trainer.maps(budgets);
+      return budgets ? withLayerBudgets(run.from, budgets) : run.from;
     } finally {
       trainer.dispose();
     }
@@ -74,16 +79,21 @@ interface Training {
   readonly trainer: SignatureTrainer;
 }
 
-async function runSteps(training: Training, run: TrainRun): Promise<void> {
+/** @returns what was measured after the last step */
+async function runSteps(training: Training, run: TrainRun): Promise<Recall> {
   const { capture, corpus, trainer } = training;
   const { reportEvery = 10, measureEvery = 100, checkpointEvery = 100, signal } = run;
   const { steps } = corpus.options;
   const tell = async (progress: TrainProgress): Promise<void> => run.onProgress?.(progress);
-  const measure = async (): Promise<void> =>
-    tell({ kind: 'recall', step: trainer.step, recall: await measureRecall(training) });
+  const measure = async (): Promise<Recall> => {
+    const recall = await measureRecall(training);
+    await tell({ kind: 'recall', step: trainer.step, recall });
+    return recall;
+  };
+  let latest: Recall | null = null;
   if (trainer.step === 0) {
     throwIfAborted(signal);
-    await measure();
+    latest = await measure();
     throwIfAborted(signal);
   }
   let reported = trainer.step;
@@ -105,9 +115,10 @@ async function runSteps(training: Training, run: TrainRun): Promise<void> {
       await tell({ kind: 'checkpoint', step, bytes: await trainer.checkpoint() });
     }
     if (!isLast) throwIfAborted(signal);
-    if (step % measureEvery === 0 || isLast) await measure();
+    if (step % measureEvery === 0 || isLast) latest = await measure();
     if (reported === step) started = performance.now();
   }
+  return latest ?? measure();
 }
 
 /** How well the signatures of now find what attention looks at in the text kept aside. */

@@ -4,7 +4,8 @@ import type { TrainProgress } from './train-signatures.ts';
 export interface TrainRequest {
   /** Texts to learn from, one after another. */
   readonly text: readonly string[];
-  /** `learningDefaults` of the model's plan unless told. */
+  /** `learningDefaults` of the model's plan unless told; 0, with `from`: those maps again, and which layers need more
+   *  of a budget than others, as this text shows. */
   readonly steps?: number;
   /** Tokens of the longest sequences read; signatures are relied on in contexts up to this length. */
   readonly longest?: number;

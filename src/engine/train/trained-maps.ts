@@ -4,6 +4,7 @@ import { halvesFromFloats } from '../../kernels/shared/half.ts';
 import { canonicalRope } from '../../model/canonical-rope.ts';
 import type { RopeConfig } from '../../model/rope-config.ts';
 import { type TensorData, writeSafetensors } from '../../model/write-safetensors.ts';
+import { budgetsMetadata } from './layer-budgets.ts';
 import { type LayerLayout, stageValues } from './map-layout.ts';
 import type { TrainOptions } from './train-options.ts';
 
@@ -15,6 +16,8 @@ export interface TrainedMaps {
   readonly model: string;
   /** What the model ran under. */
   readonly rope: RopeConfig;
+  /** Null: the file says nothing of them. */
+  readonly layerBudgets: readonly number[] | null;
 }
 
 /** Bits are stored in whole words. */
@@ -29,6 +32,7 @@ export function writeTrainedMaps({
   options,
   model,
   rope,
+  layerBudgets,
 }: TrainedMaps): Uint8Array<ArrayBuffer> {
   const bits = Math.max(options.bits, wordBits);
   const tensors = layers.flatMap((parameters, layer) =>
@@ -71,6 +75,7 @@ export function writeTrainedMaps({
     rope: canonicalRope(rope),
     training: JSON.stringify(options),
     scales: JSON.stringify(layers.map((parameters) => parameters[layout.scaleIndex])),
+    ...(layerBudgets ? budgetsMetadata(layerBudgets) : {}),
   });
 }
 
