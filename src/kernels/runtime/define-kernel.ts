@@ -5,7 +5,7 @@
  *    in order (omitted when the kernel declares none);
  *  - then the declared bindings, in order, from `@binding(1)`;
  *  - the entry point is `main`. */
-import { invariant } from '../../errors.ts';
+import { AppError, invariant } from '../../errors.ts';
 import type { Arena } from './arena.ts';
 import type { Dispatch, Grid } from './dispatch.ts';
 import type { Gpu } from './gpu.ts';
@@ -56,12 +56,24 @@ export function defineKernel<
   return definition;
 }
 
-/** The WGSL of a kernel. */
-export async function kernelCode({ sources }: Pick<KernelDefinition, 'sources'>): Promise<string> {
-  const texts = sources.map(async (source) =>
-    typeof source === 'string' ? source : (await source()).default,
-  );
-  return (await Promise.all(texts)).join('\n');
+/** The WGSL of a kernel.
+ *  @throws AppError "download-failed" when a part of it cannot be fetched. */
+export async function kernelCode({
+  name,
+  sources,
+}: Pick<KernelDefinition, 'name' | 'sources'>): Promise<string> {
+  try {
+    const texts = sources.map(async (source) =>
+      typeof source === 'string' ? source : (await source()).default,
+    );
+    return (await Promise.all(texts)).join('\n');
+  } catch (cause) {
+    throw new AppError(
+      'download-failed',
+      `The shader ${name} could not be fetched (${String(cause)}). Check the connection, then reload the page.`,
+      { cause },
+    );
+  }
 }
 
 /** Compiles a kernel for given override constants; cached by source and constants. */

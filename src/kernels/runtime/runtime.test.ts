@@ -105,6 +105,16 @@ describe('kernel runtime', () => {
     arena.dispose();
   });
 
+  test('a shader that cannot be fetched is a failed download, with the reason', async () => {
+    const cause = new TypeError('Failed to fetch dynamically imported module: https://host/double.js');
+    const unreachable = { ...double, sources: [() => Promise.reject(cause)] };
+    await expect(prepareKernel(gpu(), unreachable)).rejects.toMatchObject({
+      code: 'download-failed',
+      message: expect.stringMatching(/double-for-test.*https:\/\/host\/double\.js.*reload the page/),
+      cause,
+    });
+  });
+
   test('a kernel that does not compile names itself, the line and the source', async () => {
     const broken = defineKernel({
       name: 'broken-for-test',
