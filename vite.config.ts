@@ -39,11 +39,7 @@ export default defineConfig({
   build: { target: 'es2023' },
   test: {
     // browsers see these alone of the environment
-    env: {
-      TEST_GPU: process.env.TEST_GPU ?? 'any',
-      TEST_SEED: process.env.TEST_SEED ?? '',
-      GPU_F16: process.env.GPU_F16 ?? '',
-    },
+    env: { TEST_GPU: process.env.TEST_GPU ?? 'any', TEST_SEED: process.env.TEST_SEED ?? '' },
     testTimeout: 120_000,
     hookTimeout: 120_000,
     projects: [

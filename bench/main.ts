@@ -22,7 +22,7 @@ export async function runBench(options: BenchOptions): Promise<BenchReport> {
   const { gpu, log } = options;
   const { isCpu, description, vendor, architecture } = gpu.traits;
   const device = description || `${vendor} ${architecture}`;
-  const variant = gpu.chooseVariant(['workgroup', 'subgroup', 'half', 'serial']);
+  const variant = gpu.chooseVariant(['workgroup', 'subgroup', 'serial']);
   const clock = gpuClock(gpu);
   log(`${device}, ${variant} kernels; time on the GPU by ${clock}`);
   const measured = { ceilings: {}, kernels: [], hashSteps: [], decode8b: [], engine: null, decode4k: [] };

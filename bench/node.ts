@@ -7,14 +7,13 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { filesSource } from '../src/engine/source/files.ts';
 import { openGpu } from '../src/kernels/runtime/gpu.ts';
-import { dawnOptions } from '../src/kernels/testing/dawn-options.ts';
 import { runBench } from './main.ts';
 import type { BenchWishes } from './run.ts';
 
 const folder = process.env.BENCH_MODEL ?? 'public/models/SmolLM2-135M-Instruct-4bit';
 const webgpu = process.env.BENCH_WEBGPU ? pathToFileURL(process.env.BENCH_WEBGPU).href : 'webgpu';
 const { create } = (await import(/* @vite-ignore */ webgpu)) as typeof import('webgpu');
-const dawn = create(dawnOptions);
+const dawn = create(['backend=vulkan']);
 // Dawn's objects do not keep the instance alive: once it is collected, the process crashes
 Object.assign(globalThis, { dawnKeptAlive: dawn });
 

@@ -20,8 +20,6 @@ export const hardwareGpuFlags = [
   '--enable-features=Vulkan',
   '--use-angle=vulkan',
   '--disable-vulkan-surface',
-  // shows shader-f16, as for Dawn in Node: src/kernels/testing/dawn-options.ts
-  ...(process.env.GPU_F16 === '1' ? ['--enable-dawn-features=vulkan_enable_f16_on_nvidia'] : []),
 ];
 
 /** Playwright's own flags that keep a headless browser off the graphics card. */

@@ -1,7 +1,7 @@
 /** `npm run bench`: the whole bench in Node on Dawn and in Chromium, on whatever graphics device there is.
  *  `npm run bench -- node` (or chromium) runs one of the two; BENCH_PARTS=kernels,hash,decode8b,engine,decode4k
  *  chooses parts, BENCH_CASES=REGEXP cases within them, BENCH_SECONDS=N ends a part after N seconds; BENCH_SOFTWARE=1 runs on
- *  SwiftShader, GPU_F16=1 with shader-f16 where Dawn hides it (NVIDIA, Vulkan). The report is written to .bench/report-*.json, anew after every measurement. */
+ *  SwiftShader. The report is written to .bench/report-*.json, anew after every measurement. */
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { build, preview } from 'vite';

@@ -1,6 +1,5 @@
 /** `npm run test:gpu`: kernels and the whole set of reference outputs on a graphics card, in Node (Dawn) and Chromium.
- *  `npm run test:gpu -- dawn` (or gpu) runs one of the two. GPU_F16=1 asks for shader-f16, which Dawn hides on NVIDIA cards
- *  under Vulkan. Fails where no graphics card answers, or one without what is asked for. */
+ *  `npm run test:gpu -- dawn` (or gpu) runs one of the two. Fails where no graphics card answers. */
 import { spawnSync } from 'node:child_process';
 import { requireChromium } from './find-chromium.mjs';
 

@@ -7,8 +7,6 @@ import { PipelineCache } from './pipeline-cache.ts';
  *  'serial': for adapters that run on the CPU, where a barrier costs in proportion to the invocations that meet: no
  *  barriers, or workgroups of few invocations. */
 export type KernelVariant = 'workgroup' | 'subgroup' | 'serial';
-/** What some kernels offer besides. 'half': calculates with halves, so it needs the shader-f16 feature. */
-export type HalfVariant = KernelVariant | 'half';
 
 export interface GpuTraits {
   readonly vendor: string;
@@ -23,8 +21,6 @@ export interface GpuTraits {
    *  there, slowly, and do not say where. */
   readonly integerProductsFrom: number | null;
   readonly hasTimestamps: boolean;
-  /** WGSL may calculate with halves: the shader-f16 feature. */
-  readonly hasHalves: boolean;
 }
 
 export interface OpenGpuOptions {
@@ -34,7 +30,7 @@ export interface OpenGpuOptions {
   readonly baseline?: boolean;
 }
 
-const optionalFeatures: readonly GPUFeatureName[] = ['subgroups', 'shader-f16', 'timestamp-query'];
+const optionalFeatures: readonly GPUFeatureName[] = ['subgroups', 'timestamp-query'];
 
 /** Adapter limits worth raising above the defaults: bigger tensors in one binding, more bindings. */
 const raisedLimits = [
@@ -59,20 +55,13 @@ export class Gpu {
   }
 
   /** The fastest variant among those a kernel offers that this device can run. */
-  chooseVariant<V extends HalfVariant>(offered: readonly V[]): V | 'workgroup' {
-    const { isCpu, hasHalves, subgroups } = this.traits;
-    const runs: Readonly<Record<HalfVariant, boolean>> = {
-      half: hasHalves && !isCpu,
-      subgroup: subgroups !== null && !isCpu,
-      serial: isCpu,
-      workgroup: true,
-    };
-    const run = offered.filter((variant) => runs[variant]);
-    return (
-      run.find((variant) => variant === 'half') ??
-      run.find((variant) => variant !== 'workgroup') ??
-      'workgroup'
-    );
+  chooseVariant<V extends KernelVariant>(offered: readonly V[]): V | 'workgroup' {
+    const wish: readonly KernelVariant[] = this.traits.isCpu
+      ? ['serial']
+      : this.traits.subgroups
+        ? ['subgroup']
+        : [];
+    return offered.find((variant) => wish.includes(variant)) ?? 'workgroup';
   }
 
   dispose(): void {
@@ -135,6 +124,5 @@ function traitsOf(gpu: GPU, adapter: GPUAdapter, device: GPUDevice): GpuTraits {
       : null,
     integerProductsFrom: isCpu || !hasIntegerDot ? null : 2048,
     hasTimestamps: device.features.has('timestamp-query'),
-    hasHalves: device.features.has('shader-f16'),
   };
 }

@@ -3,7 +3,6 @@ import { withGpu } from '../testing/with-gpu.ts';
 import { Arena } from './arena.ts';
 import { defineKernel, prepareKernel } from './define-kernel.ts';
 import { submitDispatches } from './dispatch.ts';
-import { Gpu, type HalfVariant } from './gpu.ts';
 import { readF32 } from './readback.ts';
 
 const double = defineKernel({
@@ -38,28 +37,6 @@ describe('kernel runtime', () => {
     submitDispatches(gpu(), [dispatch]);
     expect(await readF32(gpu(), out)).toEqual(Float32Array.of(2.5, 5, 7.5, 10, 12.5));
     arena.dispose();
-  });
-
-  test('the fastest variant is chosen that is offered and runs here', () => {
-    const all = ['workgroup', 'subgroup', 'half', 'serial'] as const;
-    const choices = [
-      { isCpu: true, hasHalves: true, subgroups: { min: 4, max: 4 }, of: all, is: 'serial' },
-      { isCpu: false, hasHalves: true, subgroups: null, of: all, is: 'half' },
-      {
-        isCpu: false,
-        hasHalves: true,
-        subgroups: { min: 8, max: 32 },
-        of: ['subgroup', 'workgroup'],
-        is: 'subgroup',
-      },
-      { isCpu: false, hasHalves: false, subgroups: { min: 8, max: 32 }, of: all, is: 'subgroup' },
-      { isCpu: false, hasHalves: false, subgroups: null, of: all, is: 'workgroup' },
-      { isCpu: true, hasHalves: false, subgroups: null, of: ['subgroup', 'half'], is: 'workgroup' },
-    ] as const;
-    for (const { of, is, ...traits } of choices) {
-      const device = new Gpu(gpu().device, { ...gpu().traits, ...traits });
-      expect(device.chooseVariant<HalfVariant>(of), JSON.stringify(traits)).toBe(is);
-    }
   });
 
   test('uniforms of equal contents share a buffer', async () => {

@@ -1,7 +1,6 @@
 /** One device per test file; any WebGPU error fails the test that caused it. */
 import { afterAll, afterEach, beforeAll, expect } from 'vitest';
 import { type Gpu, type OpenGpuOptions, openGpu } from '../runtime/gpu.ts';
-import { dawnOptions, wantsHalves } from './dawn-options.ts';
 import { onHardware } from './on-hardware.ts';
 
 /** In Node, Dawn on the machine's Vulkan driver; in a browser, its own. Fails, never skips, without an adapter. */
@@ -14,7 +13,7 @@ async function systemGpu(): Promise<GPU> {
   const { create } = await import('webgpu');
   // Dawn's objects do not keep their instance alive, and once it is collected the process crashes: one for all.
   const kept = globalThis as { dawn?: GPU };
-  kept.dawn ??= create(dawnOptions);
+  kept.dawn ??= create(['backend=vulkan']);
   return kept.dawn;
 }
 
@@ -37,14 +36,10 @@ export async function openLimitedTestGpu(): Promise<Gpu> {
   return openGpu({ gpu: { wgslLanguageFeatures, requestAdapter } as unknown as GPU });
 }
 
-/** `npm run test:gpu` asks for a graphics card: a CPU adapter in its place would let everything pass. So would one without
- *  shader-f16 where that is asked for. */
-function expectWantedDevice(gpu: Gpu, isBaseline: boolean): void {
+/** `npm run test:gpu` asks for a graphics card: a CPU adapter in its place would let everything pass. */
+function expectWantedDevice(gpu: Gpu): void {
   if (onHardware && gpu.traits.isCpu) {
     throw new Error(`the tests ask for a graphics card, and got ${gpu.traits.description}`);
-  }
-  if (wantsHalves && !isBaseline && !gpu.traits.hasHalves) {
-    throw new Error(`the tests ask for shader-f16, which ${gpu.traits.description} does not offer`);
   }
 }
 
@@ -53,7 +48,7 @@ export function withGpu(options: OpenGpuOptions = {}): () => Gpu {
   const errors: string[] = [];
   beforeAll(async () => {
     gpu = await openTestGpu(options);
-    expectWantedDevice(gpu, options.baseline ?? false);
+    expectWantedDevice(gpu);
     gpu.device.addEventListener('uncapturederror', (event) => errors.push(event.error.message));
   });
   afterEach(async () => {
