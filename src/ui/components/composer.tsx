@@ -75,25 +75,33 @@ export function Composer() {
           onKeyDown={onKeyDown}
         />
         {isAnswering || isWaiting.value ? (
-          <button
-            key="stop" // keys, since a button that begins to send under a click would send
-            type="button"
-            class="primary round"
-            aria-label={isAnswering ? 'Stop' : 'Do not send yet'}
-            onClick={stop}
-          >
-            <Icon name="stop" />
-          </button>
+          <StopButton label={isAnswering ? 'Stop' : 'Do not send yet'} onClick={stop} />
         ) : (
-          <button key="send" type="submit" class="primary round" aria-label="Send" disabled={!canSend}>
-            <Icon name="send" />
-          </button>
+          <SendButton isDisabled={!canSend} />
         )}
       </form>
       <p class="note" role="status">
         {isWaiting.value && 'Sent as soon as the model is ready.'}
       </p>
     </>
+  );
+}
+
+// Two components, hence two elements: one that began to send under a click would send.
+
+function StopButton({ label, onClick }: { readonly label: string; readonly onClick: () => void }) {
+  return (
+    <button type="button" class="primary round" aria-label={label} onClick={onClick}>
+      <Icon name="stop" />
+    </button>
+  );
+}
+
+function SendButton({ isDisabled }: { readonly isDisabled: boolean }) {
+  return (
+    <button type="submit" class="primary round" aria-label="Send" disabled={isDisabled}>
+      <Icon name="send" />
+    </button>
   );
 }
 
