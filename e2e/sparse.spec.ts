@@ -38,6 +38,8 @@ test('attention is switched without loading or reading anything again', async ({
   await settings.getByText('Details', { exact: true }).click();
   await settings.getByLabel('Sink', { exact: true }).fill('4');
   await settings.getByLabel('Window', { exact: true }).fill('16');
+  await expect(settings.getByLabel('Selected tokens by layer')).toHaveValue('maps');
+  await settings.getByLabel('Selected tokens by layer').selectOption('As many in every layer');
   await expect(settings.getByText('Signatures trained for this model: 32 bits')).toBeVisible();
   await expect(settings.getByRole('radio', { name: automatic })).toHaveAccessibleName(
     /^Automatic: (sparse from [\d,]+ tokens on|dense, as this device gains nothing)/,
@@ -92,4 +94,5 @@ test('attention is switched without loading or reading anything again', async ({
   await expect(settings.getByLabel('Selected tokens', { exact: true })).toHaveValue('4');
   await settings.getByText('Details', { exact: true }).click();
   await expect(settings.getByLabel('Window', { exact: true })).toHaveValue('16');
+  await expect(settings.getByLabel('Selected tokens by layer')).toHaveValue('uniform');
 });
