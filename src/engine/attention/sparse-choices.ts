@@ -51,11 +51,13 @@ export function sparseChoices(
   for (const layer of denseLayers) checkInteger('denseLayers', layer, 0, layers - 1);
   if (options.denseBelow !== undefined) checkInteger('denseBelow', options.denseBelow, 0);
   const sparse = sparseLayers({ denseLayers }, layers);
+  const budget = budgetOf(options);
+  const weights = layerWeights(options, layers, sparse, ofMaps);
   return {
     sink: checkInteger('sink', options.sink ?? 128, 0),
     window: checkInteger('window', options.window ?? 128, 1),
-    budget: budgetOf(options),
-    layerBudgets: layerBudgetsOf(options, layers, sparse, ofMaps),
+    budget,
+    layerBudgets: weights && spread(weights, sparse, budget.share / shareUnit),
     tail: checkTail(options.tail ?? (denseLayers.includes(0) ? 'blocks' : 'none')),
     denseLayers,
   };
@@ -78,7 +80,24 @@ function budgetOf(options: SparseAttentionOptions): TokenBudget {
   return { count: 0, share: Math.round(fraction * shareUnit) };
 }
 
-function layerBudgetsOf(
+/** Weights of mean 1 over the sparse layers, so that these have a share of the context on average: what a layer would have
+ *  beyond all of it, others have. */
+function spread(weights: readonly number[], sparse: readonly number[], share: number): readonly number[] {
+  if (share === 0) return weights;
+  let open = sparse;
+  let perWeight = share;
+  for (;;) {
+    const fits = open.filter((layer) => perWeight * weights[layer]! < 1);
+    const sum = fits.reduce((total, layer) => total + weights[layer]!, 0);
+    if (fits.length === open.length || sum === 0) {
+      return weights.map((weight) => Math.min(1, perWeight * weight) / share);
+    }
+    open = fits;
+    perWeight = (share * sparse.length - (sparse.length - open.length)) / sum;
+  }
+}
+
+function layerWeights(
   options: SparseAttentionOptions,
   layers: number,
   sparse: readonly number[],

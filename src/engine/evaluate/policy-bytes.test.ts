@@ -27,8 +27,11 @@ test('budgets by layer read what each layer attends to', () => {
   const options = { ...edges, mode: 'random', tail: 'none', budget: { fraction: 5 / 64 } } as const;
   const bytes = (layerBudgets: number[]) => bytesOf({ options: { ...options, layerBudgets } });
   expect(bytes([9, 2, 8])).toBe((2048 + 2 * 30 + 64 + 256) * 2 * row);
-  // no layer attends to more than there is
+  // what would be more than there is in one goes to the other; of all of it, no layer has less
   const covering = { ...options, budget: { fraction: 0.75 }, layerBudgets: [9, 2, 8] };
-  expect(bytesOf({ options: covering })).toBe((2048 + 30 + 614 + 2048) * 2 * row);
+  expect(bytesOf({ options: covering })).toBe((2048 + 30 + 1024 + 2048) * 2 * row);
+  const all = { ...covering, budget: { fraction: 1 } };
+  expect(bytesOf({ options: all })).toBe(3 * 2048 * 2 * row);
+  expect(bytesOf({ options: { ...all, layerBudgets: [0, 0, 3] } })).toBe((2048 + 30 + 2048) * 2 * row);
   expect(() => bytes([1])).toThrow(/or 3 numbers/);
 });
