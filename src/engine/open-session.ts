@@ -4,7 +4,7 @@ import { AppError } from '../errors.ts';
 import { type Gpu, openGpu } from '../kernels/runtime/gpu.ts';
 import { extendContext } from '../model/rope-config.ts';
 import type { DeviceSummary, EngineOptions, LoadProgress, MemoryPlan } from './api.ts';
-import { isAutomatic } from './attention/automatic.ts';
+import { isAutomatic, isMeasuredBeside } from './attention/automatic.ts';
 import type { CrossoverRecord } from './attention/crossover-record.ts';
 import type { LearnedMaps } from './attention/learned-maps.ts';
 import type { Running } from './attention/model-hash-maps.ts';
@@ -23,7 +23,7 @@ export interface SessionPlan {
   readonly weights: WeightPlan;
 }
 
-export interface SessionOptions extends Pick<EngineOptions, 'signal' | 'attention'> {
+export interface SessionOptions extends Pick<EngineOptions, 'signal' | 'attention' | 'onStatus'> {
   readonly onProgress?: ((progress: LoadProgress) => void) | undefined;
   /** What an earlier session of the same engine measured. */
   readonly crossovers?: CrossoverRecord;
@@ -93,6 +93,10 @@ export async function openSession(
         }
       },
       crossovers: options.crossovers,
+      onWithout: ({ code, message }) => {
+        const without = `Attention stays dense for now, as what HashAttention needs cannot be had. ${message}`;
+        options.onStatus?.({ kind: 'warning', warning: { code, message: without } });
+      },
     });
     return new GpuTokenEngine(gpu, network);
   } catch (error) {
@@ -101,17 +105,15 @@ export async function openSession(
   }
 }
 
-/** Where attention begins to be sparse by itself, this device's crossover is measured while weights arrive; not where the
- *  GPU is a CPU, which has enough to do, nor where it has no clock of its own, by which other work does not count. Faults show
- *  themselves where the crossover is wanted. */
+/** Where attention begins to be sparse by itself, this device's crossover is measured while weights arrive, if that is possible
+ *  beside other work. Faults show themselves where the crossover is wanted. */
 async function measureMeanwhile(
   gpu: Gpu,
   { source, config }: OpenedModel,
   running: Running,
   { attention, crossovers, learned, signal }: SessionOptions,
 ): Promise<void> {
-  const { isCpu, hasTimestamps } = gpu.traits;
-  if (!crossovers || !attention || !isAutomatic(attention) || isCpu || !hasTimestamps) return;
+  if (!crossovers || !attention || !isAutomatic(attention) || !isMeasuredBeside(gpu.traits)) return;
   try {
     const { startMeasuring } = await loadPart(import('./on-demand.ts'));
     await startMeasuring({ gpu, source, config, running, learned, options: attention, crossovers, signal });

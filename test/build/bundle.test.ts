@@ -13,8 +13,8 @@ const groups = [
 /** Loaded when sparse attention is first wanted; where it begins by itself, to find out from when; for a look into a
  *  step; for a question behind a long context; with a model that is not quantised, one from the user's disk, or one from a
  *  hub; to learn signatures; with 4-bit rows of 2048 columns and more on a graphics card; for weights kept as floats; for
- *  heads that are normed; on devices without subgroups, and on those without a graphics card. All other chunks, whatever
- *  they are called, come with the page's first model. */
+ *  scales other than pairs of halves, and heads that are normed; on devices without subgroups, and on those without a graphics
+ *  card. All other chunks, whatever they are called, come with the page's first model. */
 const onDemand = ['on-demand'];
 const toMeasure = ['crossover'];
 const toLook = ['look-into-step'];
@@ -33,6 +33,7 @@ const ofFloats = ['f16', 'bf16', 'f32'].flatMap((kind) => [
   `decode-${kind}`,
 ]);
 const withNormedHeads = ['head-normed'];
+const ofWideScales = ['place-scales-f32', 'source-f16', 'source-bf16', 'source-f32'];
 const withoutSubgroups = ['mat-vec-workgroup'];
 const onCpu = [
   'dots-four',
@@ -57,6 +58,7 @@ const later = [
   ...ofLongRows,
   ...ofFloats,
   ...withNormedHeads,
+  ...ofWideScales,
   ...withoutSubgroups,
   ...onCpu,
 ];

@@ -19,6 +19,7 @@ export async function openNetwork(
     /** In place of the model's own maps. */
     readonly openHashMaps?: NetworkOptions['openHashMaps'];
     readonly crossovers?: NetworkOptions['crossovers'];
+    readonly onWithout?: NetworkOptions['onWithout'];
   } = {},
 ): Promise<Network> {
   const model = await openModel(source);
@@ -42,5 +43,6 @@ export async function openNetwork(
       options.openHashMaps ??
       (() => openModelMaps(gpu, source, config, { rope: config.rope, contextLength: plannedContext })),
     crossovers: options.crossovers,
+    onWithout: options.onWithout,
   });
 }

@@ -2,7 +2,9 @@
 import { afterEach, describe, expect, test } from 'vitest';
 import { greedyRequest } from '../../../test/support/golden.ts';
 import { openNetwork } from '../../../test/support/open-network.ts';
+import { promised } from '../../../test/support/promised.ts';
 import { MemorySource, readTinyModel } from '../../../test/support/test-files.ts';
+import { AppError } from '../../errors.ts';
 import { Random, runSeed } from '../../kernels/testing/random.ts';
 import { withGpu } from '../../kernels/testing/with-gpu.ts';
 import type { AttentionFacts, HashAttentionOptions } from '../api.ts';
@@ -87,7 +89,8 @@ describe(`automatic HashAttention (seed ${runSeed})`, () => {
 
   test('begins at the crossover measured, and at no length where there is none', async () => {
     const all = { ...options, denseLayers: [] };
-    const { engine } = await open(new Measured(50));
+    const { engine, network } = await open(new Measured(50));
+    await network.prepareSparse();
     for (const { n, attended } of await steps(engine, all, 40, 20)) {
       expect(attended, `${n} tokens`).toBe(n < 50 ? n : 11);
     }
@@ -141,18 +144,104 @@ describe(`automatic HashAttention (seed ${runSeed})`, () => {
     expect(record.size).toBe(2);
   });
 
-  test('maps are not read before they are used', async () => {
+  /** Maps of a tiny model whose reading the test settles. */
+  async function openAwaited(crossover: number | null) {
     const { config } = (await open(new Map())).network;
-    const unread = {
-      ...untrainedMaps(gpu(), config),
-      load: () => Promise.reject(new Error('maps were read')),
+    const maps = untrainedMaps(gpu(), config);
+    const reading = { count: 0, ...promised<void>() };
+    reading.promise.catch(() => undefined); // may fail before it is waited for
+    const failures: AppError[] = [];
+    const load = async () => {
+      reading.count++;
+      await reading.promise;
+      return maps.load();
     };
-    const openHashMaps = async () => unread;
-    const short = await open(new Measured(100), { openHashMaps });
-    expect((await steps(short.engine, options, 60, 30)).length).toBe(29);
-    await expect(steps(short.engine, options, 60, 60)).rejects.toThrow('maps were read');
-    const never = await open(new Measured(null), { openHashMaps });
-    expect((await steps(never.engine, options, 60, 60)).length).toBe(59);
+    const opened = await open(new Measured(crossover), {
+      openHashMaps: async () => ({ ...maps, load }),
+      onWithout: (error) => failures.push(error),
+    });
+    opened.engine.setAttention({ ...options, denseLayers: [] });
+    return { ...opened, reading, failures };
+  }
+
+  async function* tokens(engine: GpuTokenEngine, prompt: number, count: number) {
+    const ids = Array.from({ length: prompt }, () => random.integer(0, 255));
+    for await (const event of engine.generateTokens(greedyRequest(ids, count))) {
+      if (event.kind === 'token') yield { n: event.contextTokens - 1, attended: event.attendedTokens };
+    }
+  }
+
+  async function attendedBy(engine: GpuTokenEngine, prompt: number, count: number): Promise<number[]> {
+    const attended: number[] = [];
+    for await (const token of tokens(engine, prompt, count)) attended.push(token.attended);
+    return attended;
+  }
+
+  test('an answer waits for no maps: dense until they are there, sparse from then on', async () => {
+    const { engine, reading, failures } = await openAwaited(50);
+    let sparse = 0;
+    let dense = 0;
+    for await (const { n, attended } of tokens(engine, 60, 440)) {
+      if (dense + sparse > 0) expect([n, 11], `${n} tokens`).toContain(attended);
+      if (attended === n) dense++;
+      else sparse++;
+      if (dense === 20) reading.resolve();
+      // once it has begun it goes on
+      if (sparse > 0) expect(attended).toBe(11);
+      if (sparse === 5) break;
+    }
+    expect(dense).toBeGreaterThanOrEqual(20);
+    expect(sparse).toBe(5);
+    expect(reading.count).toBe(1);
+    expect(failures).toEqual([]);
+  });
+
+  test('maps that cannot be had cost no answer: it stays dense, and says why', async () => {
+    const { engine, reading, failures } = await openAwaited(50);
+    const failure = new AppError('download-failed', 'no connection');
+    reading.reject(failure);
+    let last = 0;
+    for await (const { n, attended } of tokens(engine, 45, 40)) {
+      expect(attended).toBe(n);
+      last = n;
+    }
+    expect(last).toBe(84);
+    expect(failures).toEqual([failure]);
+    // asked for by name, it is an error
+    engine.setAttention({ ...options, denseBelow: 0 });
+    await expect(attendedBy(engine, 20, 5)).rejects.toBe(failure);
+  });
+
+  test('maps are sent for once a crossover is known, not where there is none', async () => {
+    const { engine, reading } = await openAwaited(400);
+    await attendedBy(engine, 60, 15);
+    expect(reading.count).toBe(1);
+    const never = await openAwaited(null);
+    expect((await attendedBy(never.engine, 60, 15)).length).toBe(15);
+    expect(never.reading.count).toBe(0);
+  });
+
+  test('where there is no memory for signatures, an answer stays dense, and says why', async () => {
+    const { network, engine, failures, reading } = await openAwaited(50);
+    reading.resolve();
+    await network.prepareSparse();
+    const { device } = gpu();
+    const create = device.createBuffer;
+    device.createBuffer = (descriptor) => {
+      // more than any device has
+      const isSignatures = descriptor.label?.includes('signatures') ?? false;
+      return create.call(device, isSignatures ? { ...descriptor, size: 2 ** 52 } : descriptor);
+    };
+    try {
+      for await (const { n, attended } of tokens(engine, 40, 30)) expect(attended).toBe(n);
+    } finally {
+      device.createBuffer = create;
+    }
+    expect(failures.map(({ code }) => code)).toEqual(['out-of-memory']);
+    // other options are tried anew
+    engine.setAttention({ ...options, denseLayers: [] });
+    const attended = await attendedBy(engine, 60, 5);
+    expect(attended.at(-1)).toBe(11);
   });
 
   test('nothing is loaded for contexts that sink and window cover', async () => {
@@ -161,6 +250,6 @@ describe(`automatic HashAttention (seed ${runSeed})`, () => {
     });
     const wide = { mode: 'hash', sink: 30, window: 50 } as const;
     expect((await steps(engine, wide, 60, 10)).length).toBe(9);
-    await expect(steps(engine, wide, 60, 40)).rejects.toThrow('maps were loaded');
+    await expect(steps(engine, wide, 60, 120)).rejects.toThrow('maps were loaded');
   });
 });

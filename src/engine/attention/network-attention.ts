@@ -1,5 +1,5 @@
 /** Which policy each layer of a network has at which step: dense, or the sparse one that is wanted. */
-
+import { AppError } from '../../errors.ts';
 import { type Attend, prepareAttend } from '../../kernels/attend/attend.ts';
 import type { Arena } from '../../kernels/runtime/arena.ts';
 import type {
@@ -9,8 +9,9 @@ import type {
   SparseAttentionOptions,
 } from '../api.ts';
 import { loadPart } from '../load-part.ts';
+import { Arrival } from './arrival.ts';
 import type { AttentionPolicy } from './attention-policy.ts';
-import { isAutomatic, leastCrossover } from './automatic.ts';
+import { isAutomatic, isMeasuredBeside, leastCrossover, stepsBefore } from './automatic.ts';
 import { denseAttention } from './dense.ts';
 import type { SparseAttention } from './sparse-attention.ts';
 import type { SparseAttentions, SparseAttentionsParts } from './sparse-attentions.ts';
@@ -18,7 +19,10 @@ import type { SparseAttentions, SparseAttentionsParts } from './sparse-attention
 export class NetworkAttention {
   readonly #parts: SparseAttentionsParts;
   readonly #attend: Attend;
+  readonly #arriving: Arrival<SparseAttentions>;
   #wanted: AttentionOptions = { mode: 'dense' };
+  /** Options that there was no memory for. */
+  #refused: AttentionOptions | undefined;
   #sparse: SparseAttentions | undefined;
   /** The sparse policy opened last, kept right for the cache even while steps attend densely. */
   opened: SparseAttention | undefined;
@@ -33,18 +37,27 @@ export class NetworkAttention {
   private constructor(parts: SparseAttentionsParts, attend: Attend) {
     this.#parts = parts;
     this.#attend = attend;
+    this.#arriving = new Arrival({
+      fetch: () => this.#sparseAttentions(),
+      onFailure: (error) => parts.onWithout(error),
+    });
   }
 
   /** Holds from the next steps chosen. Where the options choose what they chose before, nothing is made anew. */
   set(options: AttentionOptions): void {
     this.#wanted = options;
+    if (isAutomatic(options) && isMeasuredBeside(this.#parts.gpu.traits)) void this.#foresee(options);
   }
 
   /** Chooses the policies of the steps from `position` on. Returns how many of `most` steps have the same ones, and
    *  whether they differ from those of the steps before.
-   *  @throws AppError "invalid-request" for attention options; what reading signature maps throws. */
+   *  Automatic attention waits for nothing that comes over a network: steps are dense until it is there.
+   *  @throws AppError "invalid-request" for attention options; where they are not automatic, what reading signature maps
+   *  throws. */
   async choose(position: number, most: number): Promise<{ count: number; isChanged: boolean }> {
-    const denseSteps = this.#wanted.mode === 'dense' ? most : await this.#denseSteps(this.#wanted, position);
+    const wanted = this.#wanted;
+    const isDense = wanted.mode === 'dense' || wanted === this.#refused;
+    const denseSteps = isDense ? most : await this.#denseSteps(wanted, position, most);
     const active = denseSteps > 0 ? undefined : this.opened;
     const isChanged = active !== this.#active;
     this.#active = active;
@@ -58,6 +71,15 @@ export class NetworkAttention {
     const isStale = (await this.#active?.catchUp(position)) ?? false;
     this.#active?.advance(position + count);
     return isStale;
+  }
+
+  /** After `catchUp` threw: whether steps chosen anew do without, as automatic ones do where memory is short. */
+  giveWay(error: unknown): boolean {
+    const isShort = error instanceof AppError && error.code === 'out-of-memory';
+    if (!isShort || !isAutomatic(this.#wanted)) return false;
+    this.#refused = this.#wanted;
+    this.#parts.onWithout(error);
+    return true;
   }
 
   /** The cache was cut back to `tokens`. */
@@ -109,16 +131,25 @@ export class NetworkAttention {
     return this.#wanted.mode === 'hash' ? this.#wanted : { mode: 'hash' };
   }
 
-  /** Steps from `position` on that attend densely because the context is short. Nothing is loaded before it is not. */
-  async #denseSteps(wanted: SparseAttentionOptions, position: number): Promise<number> {
-    const stepsBefore = (sparseFrom: number): number => Math.max(0, sparseFrom - 1 - position);
-    const least = isAutomatic(wanted) ? leastCrossover(wanted) : (wanted.denseBelow ?? 0);
-    if (stepsBefore(least) > 0) return stepsBefore(least);
-    const sparse = await this.#sparseAttentions();
-    const sparseFrom = isAutomatic(wanted) ? await sparse.sparseFrom(wanted) : least;
-    if (stepsBefore(sparseFrom) > 0) return stepsBefore(sparseFrom);
+  /** Steps from `position` on that attend densely because the context is short, or what sparse ones need is not there.
+   *  Nothing is loaded before it is long enough. */
+  async #denseSteps(wanted: SparseAttentionOptions, position: number, most: number): Promise<number> {
+    const automatic = isAutomatic(wanted);
+    const before = stepsBefore(automatic ? leastCrossover(wanted) : (wanted.denseBelow ?? 0), position);
+    if (before > 0) return before;
+    const sparse = automatic ? (this.#sparse ?? this.#arriving.get()) : await this.#sparseAttentions();
+    if (!sparse) return most;
+    if (automatic) {
+      const denseSteps = await sparse.denseSteps(wanted, position, most);
+      if (denseSteps > 0) return denseSteps;
+    }
     this.opened = await sparse.open(wanted);
     return 0;
+  }
+
+  async #foresee(options: HashAttentionOptions): Promise<void> {
+    const sparse = await this.#sparseAttentions().catch(() => undefined); // asked for again where it is wanted
+    await sparse?.foresee(options);
   }
 
   async #sparseAttentions(): Promise<SparseAttentions> {

@@ -5,6 +5,8 @@ import type { Gpu } from '../../kernels/runtime/gpu.ts';
 import type { ModelConfig } from '../../model/config.ts';
 import type { AttentionFacts, HashAttentionOptions, SparseAttentionOptions } from '../api.ts';
 import type { KvCache } from '../network/kv-cache.ts';
+import { Arrival } from './arrival.ts';
+import { stepsBefore } from './automatic.ts';
 import type { CrossoverRecord } from './crossover-record.ts';
 import { deviceCrossover } from './device-crossover.ts';
 import { HashAttention, type HashAttentionParts } from './hash-attention.ts';
@@ -26,6 +28,8 @@ export interface SparseAttentionsParts {
   readonly plannedContext: number;
   /** Crossovers measured before, and those measured here. */
   readonly crossovers: CrossoverRecord;
+  /** Told why automatic attention goes on without HashAttention for now. */
+  readonly onWithout: (error: AppError) => void;
 }
 
 /** A policy to be; options that choose the same have the same key. */
@@ -37,7 +41,10 @@ interface Choice {
 /** Owns the maps, and the policy opened last with what it keeps beside the cache. */
 export class SparseAttentions {
   readonly #parts: SparseAttentionsParts;
+  readonly #headerArriving: Arrival<OpenedMaps>;
+  readonly #mapsArriving: Arrival<ModelHashMaps>;
   #opening: Promise<OpenedMaps> | undefined;
+  #header: OpenedMaps | undefined;
   #loading: Promise<ModelHashMaps> | undefined;
   #maps: ModelHashMaps | undefined;
   #isCentred = false;
@@ -45,6 +52,9 @@ export class SparseAttentions {
 
   constructor(parts: SparseAttentionsParts) {
     this.#parts = parts;
+    const onFailure = parts.onWithout;
+    this.#headerArriving = new Arrival({ fetch: () => this.#openMaps(), onFailure });
+    this.#mapsArriving = new Arrival({ fetch: () => this.#loadMaps(), onFailure });
   }
 
   get mapBytes(): number {
@@ -56,15 +66,33 @@ export class SparseAttentions {
     await HashAttention.create(await this.#hashParts(options));
   }
 
-  /** Tokens of context from which the options are worth their while; Infinity where they never are, or where the maps
-   *  should not be relied on. Times steps when first asked: not while other work runs. */
-  async sparseFrom(options: HashAttentionOptions): Promise<number> {
-    const { warning } = await this.#openMaps();
-    if (warning !== null) return Number.POSITIVE_INFINITY;
-    return (await this.#crossover(options)) ?? Number.POSITIVE_INFINITY;
+  /** Of `most` steps from `position` on, how many automatic attention takes densely: all where HashAttention is never worth
+   *  its while, where its maps should not be relied on, and while they are on their way, which is not waited for. Times steps
+   *  when first asked: not while other work runs. */
+  async denseSteps(options: HashAttentionOptions, position: number, most: number): Promise<number> {
+    const header = this.#header ?? this.#headerArriving.get();
+    if (!header || header.warning !== null) return most;
+    const crossover = await this.#crossover(options);
+    if (crossover === null) return most;
+    // sent for before they are needed
+    const maps = this.#maps ?? this.#mapsArriving.get();
+    const before = stepsBefore(crossover, position);
+    return before > 0 ? before : maps ? 0 : most;
   }
 
-  /** As `sparseFrom`. */
+  /** Finds out beside other work whether automatic attention will want the maps within the planned context, and sends for them
+   *  then. */
+  async foresee(options: HashAttentionOptions): Promise<void> {
+    try {
+      const { warning } = await this.#openMaps();
+      if (warning === null && (await this.#crossover(options)) !== null) this.#mapsArriving.get();
+    } catch (error) {
+      // others show themselves where the crossover is wanted
+      if (error instanceof AppError) this.#parts.onWithout(error);
+    }
+  }
+
+  /** Not while other work runs: it may have to time steps. */
   async facts(options: HashAttentionOptions): Promise<AttentionFacts> {
     const { maps, facts, origin, warning } = await this.#loadMaps();
     return {
@@ -137,7 +165,8 @@ export class SparseAttentions {
   async #openMaps(): Promise<OpenedMaps> {
     this.#opening ??= this.#parts.openHashMaps();
     try {
-      return await this.#opening;
+      this.#header = await this.#opening;
+      return this.#header;
     } catch (error) {
       this.#opening = undefined;
       throw error;

@@ -85,6 +85,7 @@ describe(`the crossover of a model being loaded (seed ${runSeed})`, () => {
     const attentions = new SparseAttentions({
       ...{ gpu: gpu(), config, cache, crossovers, plannedContext: contextLength },
       openHashMaps: () => openModelMaps(gpu(), source, config, running),
+      onWithout: (error) => expect.fail(error.message),
     });
     const facts = await attentions.facts(automatic);
     expect(facts).toMatchObject({ maps: maps === 'none' ? 'untrained' : 'trained', crossoverTokens: 77 });

@@ -21,7 +21,7 @@ export interface NetworkParts {
 
 /** @param room tokens that the RoPE table reaches to */
 export async function prepareParts(
-  { gpu, config, weights, rope, plannedContext, openHashMaps, crossovers }: NetworkOptions,
+  { gpu, config, weights, rope, plannedContext, openHashMaps, crossovers, onWithout }: NetworkOptions,
   arena: Arena,
   cache: KvCache,
   room: number,
@@ -36,6 +36,7 @@ export async function prepareParts(
     NetworkAttention.create({
       ...{ gpu, config, cache, plannedContext, openHashMaps },
       crossovers: crossovers ?? new Map(),
+      onWithout: onWithout ?? (() => undefined),
     }),
     prepareSampler(gpu, { vocab: config.vocab, ringSlots }),
   ]);

@@ -1,6 +1,6 @@
 /** A model on a device: weights, cache, scratch and dispatch lists, kept consistent with each other. */
 
-import { invariant } from '../../errors.ts';
+import { type AppError, invariant } from '../../errors.ts';
 import { Arena } from '../../kernels/runtime/arena.ts';
 import type { Gpu } from '../../kernels/runtime/gpu.ts';
 import type { ResultRecord } from '../../kernels/sample/result-record.ts';
@@ -36,6 +36,8 @@ export interface NetworkOptions {
   readonly openHashMaps: () => Promise<OpenedMaps>;
   /** Where crossovers measured before are found again. */
   readonly crossovers?: CrossoverRecord | undefined;
+  /** Told why automatic attention stays dense for now. */
+  readonly onWithout?: ((error: AppError) => void) | undefined;
 }
 
 export class Network {
@@ -124,7 +126,12 @@ export class Network {
     const { count, isChanged } = await this.#attention.choose(position, most);
     if (isChanged) this.#forgetDecoder();
     await this.ensureCapacity(position + count);
-    if (await this.#attention.catchUp(position, count)) this.#forgetDecoder();
+    try {
+      if (await this.#attention.catchUp(position, count)) this.#forgetDecoder();
+    } catch (error) {
+      if (!this.#attention.giveWay(error)) throw error;
+      return this.prepareSteps(position, most);
+    }
     return count;
   }
 

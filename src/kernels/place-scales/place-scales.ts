@@ -6,11 +6,10 @@ import { type Dispatch, gridOf } from '../runtime/dispatch.ts';
 import type { Gpu } from '../runtime/gpu.ts';
 import type { BufferSlice, Tensor } from '../runtime/tensor.ts';
 import half from '../shared/half.wgsl?raw';
-import sourceBf16 from '../shared/source-bf16.wgsl?raw';
-import sourceF16 from '../shared/source-f16.wgsl?raw';
-import sourceF32 from '../shared/source-f32.wgsl?raw';
 import placeF16 from './place-scales-f16.wgsl?raw';
-import placeF32 from './place-scales-f32.wgsl?raw';
+
+// pairs of halves are what the page's own model has: the others are fetched where they occur
+const placeF32 = () => import('./place-scales-f32.wgsl?raw');
 
 const bindings = { source: 'read', pairs: 'write', report: 'write' } as const;
 const uniforms = {
@@ -25,19 +24,19 @@ export const definitions = {
   'f16 f16': defineKernel({ name: 'place-scales-f16', sources: [placeF16], bindings, uniforms }),
   'f16 f32': defineKernel({
     name: 'place-scales-f16-as-f32',
-    sources: [half, sourceF16, placeF32],
+    sources: [half, () => import('../shared/source-f16.wgsl?raw'), placeF32],
     bindings,
     uniforms,
   }),
   'f32 f32': defineKernel({
     name: 'place-scales-f32',
-    sources: [half, sourceF32, placeF32],
+    sources: [half, () => import('../shared/source-f32.wgsl?raw'), placeF32],
     bindings,
     uniforms,
   }),
   'bf16 f32': defineKernel({
     name: 'place-scales-bf16',
-    sources: [half, sourceBf16, placeF32],
+    sources: [half, () => import('../shared/source-bf16.wgsl?raw'), placeF32],
     bindings,
     uniforms,
   }),
