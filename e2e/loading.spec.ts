@@ -1,6 +1,7 @@
 /** Where a model's files come from, and what of them is kept. */
 import { cpSync, rmSync } from 'node:fs';
 import type { ModelServer } from '../test/support/model-server.ts';
+import { promised } from '../test/support/promised.ts';
 import { Chat } from './support/chat.ts';
 import { readGoldenTexts } from './support/golden.ts';
 import { peakHeap } from './support/heap.ts';
@@ -46,6 +47,38 @@ test.describe('from the page’s own server', () => {
     const dialog = page.getByRole('dialog', { name: 'Settings' });
     await expect(dialog).toContainText('100 MB');
   });
+});
+
+test('a model that two tabs want is downloaded once: the second says that it waits, and takes it from storage', async ({
+  visit,
+}) => {
+  const { page } = visit;
+  const context = page.context();
+  const other = await context.newPage();
+  const weights: string[] = [];
+  for (const tab of [page, other]) {
+    tab.on('request', (request) => {
+      const { range } = request.headers();
+      if (shard.test(request.url()) && !isHeadOnly(range)) weights.push(`${request.url()} ${range}`);
+    });
+  }
+  const mayGoOn = promised<void>();
+  await context.route(/model-00003-of-00003\.safetensors$/, async (route) => {
+    if (!isHeadOnly(route.request().headers().range)) await mayGoOn.promise;
+    await route.continue();
+  });
+  const loading = { name: 'Loading the model' };
+  await page.goto('./');
+  await expect(page.getByRole('region', loading)).toContainText('of 98 MB');
+  await other.goto('./');
+  await expect(other.getByRole('region', loading)).toContainText('Another tab is downloading this model.');
+  mayGoOn.resolve();
+  for (const tab of [page, other]) {
+    await new Chat(tab).ready();
+    await expect(tab.getByRole('status', { name: 'Warnings' })).toHaveCount(0);
+  }
+  expect(weights.length).toBe(3);
+  expect(new Set(weights).size).toBe(3);
 });
 
 test('a model that finds no room in the browser’s storage is loaded all the same, and the page says so', async ({

@@ -32,7 +32,7 @@ export interface EngineOptions {
   /** Keep downloaded files in the browser's storage and find them there again; true unless told. */
   readonly useStorage?: boolean;
   readonly onProgress?: (progress: LoadProgress) => void;
-  /** Called when the device is lost, when the engine is back, and for faults that stop nothing. */
+  /** Called when the device is lost, when the engine is back, while a load has to wait, and for faults that stop nothing. */
   readonly onStatus?: (status: EngineStatus) => void;
   readonly signal?: AbortSignal;
 }
@@ -52,6 +52,9 @@ export interface LoadProgress {
 export type EngineStatus =
   | { readonly kind: 'ready' }
   | { readonly kind: 'recovering'; readonly reason: string }
+  /** Loading goes on later: a host did not answer and is asked again, or another tab downloads the same model. Null: no longer;
+   *  progress says so, too. */
+  | { readonly kind: 'waiting'; readonly reason: string | null }
   /** Downloads that cannot be kept, or a stored copy that could not be checked: loading goes on. */
   | { readonly kind: 'warning'; readonly warning: { readonly code: string; readonly message: string } }
   | { readonly kind: 'failed'; readonly error: { readonly code: string; readonly message: string } };

@@ -90,6 +90,7 @@ async function openFiles(options: EngineOptions): Promise<OpenedModel> {
     accessToken,
     useStorage,
     signal,
+    onWaiting: (reason) => options.onStatus?.({ kind: 'waiting', reason }),
     onWarning: ({ code, message }) => options.onStatus?.({ kind: 'warning', warning: { code, message } }),
   });
   try {

@@ -16,10 +16,12 @@ import { denseAttention } from './dense.ts';
 import type { SparseAttention } from './sparse-attention.ts';
 import type { SparseAttentions, SparseAttentionsParts } from './sparse-attentions.ts';
 
+type OnDemand = typeof import('../on-demand.ts');
+
 export class NetworkAttention {
   readonly #parts: SparseAttentionsParts;
   readonly #attend: Attend;
-  readonly #arriving: Arrival<SparseAttentions>;
+  readonly #arriving: Arrival<OnDemand>;
   #wanted: AttentionOptions = { mode: 'dense' };
   /** Options that there was no memory for. */
   #refused: AttentionOptions | undefined;
@@ -38,7 +40,7 @@ export class NetworkAttention {
     this.#parts = parts;
     this.#attend = attend;
     this.#arriving = new Arrival({
-      fetch: () => this.#sparseAttentions(),
+      fetch: onDemand,
       onFailure: (error) => parts.onWithout(error),
     });
   }
@@ -114,7 +116,7 @@ export class NetworkAttention {
   /** Maps and what they made are forgotten; sparse steps to come open them anew. */
   forgetMaps(): void {
     this.dispose();
-    this.#sparse = this.opened = this.#active = undefined;
+    this.#sparse = this.opened = this.#active = this.#refused = undefined;
   }
 
   /** Loads and compiles what HashAttention needs; may run beside a generation. */
@@ -137,8 +139,9 @@ export class NetworkAttention {
     const automatic = isAutomatic(wanted);
     const before = stepsBefore(automatic ? leastCrossover(wanted) : (wanted.denseBelow ?? 0), position);
     if (before > 0) return before;
-    const sparse = automatic ? (this.#sparse ?? this.#arriving.get()) : await this.#sparseAttentions();
-    if (!sparse) return most;
+    const part = automatic ? this.#arriving.get() : await onDemand();
+    if (!part) return most;
+    const sparse = this.#sparseOf(part);
     if (automatic) {
       const denseSteps = await sparse.denseSteps(wanted, position, most);
       if (denseSteps > 0) return denseSteps;
@@ -148,13 +151,20 @@ export class NetworkAttention {
   }
 
   async #foresee(options: HashAttentionOptions): Promise<void> {
-    const sparse = await this.#sparseAttentions().catch(() => undefined); // asked for again where it is wanted
-    await sparse?.foresee(options);
+    const part = await onDemand().catch(() => undefined); // asked for again where it is wanted
+    if (part) await this.#sparseOf(part).foresee(options);
   }
 
   async #sparseAttentions(): Promise<SparseAttentions> {
-    const { SparseAttentions } = await loadPart(import('../on-demand.ts'));
+    return this.#sparseOf(await onDemand());
+  }
+
+  #sparseOf({ SparseAttentions }: OnDemand): SparseAttentions {
     this.#sparse ??= new SparseAttentions(this.#parts);
     return this.#sparse;
   }
+}
+
+function onDemand(): Promise<OnDemand> {
+  return loadPart(import('../on-demand.ts'));
 }

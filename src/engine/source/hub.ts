@@ -5,6 +5,7 @@ import { fileUrl, missingFile } from './file-path.ts';
 import { type HttpClient, requestHeaders, TransientFailure } from './http/http-client.ts';
 import { Retries } from './http/retries.ts';
 import { type RemoteModel, revalidationTimeoutMs, uncheckedCopy } from './remote-source.ts';
+import { defaultEndpoint } from './storage-id.ts';
 import { httpClient, type RemoteAccess } from './url.ts';
 
 export interface HubReference {
@@ -13,8 +14,6 @@ export interface HubReference {
   /** Without a slash at its end. */
   readonly endpoint: string;
 }
-
-export const defaultEndpoint = 'https://huggingface.co';
 
 /** The model, with its revision resolved to a commit once, so that all files belong together.
  *  @param storedVersion the commit of the stored copy: used when the hub cannot be reached.
@@ -49,7 +48,7 @@ async function resolveCommit(
   const url = fileUrl(resolveUrl(reference, revision), 'config.json');
   const idleTimeoutMs = Math.min(client.policy.idleTimeoutMs, revalidationTimeoutMs);
   const quick = { ...client, policy: { ...client.policy, idleTimeoutMs } };
-  const retries = new Retries(client.policy, url);
+  const retries = new Retries(client, url);
   for (;;) {
     try {
       const headers = await requestHeaders(storedVersion ? quick : client, url, signal);

@@ -11,6 +11,7 @@ import type { FileStore } from './storage/file-store.ts';
 import { KeptFiles } from './storage/kept-files.ts';
 import { canOpenOpfsFiles, openOpfsStore } from './storage/opfs-store.ts';
 import { ModelFolder } from './storage/stored-model.ts';
+import { defaultEndpoint, revisionOf, storageId } from './storage-id.ts';
 import { urlModel } from './url.ts';
 
 export interface OpenSourceOptions {
@@ -25,6 +26,8 @@ export interface OpenSourceOptions {
   /** Told of faults that do not stop the load: storage full ("storage-full") or not usable ("feature-missing"),
    *  a stored copy that could not be checked against the server ("download-failed"). */
   readonly onWarning?: ((warning: AppError) => void) | undefined;
+  /** Told why the opening, or a read later on, has to wait. */
+  readonly onWaiting?: ((reason: string) => void) | undefined;
   readonly fetch?: typeof fetch | undefined;
   readonly network?: Partial<NetworkPolicy> | undefined;
   /** Where downloads are kept; the origin private file system unless told. */
@@ -44,6 +47,7 @@ export async function openSource(
     fetch: options.fetch ?? globalThis.fetch,
     accessToken: options.accessToken,
     network: options.network,
+    onWaiting: options.onWaiting,
   };
   switch (explicit.kind) {
     case 'folder':
@@ -52,16 +56,16 @@ export async function openSource(
       return (await loadPart(import('./local-files.ts'))).filesSource(explicit.files);
     case 'url': {
       const model = urlModel(explicit.url, access);
-      const id = `url ${explicit.url}`;
+      const id = storageId(explicit)!;
       const folder = await storageFolder(id, options, warn);
       const description = { id, name: model.name, revision: null, version: null };
       return new RemoteSource(model, new KeptFiles(folder, description, warn), warn);
     }
     case 'hub': {
-      const { defaultEndpoint, hubModel } = await loadPart(import('./hub.ts'));
+      const { hubModel } = await loadPart(import('./hub.ts'));
       const { repo, endpoint = defaultEndpoint } = explicit;
-      const revision = options.revision ?? explicit.revision ?? 'main';
-      const id = `hub ${endpoint} ${repo} ${revision}`;
+      const revision = revisionOf(explicit, options.revision);
+      const id = storageId(explicit, revision)!;
       const folder = await storageFolder(id, options, warn);
       const stored = await folder?.description().catch(() => null);
       const hub = { repo, revision, endpoint };

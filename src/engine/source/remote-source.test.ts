@@ -263,6 +263,32 @@ describe('connection faults', () => {
     expect((await errorOf(open('hub', { signal: waiting.signal }))).code).toBe('aborted');
   });
 
+  test('why the next attempt is waited for is told; fewer are made before the first byte', async () => {
+    const reasons: string[] = [];
+    const patience = { ...network, attempts: 5, firstAttempts: 3 };
+    const options = {
+      network: patience,
+      useStorage: false,
+      onWaiting: (reason: string) => reasons.push(reason),
+    };
+    server.misbehave('model.safetensors', { fail: { status: 503, times: 9 } });
+    const never = await errorOf((await open('url', options)).stat('model.safetensors'));
+    expect(never.message).toContain('3 attempts failed');
+    expect(reasons.map((reason) => /503.*(Attempt \d of \d) follows/.exec(reason)?.[1])).toEqual([
+      'Attempt 2 of 3',
+      'Attempt 3 of 3',
+    ]);
+    expect(reasons[0]).toContain(`${server.url}/owner/name/model.safetensors`);
+
+    reasons.length = 0;
+    server.misbehaviours.clear();
+    const begun = await open('url', options);
+    await begun.stat('model.safetensors');
+    server.misbehave('model.safetensors', { fail: { status: 503, times: 9 } });
+    expect((await errorOf(read(begun))).message).toContain('5 attempts failed');
+    expect(reasons.length).toBe(4);
+  });
+
   test('an unreachable host is an error after bounded attempts', async () => {
     const error = await errorOf(open('hub', { fetch: dead }));
     expect(error.code).toBe('download-failed');

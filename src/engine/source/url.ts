@@ -7,6 +7,7 @@ export interface RemoteAccess {
   readonly fetch: typeof fetch;
   readonly accessToken: string | undefined;
   readonly network: Partial<NetworkPolicy> | undefined;
+  readonly onWaiting: ((reason: string) => void) | undefined;
 }
 
 /** @param url absolute, e.g. "https://example.org/models/tiny/"; its query is sent with every file. */
@@ -28,5 +29,6 @@ export function httpClient(access: RemoteAccess, advise: (status: number) => str
   const headers: Record<string, string> = access.accessToken
     ? { authorization: `Bearer ${access.accessToken}` }
     : {};
-  return { fetch: access.fetch, headers, policy: { ...defaultNetworkPolicy, ...access.network }, advise };
+  const { fetch, network, onWaiting } = access;
+  return { fetch, headers, policy: { ...defaultNetworkPolicy, ...network }, onWaiting, advise };
 }

@@ -4,6 +4,7 @@ import type { Engine, EngineOptions, MemoryPlan } from '../api.ts';
 import { checkEngineOptions } from '../check-engine-options.ts';
 import { explicitReference } from '../source/reference.ts';
 import { Connection, type Notices } from './connection.ts';
+import { inDownloadTurn } from './download-turn.ts';
 import type { FromWorker } from './protocol.ts';
 import { createRemoteEngine } from './remote-engine.ts';
 
@@ -16,7 +17,8 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
   const { onProgress, onStatus, signal, ...plain } = forWorker(options);
   const { connection, close } = openWorker({ onProgress, onStatus });
   try {
-    return createRemoteEngine(connection, await connection.call('load', plain, signal), close);
+    const loaded = await inDownloadTurn(options, () => connection.call('load', plain, signal));
+    return createRemoteEngine(connection, loaded, close);
   } catch (error) {
     void close();
     throw error;
@@ -26,10 +28,10 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
 /** What loading would take on this device; reads small files and weight headers only.
  *  @throws AppError for whatever keeps the model from being understood. */
 export async function planModel(options: EngineOptions): Promise<MemoryPlan> {
-  const { onProgress: _, onStatus: __, signal, ...plain } = forWorker(options);
-  const { connection, close } = openWorker({});
+  const { onProgress: _, onStatus, signal, ...plain } = forWorker(options);
+  const { connection, close } = openWorker({ onStatus });
   try {
-    return await connection.call('plan', plain, signal);
+    return await inDownloadTurn(options, () => connection.call('plan', plain, signal));
   } finally {
     void close();
   }

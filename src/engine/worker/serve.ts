@@ -1,6 +1,6 @@
 /** The worker's side of the protocol: one engine, many requests. */
 import { invariant } from '../../errors.ts';
-import type { Engine, EngineOptions, MemoryPlan } from '../api.ts';
+import type { Engine, EngineOptions, EngineStatus, MemoryPlan } from '../api.ts';
 import { Credit } from './credit.ts';
 import { errorToJson } from './error-json.ts';
 import type {
@@ -46,6 +46,8 @@ class Server {
     this.#factory = factory;
   }
 
+  readonly #onStatus = (status: EngineStatus): void => this.#post({ kind: 'status', status });
+
   receive(message: ToWorker): void {
     switch (message.kind) {
       case 'call':
@@ -90,7 +92,7 @@ class Server {
   async #answer(message: CallMessage, signal: AbortSignal): Promise<Calls[CallName]['result']> {
     switch (message.method) {
       case 'plan':
-        return (await this.#factory()).planLocalModel({ ...message.args, signal });
+        return (await this.#factory()).planLocalModel({ ...message.args, signal, onStatus: this.#onStatus });
       case 'load':
         return this.#load(message.args, signal);
       case 'complete':
@@ -127,7 +129,7 @@ class Server {
       ...options,
       signal,
       onProgress: (progress) => this.#post({ kind: 'progress', progress }),
-      onStatus: (status) => this.#post({ kind: 'status', status }),
+      onStatus: this.#onStatus,
     });
     this.#engine = engine;
     return { model: engine.model, plan: engine.plan };

@@ -35,7 +35,14 @@ export function ModelStatus() {
         </section>
       );
     case 'loading':
-      return <Loading label={state.choice.label} progress={state.progress} onCancel={model.cancel} />;
+      return (
+        <Loading
+          label={state.choice.label}
+          progress={state.progress}
+          waiting={model.waiting.value}
+          onCancel={model.cancel}
+        />
+      );
     case 'failed':
       return <FaultNotice fault={state.fault} adviceFor={loadAdvice} onRetry={() => void model.reload()} />;
     case 'ready':
@@ -76,6 +83,7 @@ function Warnings(props: { readonly texts: readonly string[]; readonly onDismiss
 function Loading(props: {
   readonly label: string;
   readonly progress: LoadProgress | null;
+  readonly waiting: string | null;
   readonly onCancel: () => void;
 }) {
   const { progress } = props;
@@ -94,7 +102,7 @@ function Loading(props: {
         aria-label={`Loading ${props.label}`}
         {...(total > 0 ? { value: progress?.loadedBytes ?? 0, max: total } : {})}
       />
-      <p class="note">{bytesText(progress)}</p>
+      <p class="note">{props.waiting ?? bytesText(progress)}</p>
     </section>
   );
 }

@@ -17,12 +17,16 @@ export function announceAnswers({ announce, chat }: AppState): () => void {
   });
 }
 
-/** Announces when a model is ready, and when it comes back after its device was lost. */
+/** Announces why loading has to wait, when a model is ready, and when it comes back after its device was lost. */
 export function announceModel({ announce, model }: AppState): () => void {
   let wasRecovering = false;
   const stopReady = effect(() => {
     const state = model.state.value;
     if (state.kind === 'ready') announce(`${state.engine.model.name} is ready.`);
+  });
+  const stopWaiting = effect(() => {
+    const reason = model.waiting.value;
+    if (reason !== null) announce(reason);
   });
   const stopRecovering = effect(() => {
     const isRecovering = model.recovering.value !== null;
@@ -33,6 +37,7 @@ export function announceModel({ announce, model }: AppState): () => void {
   });
   return () => {
     stopReady();
+    stopWaiting();
     stopRecovering();
   };
 }

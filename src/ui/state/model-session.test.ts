@@ -1,5 +1,6 @@
 import { signal } from '@preact/signals';
 import { describe, expect, test } from 'vitest';
+import { promised } from '../../../test/support/promised.ts';
 import {
   AppError,
   type AttentionFacts,
@@ -24,14 +25,19 @@ interface Pending {
   reject(error: unknown): void;
 }
 
-function setUp(problems: readonly string[] = []) {
+function setUp(problems: readonly string[] = [], planned: Promise<void> = Promise.resolve()) {
   const engines: Pending[] = [];
   const disposed: string[] = [];
   const attention = signal<AttentionOptions>({ mode: 'dense' });
   const applied: string[] = [];
+  const plans: EngineOptions[] = [];
   const session = createModelSession(
     {
-      planModel: async () => ({ problems }) as unknown as MemoryPlan,
+      planModel: async (options) => {
+        plans.push(options);
+        await planned;
+        return { problems } as unknown as MemoryPlan;
+      },
       createEngine: (options) =>
         new Promise((resolve, reject) => {
           engines.push({ options, resolve, reject });
@@ -51,7 +57,7 @@ function setUp(problems: readonly string[] = []) {
         disposed.push(name);
       },
     }) as unknown as Engine;
-  return { session, attention, applied, engines, disposed, engine };
+  return { session, attention, applied, plans, engines, disposed, engine };
 }
 
 const settled = () => new Promise<void>((resolve) => setTimeout(resolve, 0));
@@ -74,6 +80,36 @@ describe('the model session', () => {
     await loading;
     expect(session.state.value.kind).toBe('ready');
     expect(session.memory.value).toEqual({ weightBytes: 1, kvCacheBytes: 2, scratchBytes: 3 });
+  });
+
+  test('says why it has to wait, until it goes on', async () => {
+    const planned = promised<void>();
+    const { session, plans, engines, engine } = setUp([], planned.promise);
+    const loading = session.load(choice('a'));
+    await settled();
+    plans[0]!.onStatus?.({ kind: 'waiting', reason: 'another tab' });
+    expect(session.waiting.value).toBe('another tab');
+    plans[0]!.onStatus?.({ kind: 'waiting', reason: null });
+    expect(session.waiting.value).toBeNull();
+    plans[0]!.onStatus?.({ kind: 'waiting', reason: 'another tab again' });
+    planned.resolve();
+    await settled();
+    expect(session.waiting.value, 'planned').toBeNull();
+    const { onStatus, onProgress } = engines[0]!.options;
+    onStatus?.({ kind: 'waiting', reason: 'no answer' });
+    expect(session.waiting.value).toBe('no answer');
+    const nothing = { loadedBytes: 0, totalBytes: 0, fromStorageBytes: 0, bytesPerSecond: 0 };
+    onProgress?.({ stage: 'weights', ...nothing });
+    expect(session.waiting.value, 'going on').toBeNull();
+    engines[0]!.resolve(engine('a'));
+    await loading;
+    onStatus?.({ kind: 'waiting', reason: 'for maps, which nobody waits for' });
+    expect(session.waiting.value, 'loaded').toBeNull();
+    onStatus?.({ kind: 'waiting', reason: null });
+    void session.load(choice('b'));
+    onStatus?.({ kind: 'waiting', reason: 'of a load given up' });
+    plans[0]!.onStatus?.({ kind: 'waiting', reason: 'of a load given up' });
+    expect(session.waiting.value).toBeNull();
   });
 
   test('a plan with problems is shown instead of a download', async () => {

@@ -32,6 +32,8 @@ export type ModelState =
 
 export interface ModelSession {
   readonly state: ReadonlySignal<ModelState>;
+  /** Why loading has to wait; null while it goes on. */
+  readonly waiting: ReadonlySignal<string | null>;
   /** Why the engine is rebuilding itself after losing its device; null while all is well. */
   readonly recovering: ReadonlySignal<string | null>;
   /** What went wrong without stopping anything, e.g. no room to keep the download; each text once. */
@@ -61,6 +63,7 @@ export function createModelSession(
   attention: ReadonlySignal<AttentionOptions>,
 ): ModelSession {
   const state = signal<ModelState>({ kind: 'none' });
+  const waiting = signal<string | null>(null);
   const recovering = signal<string | null>(null);
   const ofEngine = signal<readonly string[]>([]);
   /** Why the attention of the settings is not in use; null while it is. */
@@ -106,6 +109,7 @@ export function createModelSession(
     const { signal } = attempt;
     batch(() => {
       state.value = { kind: 'loading', choice, plan: null, progress: null };
+      waiting.value = null;
       recovering.value = null;
       ofEngine.value = [];
       refusal.value = null;
@@ -117,7 +121,13 @@ export function createModelSession(
     };
     try {
       await dispose();
-      const plan = await door.planModel({ ...choice.options, signal });
+      const plan = await door.planModel({
+        ...choice.options,
+        signal,
+        onStatus: (status) => {
+          if (loading === attempt && status.kind === 'waiting') waiting.value = status.reason;
+        },
+      });
       if (plan.problems.length > 0) {
         change({
           kind: 'failed',
@@ -126,19 +136,27 @@ export function createModelSession(
         });
         return;
       }
+      waiting.value = null;
       change({ kind: 'loading', choice, plan, progress: null });
       const loaded = await door.createEngine({
         ...choice.options,
         signal,
         onProgress: (progress) => {
           const current = state.peek();
-          if (current.kind === 'loading') change({ ...current, progress });
+          if (current.kind !== 'loading') return;
+          batch(() => {
+            if (loading === attempt) waiting.value = null;
+            change({ ...current, progress });
+          });
         },
         onStatus: (status) => {
           if (loading !== attempt) return;
           switch (status.kind) {
             case 'ready':
               recovering.value = null;
+              return;
+            case 'waiting':
+              if (state.peek().kind === 'loading') waiting.value = status.reason;
               return;
             case 'warning':
               ofEngine.value = [...ofEngine.value, status.warning.message];
@@ -203,6 +221,7 @@ export function createModelSession(
 
   return {
     state,
+    waiting,
     recovering,
     warnings,
     memory,

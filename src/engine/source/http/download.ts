@@ -67,7 +67,7 @@ export async function probe(
   url: string,
   signal: AbortSignal | undefined,
 ): Promise<Probe | null> {
-  const retries = new Retries(client.policy, url);
+  const retries = new Retries(client, url);
   for (;;) {
     try {
       return await probeOnce(client, url, signal);
@@ -89,7 +89,7 @@ export async function* download(
   expected: FileStat,
   signal: AbortSignal | undefined,
 ): AsyncGenerator<Uint8Array<ArrayBuffer>> {
-  const retries = new Retries(client.policy, url);
+  const retries = new Retries(client, url);
   let position = begin;
   while (position < end) {
     let failure: TransientFailure;

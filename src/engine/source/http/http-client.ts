@@ -5,6 +5,8 @@ import { bodyChunks } from './body-chunks.ts';
 export interface NetworkPolicy {
   /** Failures in a row, without 1 MiB of progress between, before giving up. */
   readonly attempts: number;
+  /** The same before a file's first byte: a host that was never reached is more likely out of reach than busy. */
+  readonly firstAttempts: number;
   /** Wait after the first failure; doubled after each further one. */
   readonly firstDelayMs: number;
   /** Longest wait; a server that asks for more (Retry-After) is given up. */
@@ -15,6 +17,7 @@ export interface NetworkPolicy {
 
 export const defaultNetworkPolicy: NetworkPolicy = {
   attempts: 6,
+  firstAttempts: 4,
   firstDelayMs: 500,
   maxDelayMs: 60_000,
   idleTimeoutMs: 60_000,
@@ -25,6 +28,8 @@ export interface HttpClient {
   /** Sent with every request; fetch drops Authorization when a redirect leads to another origin. */
   readonly headers: Readonly<Record<string, string>>;
   readonly policy: NetworkPolicy;
+  /** Told why the next attempt is waited for. */
+  readonly onWaiting?: ((reason: string) => void) | undefined;
   /** What a person can do about a status that no retry will cure. */
   advise(status: number): string;
 }
