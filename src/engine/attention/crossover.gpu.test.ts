@@ -7,9 +7,12 @@ import { MemorySource, readTinyModel } from '../../../test/support/test-files.ts
 import { AppError } from '../../errors.ts';
 import { Random, runSeed } from '../../kernels/testing/random.ts';
 import { withGpu } from '../../kernels/testing/with-gpu.ts';
-import type { AttentionFacts, HashAttentionOptions } from '../api.ts';
+import { hashMapsFile } from '../../model/hash-maps.ts';
+import type { AttentionFacts, EngineStatus, HashAttentionOptions } from '../api.ts';
 import { GpuTokenEngine } from '../gpu-token-engine.ts';
+import { openModel } from '../load/open-model.ts';
 import type { Network } from '../network/network.ts';
+import { openSession, planSession } from '../open-session.ts';
 import { agreedValue, crossingOf } from './crossover.ts';
 import type { CrossoverRecord } from './crossover-record.ts';
 import { untrainedMaps } from './model-hash-maps.ts';
@@ -23,6 +26,15 @@ class Measured extends Map<string, Promise<number | null>> {
   }
   override get(): Promise<number | null> {
     return Promise.resolve(this.tokens);
+  }
+}
+
+/** Whose maps cannot be asked for any more once it is gone. */
+class Unreachable extends MemorySource {
+  isGone = false;
+  override async stat(path: string) {
+    if (this.isGone && path === hashMapsFile) throw new AppError('download-failed', 'no connection');
+    return super.stat(path);
   }
 }
 
@@ -210,6 +222,23 @@ describe(`automatic HashAttention (seed ${runSeed})`, () => {
     // asked for by name, it is an error
     engine.setAttention({ ...options, denseBelow: 0 });
     await expect(attendedBy(engine, 20, 5)).rejects.toBe(failure);
+  });
+
+  test('a session says why attention stays dense', async () => {
+    const source = new Unreachable(await readTinyModel('llama-f32'));
+    const model = await openModel(source);
+    const plan = planSession(gpu(), model, { model: '', contextLength: 512, weights: 'stored' });
+    const statuses: EngineStatus[] = [];
+    const engine = await openSession(gpu(), model, plan, {
+      crossovers: new Measured(50),
+      onStatus: (status) => statuses.push(status),
+    });
+    await engine.withNetwork(async ({ network }) => void opened.push(network));
+    engine.setAttention(options);
+    source.isGone = true;
+    for await (const { n, attended } of tokens(engine, 60, 20)) expect(attended).toBe(n);
+    const message = expect.stringMatching(/^Attention stays dense for now.*no connection/);
+    expect(statuses).toEqual([{ kind: 'warning', warning: { code: 'download-failed', message } }]);
   });
 
   test('maps are sent for once a crossover is known, not where there is none', async () => {

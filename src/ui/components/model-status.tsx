@@ -3,6 +3,7 @@ import { useApp } from '../state/app-state.ts';
 import { loadAdvice } from '../state/fault.ts';
 import { formatBytes } from '../state/format.ts';
 import { defaultChoice } from '../state/model-choice.ts';
+import { sourceHost } from '../state/source-host.ts';
 import { FaultNotice } from './fault-notice.tsx';
 import { Icon } from './icon.tsx';
 
@@ -38,6 +39,7 @@ export function ModelStatus() {
       return (
         <Loading
           label={state.choice.label}
+          host={sourceHost(state.choice.options.model, location.href)}
           progress={state.progress}
           waiting={model.waiting.value}
           onCancel={model.cancel}
@@ -82,6 +84,7 @@ function Warnings(props: { readonly texts: readonly string[]; readonly onDismiss
 
 function Loading(props: {
   readonly label: string;
+  readonly host: string | null;
   readonly progress: LoadProgress | null;
   readonly waiting: string | null;
   readonly onCancel: () => void;
@@ -92,7 +95,7 @@ function Loading(props: {
     <section class="status loading" aria-label="Loading the model">
       <div class="loading-line">
         <p>
-          <strong>{props.label}</strong> <span class="stage">{stageText(progress)}</span>
+          <strong>{props.label}</strong> <span class="stage">{stageText(progress, props.host)}</span>
         </p>
         <button type="button" class="quiet" aria-label="Cancel loading" onClick={props.onCancel}>
           Cancel
@@ -107,11 +110,11 @@ function Loading(props: {
   );
 }
 
-function stageText(progress: LoadProgress | null): string {
+function stageText(progress: LoadProgress | null, host: string | null): string {
   const stage = progress?.stage ?? 'config';
   switch (stage) {
     case 'config':
-      return 'reading its description';
+      return host === null ? 'reading its description' : `asking ${host} for its description`;
     case 'weights':
       return 'loading weights';
     case 'compile':

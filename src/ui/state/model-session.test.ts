@@ -82,6 +82,19 @@ describe('the model session', () => {
     expect(session.memory.value).toEqual({ weightBytes: 1, kvCacheBytes: 2, scratchBytes: 3 });
   });
 
+  test('has the engine get ready for the attention wanted, without what the model might refuse', async () => {
+    const { session, attention, engines } = setUp();
+    const automatic = { mode: 'hash', sink: 64, budget: { fraction: 1 / 32 } } as const;
+    attention.value = { ...automatic, denseLayers: [0, 999], layerBudgets: [1, 2] };
+    void session.load(choice('a'));
+    await settled();
+    expect(engines[0]!.options.attention).toEqual(automatic);
+    attention.value = { mode: 'random', denseLayers: [999] };
+    void session.load(choice('b'));
+    await settled();
+    expect(engines[1]!.options.attention).toEqual({ mode: 'dense' });
+  });
+
   test('says why it has to wait, until it goes on', async () => {
     const planned = promised<void>();
     const { session, plans, engines, engine } = setUp([], planned.promise);

@@ -57,7 +57,8 @@ export interface ModelSession {
   refreshFacts(): Promise<void>;
 }
 
-/** attention: what the loaded model uses, from the moment it is ready and at every change. */
+/** attention: what the loaded model uses, from the moment it is ready and at every change; while it loads, the engine gets
+ *  ready for it. */
 export function createModelSession(
   door: EngineDoor,
   attention: ReadonlySignal<AttentionOptions>,
@@ -140,6 +141,7 @@ export function createModelSession(
       change({ kind: 'loading', choice, plan, progress: null });
       const loaded = await door.createEngine({
         ...choice.options,
+        attention: forAnyModel(attention.peek()),
         signal,
         onProgress: (progress) => {
           const current = state.peek();
@@ -251,4 +253,11 @@ export function createModelSession(
       };
     },
   };
+}
+
+/** Without what a model may refuse for its number of layers, which would fail the load. */
+function forAnyModel(options: AttentionOptions): AttentionOptions {
+  if (options.mode !== 'hash') return { mode: 'dense' };
+  const { denseLayers: _, layerBudgets: __, ...others } = options;
+  return others;
 }
