@@ -34,7 +34,7 @@ const ofFloats = ['f16', 'bf16', 'f32'].flatMap((kind) => [
 ]);
 const withNormedHeads = ['head-normed'];
 const ofWideScales = ['place-scales-f32', 'source-f16', 'source-bf16', 'source-f32'];
-const withoutSubgroups = ['mat-vec-workgroup'];
+const withoutSubgroups = ['mat-vec-workgroup', 'weigh-workgroup'];
 const onCpu = [
   'dots-four',
   'rms-norm-serial',

@@ -29,8 +29,8 @@ import teamSums from './team-sums.wgsl?raw';
 import tilesInTurn from './tiles-in-turn.wgsl?raw';
 import tokenRange from './token-range.wgsl?raw';
 import weighSubgroup from './weigh-subgroup.wgsl?raw';
-import weighWorkgroup from './weigh-workgroup.wgsl?raw';
 
+const weighWorkgroup = () => import('./weigh-workgroup.wgsl?raw');
 const dotsSource = () => import('../shared/dots-four.wgsl?raw');
 const serialSource = () => import('./attend-split-serial.wgsl?raw');
 

@@ -36,8 +36,8 @@ import tilesTogether from './tiles-together.wgsl?raw';
 import tokenList from './token-list.wgsl?raw';
 import tokenSelection from './token-selection.wgsl?raw';
 import weighSubgroup from './weigh-subgroup.wgsl?raw';
-import weighWorkgroup from './weigh-workgroup.wgsl?raw';
 
+const weighWorkgroup = () => import('./weigh-workgroup.wgsl?raw');
 const dotsSource = () => import('../shared/dots-four.wgsl?raw');
 const blocksSerialSource = () => import('./attend-blocks-serial.wgsl?raw');
 const rowsSerialSource = () => import('./rows-summed-serial.wgsl?raw');
