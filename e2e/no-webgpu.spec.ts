@@ -4,7 +4,8 @@ import { expect, test } from './support/visit.ts';
 
 test.use({
   launchOptions: async ({ launchOptions }, use) => {
-    await use({ ...launchOptions, args: ['--no-sandbox', '--disable-gpu'] });
+    // a list: Playwright takes what is named there from `args`, too
+    await use({ ...launchOptions, ignoreDefaultArgs: [], args: ['--no-sandbox', '--disable-gpu'] });
   },
 });
 

@@ -1,14 +1,34 @@
-/** `npm run test:gpu`: kernels and the whole set of reference outputs on a graphics card, in Node (Dawn) and Chromium.
- *  `npm run test:gpu -- dawn` (or gpu) runs one of the two. Fails where no graphics card answers. */
-import { spawnSync } from 'node:child_process';
+/** `npm run test:gpu`: everything there is to run on a graphics card, in one command, with one closing count.
+ *
+ *  dawn: kernels and the whole set of reference outputs in Node; gpu: the same in Chromium; e2e: the built page end to end, and
+ *  the memory that a checkpoint of 3 GB takes while it loads. `npm run test:gpu -- dawn gpu` runs those two; `--together` runs
+ *  parts beside each other, on a machine of many cores. Fails where no graphics card answers. */
 import { requireChromium } from './find-chromium.mjs';
+import { chooseParts, TestRun } from './test-run.mjs';
 
-const projects = process.argv.slice(2).length > 0 ? process.argv.slice(2) : ['dawn', 'gpu'];
-let isFine = true;
-for (const project of projects) {
-  const env = { ...process.env, TEST_GPU: 'hardware' };
-  if (project === 'gpu') env.CHROMIUM_PATH = requireChromium();
-  const { status } = spawnSync('npx', ['vitest', 'run', '--project', project], { stdio: 'inherit', env });
-  isFine &&= status === 0;
-}
-process.exit(isFine ? 0 : 1);
+/** At once: the GPU calls of all pages go through one process of the browser. */
+const pages = 8;
+
+const parts = {
+  dawn: (part) => part.vitest('dawn'),
+  gpu: (part) => part.vitest('gpu', { args: [`--maxWorkers=${pages}`] }),
+  e2e: async (part) => {
+    if (await part.command('build', 'npx', ['vite', 'build', '--logLevel', 'warn'])) {
+      await part.playwright('playwright.config.ts');
+      await part.playwright('heap.config.ts');
+    }
+  },
+};
+
+const options = process.argv.slice(2);
+const named = options.filter((option) => option !== '--together');
+const chosen = chooseParts('npm run test:gpu', Object.keys(parts), named);
+const needsBrowser = chosen.includes('gpu') || chosen.includes('e2e');
+const run = new TestRun({
+  ...(needsBrowser ? { CHROMIUM_PATH: requireChromium() } : {}),
+  TEST_GPU: 'hardware',
+});
+await run.run(Object.fromEntries(chosen.map((name) => [name, parts[name]])), {
+  together: options.includes('--together'),
+});
+run.finish();

@@ -60,9 +60,11 @@ export function listedBound(
   };
 }
 
+/** A key and a value of headDim numbers, where they stand. */
 interface Row {
-  readonly key: ArrayLike<number>;
-  readonly value: ArrayLike<number>;
+  readonly keys: ArrayLike<number>;
+  readonly values: ArrayLike<number>;
+  readonly start: number;
   readonly count: number;
 }
 
@@ -81,28 +83,37 @@ export function attendListedReference(input: AttendListedInput): AttendListedOut
 }
 
 function attendHead(input: AttendListedInput, head: number, result: AttendListedOutput): void {
-  const { headDim, length } = input;
-  const query = Array.from({ length: headDim }, (_, d) => input.query[head * headDim + d]!);
+  const { headDim, length, keys, values } = input;
+  const query = Float64Array.from({ length: headDim }, (_, d) => input.query[head * headDim + d]!);
   const attended = new Set(input.tokensOf(head));
   const tail = tailTokens(input.tail, length, attended);
-  const rows: Row[] = [...attended].map((token) => rowOf(input, head, token));
+  const rows: Row[] = [...attended].map((token) => ({
+    keys,
+    values,
+    start: startOf(input, head, token),
+    count: 1,
+  }));
   for (const { averaged, count } of tail) {
-    rows.push({ ...sumOf(input, head, averaged, (x) => x / averaged.length), count });
+    const mean = sumOf(input, head, averaged, (x) => x / averaged.length);
+    rows.push({ keys: mean.key, values: mean.value, start: 0, count });
   }
 
-  const scores = rows.map(({ key, count }) => dot(query, key) / Math.sqrt(headDim) + Math.log(count));
+  const scores = rows.map(({ keys, start, count }) => {
+    const { sum, magnitude } = dot(query, keys, start);
+    result.scoreMagnitude[head] = Math.max(result.scoreMagnitude[head]!, magnitude / Math.sqrt(headDim));
+    return sum / Math.sqrt(headDim) + Math.log(count);
+  });
   const highest = scores.reduce((a, b) => Math.max(a, b));
   const weights = scores.map((score) => Math.exp(score - highest));
   const total = weights.reduce((a, b) => a + b);
-  const sizes = rows.map(
-    ({ key }) => dot(query.map(Math.abs), Array.from(key, Math.abs)) / Math.sqrt(headDim),
-  );
-  result.scoreMagnitude[head] = Math.max(...sizes);
-  rows.forEach(({ value }, i) => {
+  const out = result.out.subarray(head * headDim, (head + 1) * headDim);
+  const magnitude = result.magnitude.subarray(head * headDim, (head + 1) * headDim);
+  rows.forEach(({ values, start }, i) => {
+    const weight = weights[i]! / total;
     for (let d = 0; d < headDim; d++) {
-      const term = (weights[i]! / total) * value[d]!;
-      result.out[head * headDim + d]! += term;
-      result.magnitude[head * headDim + d]! += Math.abs(term);
+      const term = weight * values[start + d]!;
+      out[d]! += term;
+      magnitude[d]! += Math.abs(term);
     }
   });
 
@@ -112,26 +123,20 @@ function attendHead(input: AttendListedInput, head: number, result: AttendListed
     const summed = input.tail === 'mean' ? everything : averaged;
     const size = sumOf(input, head, summed, (x) => Math.abs(x) / averaged.length);
     const weight = weights[attended.size + i]! / total;
-    const score = dot(query.map(Math.abs), size.key) / Math.sqrt(headDim);
+    const score = dot(query, size.key, 0).magnitude / Math.sqrt(headDim);
     result.tailWeight[head]! += weight;
     result.tailScore[head] = Math.max(result.tailScore[head]!, score);
     for (let d = 0; d < headDim; d++) result.tailValue[head * headDim + d]! += weight * size.value[d]!;
   });
 }
 
+/** Where the row of a token begins. */
 function startOf(
   { qHeads, kvHeads, headDim, capacity }: AttendListedInput,
   head: number,
   token: number,
 ): number {
   return (Math.floor(head / (qHeads / kvHeads)) * capacity + token) * headDim;
-}
-
-function rowOf(input: AttendListedInput, head: number, token: number): Row {
-  const start = startOf(input, head, token);
-  const row = (rows: ArrayLike<number>) =>
-    Float64Array.from({ length: input.headDim }, (_, d) => rows[start + d]!);
-  return { key: row(input.keys), value: row(input.values), count: 1 };
 }
 
 function sumOf(
@@ -153,8 +158,18 @@ function sumOf(
   return { key, value };
 }
 
-function dot(a: ArrayLike<number>, b: ArrayLike<number>): number {
+/** Σ query · row and Σ |query · row|. */
+function dot(
+  query: Float64Array,
+  rows: ArrayLike<number>,
+  start: number,
+): { sum: number; magnitude: number } {
   let sum = 0;
-  for (let i = 0; i < a.length; i++) sum += a[i]! * b[i]!;
-  return sum;
+  let magnitude = 0;
+  for (let d = 0; d < query.length; d++) {
+    const product = query[d]! * rows[start + d]!;
+    sum += product;
+    magnitude += Math.abs(product);
+  }
+  return { sum, magnitude };
 }

@@ -1,5 +1,5 @@
 /** What each attention policy predicts after 4096 tokens of text, against an independent program: sums of losses, and
- *  losses token by token. On a graphics card only: the prompts alone take a CPU adapter half an hour. */
+ *  losses token by token. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { AttentionOptions } from '../../src/engine/api.ts';
 import { loadModelHashMaps } from '../../src/engine/attention/model-hash-maps.ts';
@@ -7,9 +7,9 @@ import { RowEvaluator } from '../../src/engine/evaluate/row-evaluator.ts';
 import type { Network } from '../../src/engine/network/network.ts';
 import { scorePrompt, scoreSteps } from '../../src/engine/network/score.ts';
 import { withGpu } from '../../src/kernels/testing/with-gpu.ts';
-import { negativeLogLikelihood } from '../support/golden.ts';
-import { openNetwork } from '../support/open-network.ts';
-import { MemorySource, readGoldenModel, readTestJson } from '../support/test-files.ts';
+import { negativeLogLikelihood } from './golden.ts';
+import { openNetwork } from './open-network.ts';
+import { MemorySource, readGoldenModel, readTestJson } from './test-files.ts';
 
 interface Policy {
   readonly window: number;
@@ -65,29 +65,30 @@ function nameOf({ window, selector, fraction, tail, dense_layers }: Policy): str
   return `window ${window}, ${selector}, ${fraction} of the context${tail ? ', tail' : ''}${dense}`;
 }
 
-describe('after 4096 tokens of text', () => {
-  const gpu = withGpu();
-  let network: Network;
-  let quality: Quality;
-  let golden: Losses;
+/** The tests of one window of the text. */
+export function describeHashQuality(window: 0 | 4): void {
+  describe(`after 4096 tokens of text, window ${window}`, () => {
+    const gpu = withGpu();
+    let network: Network;
+    let quality: Quality;
+    let golden: Losses;
 
-  beforeAll(async () => {
-    network = await openNetwork(gpu(), new MemorySource(await readGoldenModel(), () => 2 ** 20), {
-      context: 8192,
+    beforeAll(async () => {
+      network = await openNetwork(gpu(), new MemorySource(await readGoldenModel(), () => 2 ** 20), {
+        context: 8192,
+      });
+      quality = await readTestJson<Quality>(`${folder}/hash_quality.json`);
+      golden = await readTestJson<Losses>(`${folder}/hash_tokens.json`);
     });
-    quality = await readTestJson<Quality>(`${folder}/hash_quality.json`);
-    golden = await readTestJson<Losses>(`${folder}/hash_tokens.json`);
-  });
-  afterAll(() => network?.dispose());
+    afterAll(() => network?.dispose());
 
-  describe.each([0, 4])('of window %i', (window) => {
     test('the losses are the golden ones under every policy, token by token', {
       timeout: 600_000,
     }, async () => {
       const ids = quality.ids[window]!;
       network.truncate(0);
       for await (const _ of scorePrompt(gpu(), network, ids.slice(0, promptTokens), { from: promptTokens }));
-      await compare(window, (policy) => lossesOfSteps(policy, ids));
+      await compare((policy) => lossesOfSteps(policy, ids));
     });
 
     test('and so they are in bulk', { timeout: 600_000 }, async () => {
@@ -97,7 +98,7 @@ describe('after 4096 tokens of text', () => {
         ...{ rope: network.config.rope, contextLength: network.plannedContext },
       });
       await evaluator.read(ids.slice(0, promptTokens), ids.length - promptTokens);
-      await compare(window, async (policy) => {
+      await compare(async (policy) => {
         const rows = { options: attentionOf(policy), maps };
         const { losses } = await evaluator.score(
           rows,
@@ -109,36 +110,36 @@ describe('after 4096 tokens of text', () => {
       evaluator.dispose();
       maps.maps.dispose();
     });
+
+    async function compare(lossesUnder: (policy: Policy) => Promise<number[]>): Promise<void> {
+      const faults: string[] = [];
+      const rows = quality.rows.filter((row) => row.window === window);
+      for (const row of rows) {
+        const losses = await lossesUnder(row);
+        const bound = policies[row.selector];
+        const sum = losses.reduce((total, loss) => total + loss, 0);
+        const error = Math.abs(sum / row.nll_sum - 1);
+        const byToken = golden.rows.find((other) => nameOf(other) === nameOf(row));
+        const rms = byToken ? rmsDifference(losses, byToken.nll) : 0;
+        const found = `${nameOf(row)}: sum ${sum.toFixed(3)} for ${row.nll_sum.toFixed(3)}, RMS ${rms.toFixed(4)}`;
+        if (!(error <= bound.sum) || !(rms <= bound.rms)) faults.push(found);
+      }
+      expect(rows.length).toBe(8);
+      expect(faults).toEqual([]);
+    }
+
+    /** Of the tokens that follow the prompt, fed one at a time. */
+    async function lossesOfSteps(policy: Policy, ids: readonly number[]): Promise<number[]> {
+      network.truncate(promptTokens);
+      network.setAttention(attentionOf(policy));
+      const losses: number[] = [];
+      for await (const { first, logits } of scoreSteps(network, ids.slice(promptTokens, -1))) {
+        losses.push(negativeLogLikelihood(logits, ids[first + 1]!));
+      }
+      return losses;
+    }
   });
-
-  async function compare(window: number, lossesUnder: (policy: Policy) => Promise<number[]>): Promise<void> {
-    const faults: string[] = [];
-    const rows = quality.rows.filter((row) => row.window === window);
-    for (const row of rows) {
-      const losses = await lossesUnder(row);
-      const bound = policies[row.selector];
-      const sum = losses.reduce((total, loss) => total + loss, 0);
-      const error = Math.abs(sum / row.nll_sum - 1);
-      const byToken = golden.rows.find((other) => nameOf(other) === nameOf(row));
-      const rms = byToken ? rmsDifference(losses, byToken.nll) : 0;
-      const found = `${nameOf(row)}: sum ${sum.toFixed(3)} for ${row.nll_sum.toFixed(3)}, RMS ${rms.toFixed(4)}`;
-      if (!(error <= bound.sum) || !(rms <= bound.rms)) faults.push(found);
-    }
-    expect(rows.length).toBe(8);
-    expect(faults).toEqual([]);
-  }
-
-  /** Of the tokens that follow the prompt, fed one at a time. */
-  async function lossesOfSteps(policy: Policy, ids: readonly number[]): Promise<number[]> {
-    network.truncate(promptTokens);
-    network.setAttention(attentionOf(policy));
-    const losses: number[] = [];
-    for await (const { first, logits } of scoreSteps(network, ids.slice(promptTokens, -1))) {
-      losses.push(negativeLogLikelihood(logits, ids[first + 1]!));
-    }
-    return losses;
-  }
-});
+}
 
 function rmsDifference(got: readonly number[], expected: readonly number[]): number {
   if (got.length !== expected.length) throw new Error(`${got.length} losses against ${expected.length}`);
