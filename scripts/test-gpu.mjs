@@ -6,11 +6,11 @@
 import { requireChromium } from './find-chromium.mjs';
 import { chooseParts, TestRun } from './test-run.mjs';
 
-/** At once: the GPU calls of all pages go through one process of the browser. */
-const pages = 8;
+/** Files at once: a card is slow to switch between processes, and the calls of all pages go through one of the browser's. */
+const [processes, pages] = [12, 8];
 
 const parts = {
-  dawn: (part) => part.vitest('dawn'),
+  dawn: (part) => part.vitest('dawn', { args: [`--maxWorkers=${processes}`] }),
   gpu: (part) => part.vitest('gpu', { args: [`--maxWorkers=${pages}`] }),
   e2e: async (part) => {
     if (await part.command('build', 'npx', ['vite', 'build', '--logLevel', 'warn'])) {
