@@ -18,9 +18,22 @@ import { expectIntegerProducts, withIntegerProducts } from '../support/integer-p
 import { openNetwork } from '../support/open-network.ts';
 import { MemorySource, readDefaultModel, readTestFile } from '../support/test-files.ts';
 
-/** Rounding keys and values to f16, and nothing else, moves these tensors by up to 1.1e-3 (layers[29].attention_output,
- *  simulated in double precision); independent rounding elsewhere leaves room for as much again in quadrature. */
-const bound = 1.5e-3;
+/** Relative RMS of a tensor. */
+const bound = 1e-3;
+
+/** What rounding keys and values to f16 alone may come to where that is more. Which way a half is rounded hangs on the last
+ *  bits of f32, so each is mean plus six deviations of 40 computations in double precision that differ in such noise. */
+const boundsOfCache: ReadonlyMap<string, number> = new Map([
+  ['layers.14.attention', 1.1e-3],
+  ['layers.14.attention_output', 1.11e-3],
+  ['layers.14.mlp_activation', 1.09e-3],
+  ['layers.14.mlp_output', 1.09e-3],
+  ['layers.29.value', 1.11e-3],
+  ['layers.29.attention', 1.27e-3],
+  ['layers.29.attention_output', 1.42e-3],
+  ['final_norm', 1.1e-3],
+  ['logits', 1.21e-3],
+]);
 
 /** What a dispatch of a layer leaves, by its label in our records, and the reference's name for it. */
 const tapsOfLayer = {
@@ -54,7 +67,9 @@ describe('taps of the default model', () => {
   function expectTap(name: string, got: ArrayLike<number>): void {
     const tensor = golden.get(name);
     if (!tensor) return;
-    expect(relativeRms(got, tensor.values), `relative RMS of ${name}`).toBeLessThan(bound);
+    expect(relativeRms(got, tensor.values), `relative RMS of ${name}`).toBeLessThan(
+      boundsOfCache.get(name) ?? bound,
+    );
     seen.add(name);
   }
 

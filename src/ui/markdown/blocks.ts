@@ -19,9 +19,9 @@ const parser = new Marked({
   tokenizer: { html: () => undefined, tag: () => undefined },
 });
 
-/** Splits a text into its blocks, in order; blank space between them is dropped. */
+/** Splits a text into its blocks, in order; blank space between them is dropped. U+0000 is replaced (CommonMark §2.3). */
 export function parseBlocks(text: string): readonly Block[] {
-  const tokens: TokensList = parser.lexer(text);
+  const tokens: TokensList = parser.lexer(text.replaceAll('\0', '\ufffd'));
   const definitions = Object.keys(tokens.links).length;
   const blocks: Block[] = [];
   const above: number[] = [];

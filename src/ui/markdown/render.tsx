@@ -16,10 +16,11 @@ export function renderBlock({ token, outline }: Block): ComponentChildren {
   return heading(outline, renderTokens((token as Tokens.Heading).tokens, 1));
 }
 
-/** One token, block or inline, with everything inside it. */
-function renderToken(token: Token, depth: number): ComponentChildren {
+/** One token, block or inline, with everything inside it. A link inside a link is its text. */
+function renderToken(token: Token, depth: number, isLinked = false): ComponentChildren {
   if (depth > deepest) return token.raw;
-  const inside = () => renderTokens('tokens' in token ? token.tokens : undefined, depth + 1);
+  const inside = () =>
+    renderTokens('tokens' in token ? token.tokens : undefined, depth + 1, isLinked || token.type === 'link');
   // Token is a union with an open-ended member, so the type tag alone does not narrow it.
   switch (token.type) {
     case 'paragraph':
@@ -54,10 +55,11 @@ function renderToken(token: Token, depth: number): ComponentChildren {
     case 'br':
       return <br />;
     case 'link':
-      return link((token as Tokens.Link).href, inside());
+      return isLinked ? inside() : link((token as Tokens.Link).href, inside());
     case 'image': {
       const { href, text } = token as Tokens.Image;
-      return link(href, text === '' ? href : decodeCharacterReferences(text));
+      const name = text === '' ? href : decodeCharacterReferences(text);
+      return isLinked ? name : link(href, name);
     }
     case 'checkbox':
       return (token as Tokens.Checkbox).checked ? '☑ ' : '☐ ';
@@ -75,8 +77,12 @@ function renderToken(token: Token, depth: number): ComponentChildren {
   }
 }
 
-function renderTokens(tokens: readonly Token[] | undefined, depth: number): ComponentChildren {
-  return tokens?.map((token) => renderToken(token, depth)) ?? null;
+function renderTokens(
+  tokens: readonly Token[] | undefined,
+  depth: number,
+  isLinked = false,
+): ComponentChildren {
+  return tokens?.map((token) => renderToken(token, depth, isLinked)) ?? null;
 }
 
 /** outline: from 1; an answer's own heading in the page is an h2. */
