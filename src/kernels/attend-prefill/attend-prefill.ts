@@ -78,7 +78,7 @@ export async function prepareAttendPrefill(
     headDim % 2 === 0 && headDim <= 256,
     `attend-prefill: head size ${headDim} is not even or above 256`,
   );
-  const variant = options.variant ?? (gpu.traits.subgroups ? gpu.chooseVariant(['serial']) : 'workgroup');
+  const variant = options.variant ?? gpu.chooseVariant(['serial']);
   const constants = variant === 'workgroup' ? { slices: Math.ceil(headDim / 32) } : {};
   const kernel = await prepareKernel(gpu, definitions[variant], constants);
   return (arena, args) => {

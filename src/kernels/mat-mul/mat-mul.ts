@@ -118,7 +118,7 @@ export async function prepareMatMul(
   format: MatrixFormat,
   options: { readonly variant?: MatMulVariant; readonly scheme?: MatMulScheme } = {},
 ): Promise<MatMul> {
-  const variant = options.variant ?? (gpu.traits.subgroups ? gpu.chooseVariant(['serial']) : 'workgroup');
+  const variant = options.variant ?? gpu.chooseVariant(['serial']);
   const constants = formatConstants(format);
   const prepare = (scheme: MatMulScheme) => prepareKernel(gpu, definitions[format.kind][scheme], constants);
   const forced = options.scheme ?? (variant === 'serial' ? 'serial' : undefined);

@@ -68,7 +68,7 @@ const formatSources = {
 const variantSources = {
   workgroup: [plainX, staged, () => import('./mat-vec-workgroup.wgsl?raw')],
   subgroup: [plainX, staged, subgroup],
-  serial: [plainX, () => import('./mat-vec-serial.wgsl?raw')],
+  serial: [plainX, () => import('../shared/quad.wgsl?raw'), () => import('./mat-vec-serial.wgsl?raw')],
 };
 
 const kinds = ['q4', 'q8', 'f16', 'bf16', 'f32'] as const;
@@ -97,10 +97,13 @@ function defineFloat<const B extends Record<string, BindingKind>>(
   kind: MatrixFormat['kind'],
   variant: KernelVariant,
 ): KernelDefinition<B, typeof uniforms> {
-  const enable = variant === 'subgroup' ? ['enable subgroups;'] : [];
+  const usesSubgroups = variant !== 'workgroup';
   return {
     name: `mat-vec-${kind}-${variant}${name}`,
-    sources: [...enable, inputs, ...formatSources[kind], shared, ...sources, ...variantSources[variant]],
+    sources: [
+      ...(usesSubgroups ? ['enable subgroups;'] : []),
+      ...[inputs, ...formatSources[kind], shared, ...sources, ...variantSources[variant]],
+    ],
     bindings,
     uniforms,
     constants: [
@@ -108,7 +111,7 @@ function defineFloat<const B extends Record<string, BindingKind>>(
       ...(kind === 'q4' || kind === 'q8' ? ['groupShift', 'wideScales'] : []),
       ...(variant === 'subgroup' ? ['together'] : []),
     ],
-    features: variant === 'subgroup' ? ['subgroups'] : [],
+    features: usesSubgroups ? ['subgroups'] : [],
   };
 }
 

@@ -1,4 +1,5 @@
-// An invocation is a team (lanes = 1), no barriers: for adapters that run on the CPU.
+// An invocation is a team (lanes = 1), no barriers: for adapters that run on the CPU. There a load costs ten multiplications
+// whatever the lanes read: of a block's inputs an invocation reads a quarter and hands it to its quad.
 const workgroupSize = 16u;
 
 @compute @workgroup_size(workgroupSize)
@@ -9,22 +10,25 @@ fn main(
 ) {
   let team = (group.y * groups.x + group.x) * workgroupSize + local;
   let rows = rowsOf(team);
+  let place = placeInQuad(local);
   var sums = vec4f(0.0);
-  var squares = 0.0;
+  var squares = 0.0; // of the inputs read here
   for (var block = 0u; block < dims.blocks; block++) {
-    let at = 8u * block;
-    var inputs = Inputs(x[at], x[at + 1u], x[at + 2u], x[at + 3u], x[at + 4u], x[at + 5u], x[at + 6u], x[at + 7u]);
+    let at = 8u * block + place;
+    var low = x[at];
+    var high = x[at + 4u];
     if (hasNorm) {
-      squares += ((dot(inputs.v0, inputs.v0) + dot(inputs.v1, inputs.v1))
-        + (dot(inputs.v2, inputs.v2) + dot(inputs.v3, inputs.v3)))
-        + ((dot(inputs.v4, inputs.v4) + dot(inputs.v5, inputs.v5))
-        + (dot(inputs.v6, inputs.v6) + dot(inputs.v7, inputs.v7)));
-      inputs = Inputs(
-        inputs.v0 * gain[at], inputs.v1 * gain[at + 1u], inputs.v2 * gain[at + 2u], inputs.v3 * gain[at + 3u],
-        inputs.v4 * gain[at + 4u], inputs.v5 * gain[at + 5u], inputs.v6 * gain[at + 6u], inputs.v7 * gain[at + 7u],
-      );
+      squares += dot(low, low) + dot(high, high);
+      low *= gain[at];
+      high *= gain[at + 4u];
     }
+    let inputs = Inputs(
+      quadBroadcast(low, 0u), quadBroadcast(low, 1u), quadBroadcast(low, 2u), quadBroadcast(low, 3u),
+      quadBroadcast(high, 0u), quadBroadcast(high, 1u), quadBroadcast(high, 2u), quadBroadcast(high, 3u),
+    );
     sums += dotRows(loadRows(rows, block), inputs);
   }
+  squares = (quadBroadcast(squares, 0u) + quadBroadcast(squares, 1u))
+    + (quadBroadcast(squares, 2u) + quadBroadcast(squares, 3u));
   finish(team, sums, squares);
 }

@@ -5,7 +5,7 @@ import { PipelineCache } from './pipeline-cache.ts';
 /** How a kernel is written for a class of adapter; each kernel offers 'workgroup' and any of the others.
  *  'workgroup': core WGSL, workgroup memory and barriers. 'subgroup': needs the subgroups feature.
  *  'serial': for adapters that run on the CPU, where a barrier costs in proportion to the invocations that meet: no
- *  barriers, or workgroups of few invocations. */
+ *  barriers, or workgroups of few invocations. May need the subgroups feature, which those adapters have. */
 export type KernelVariant = 'workgroup' | 'subgroup' | 'serial';
 
 export interface GpuTraits {
@@ -56,12 +56,10 @@ export class Gpu {
 
   /** The fastest variant among those a kernel offers that this device can run. */
   chooseVariant<V extends KernelVariant>(offered: readonly V[]): V | 'workgroup' {
-    const wish: readonly KernelVariant[] = this.traits.isCpu
-      ? ['serial']
-      : this.traits.subgroups
-        ? ['subgroup']
-        : [];
-    return offered.find((variant) => wish.includes(variant)) ?? 'workgroup';
+    const { isCpu, subgroups } = this.traits;
+    if (!subgroups) return 'workgroup';
+    const wish: KernelVariant = isCpu ? 'serial' : 'subgroup';
+    return offered.find((variant) => variant === wish) ?? 'workgroup';
   }
 
   dispose(): void {

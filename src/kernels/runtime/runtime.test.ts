@@ -3,6 +3,7 @@ import { withGpu } from '../testing/with-gpu.ts';
 import { Arena } from './arena.ts';
 import { defineKernel, prepareKernel } from './define-kernel.ts';
 import { submitDispatches } from './dispatch.ts';
+import { Gpu, type KernelVariant } from './gpu.ts';
 import { readF32 } from './readback.ts';
 
 const double = defineKernel({
@@ -37,6 +38,23 @@ describe('kernel runtime', () => {
     submitDispatches(gpu(), [dispatch]);
     expect(await readF32(gpu(), out)).toEqual(Float32Array.of(2.5, 5, 7.5, 10, 12.5));
     arena.dispose();
+  });
+
+  test('the fastest variant is chosen that is offered and runs here', () => {
+    const all = ['workgroup', 'subgroup', 'serial'] as const;
+    const some = { min: 4, max: 32 };
+    const choices = [
+      { isCpu: true, subgroups: some, of: all, is: 'serial' },
+      { isCpu: true, subgroups: null, of: all, is: 'workgroup' },
+      { isCpu: true, subgroups: some, of: ['subgroup'], is: 'workgroup' },
+      { isCpu: false, subgroups: some, of: all, is: 'subgroup' },
+      { isCpu: false, subgroups: some, of: ['serial'], is: 'workgroup' },
+      { isCpu: false, subgroups: null, of: all, is: 'workgroup' },
+    ] as const;
+    for (const { of, is, ...traits } of choices) {
+      const device = new Gpu(gpu().device, { ...gpu().traits, ...traits });
+      expect(device.chooseVariant<KernelVariant>(of), JSON.stringify(traits)).toBe(is);
+    }
   });
 
   test('uniforms of equal contents share a buffer', async () => {
