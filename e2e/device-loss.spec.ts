@@ -1,8 +1,8 @@
 /** The graphics device goes away while an answer is written: the answer goes on, and the conversation too. */
-import type { Browser, Page } from 'playwright/test';
+import type { Browser, Page, Route } from 'playwright/test';
 import { Chat } from './support/chat.ts';
 import { readGoldenTexts } from './support/golden.ts';
-import { addToWorker, test as base, endVisit, expect, openVisit, type Visit } from './support/visit.ts';
+import { test as base, endVisit, expect, openVisit } from './support/visit.ts';
 
 /** `ownBrowser`: one for this test, since a browser survives one crash of its GPU process. */
 const test = base.extend<{ ownBrowser: Browser }>({
@@ -15,19 +15,11 @@ const test = base.extend<{ ownBrowser: Browser }>({
 
 const golden = readGoldenTexts();
 
-/** Lets the test reach the worker's device: the page itself offers no way to it. */
-const keepDevice = `{
-  const { requestDevice } = GPUAdapter.prototype;
-  GPUAdapter.prototype.requestDevice = async function (...options) {
-    return (globalThis.keptDevice = await requestDevice.apply(this, options));
-  };
-}`;
-
 /** Each takes the device away in its own way; `prepare` runs before the page opens. */
 const losses = [
   {
     how: 'the device is destroyed',
-    prepare: (visit: Visit) => addToWorker(visit, keepDevice),
+    prepare: (page: Page) => page.route('**/assets/worker-*.js', keepDevice),
     lose: async (page: Page, _: Browser) => {
       for (const worker of page.workers()) {
         await worker.evaluate(() =>
@@ -38,7 +30,7 @@ const losses = [
   },
   {
     how: 'the browser’s GPU process crashes',
-    prepare: async (_: Visit) => {},
+    prepare: async (_: Page) => {},
     lose: async (_: Page, browser: Browser) => {
       const session = await browser.newBrowserCDPSession();
       // The answer to this command may be lost with the process.
@@ -54,7 +46,7 @@ for (const { how, prepare, lose } of losses) {
   test(`when ${how}, the answer goes on where it was`, async ({ ownBrowser }) => {
     const visit = await openVisit(ownBrowser);
     const { page } = visit;
-    await prepare(visit);
+    await prepare(page);
     await page.goto('./');
     const chat = new Chat(page);
     await chat.ready();
@@ -77,4 +69,16 @@ for (const { how, prepare, lose } of losses) {
     expect(Number(await chat.figure('Reused from cache'))).toBeGreaterThanOrEqual(36);
     await endVisit(visit);
   });
+}
+
+/** Lets the test reach the worker's device: the page itself offers no way to it. */
+async function keepDevice(route: Route): Promise<void> {
+  const response = await route.fetch();
+  const keep = `{
+    const { requestDevice } = GPUAdapter.prototype;
+    GPUAdapter.prototype.requestDevice = async function (...options) {
+      return (globalThis.keptDevice = await requestDevice.apply(this, options));
+    };
+  }`;
+  await route.fulfill({ response, body: `${await response.text()}\n${keep}` });
 }

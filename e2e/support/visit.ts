@@ -1,5 +1,12 @@
 /** One person's visit to the page in a fresh browser profile, with everything noted that must not happen. */
-import { type Browser, type BrowserContextOptions, test as base, expect, type Page } from 'playwright/test';
+import {
+  type Browser,
+  type BrowserContextOptions,
+  test as base,
+  expect,
+  type Page,
+  type Worker,
+} from 'playwright/test';
 import { onHardware } from '../../src/kernels/testing/on-hardware.ts';
 
 export interface SeenRequest {
@@ -16,25 +23,27 @@ export interface Visit {
   readonly problems: string[];
   /** Other origins that this visit may contact, e.g. a model host. */
   readonly hosts: Set<string>;
-  /** What the page's worker runs after its own code. */
-  readonly workerCode: string[];
 }
 
 /** A graphics card would end an answer before a test has seen it begin: there, every read-back takes 50 ms more. */
-const unhurriedCard = `{
-  const { mapAsync } = GPUBuffer.prototype;
-  GPUBuffer.prototype.mapAsync = async function (...range) {
-    await mapAsync.apply(this, range);
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  };
-}`;
+function unhurried(worker: Worker): Promise<void> {
+  return worker.evaluate(() => {
+    const { mapAsync } = GPUBuffer.prototype;
+    GPUBuffer.prototype.mapAsync = async function (...range) {
+      await mapAsync.apply(this, range);
+      await new Promise((resolve) => setTimeout(resolve, 50));
+      return undefined;
+    };
+  });
+}
 
 /** A fresh profile with an empty page; every visit ends in `endVisit`. */
 export async function openVisit(browser: Browser, options: BrowserContextOptions = {}): Promise<Visit> {
   const context = await browser.newContext(options);
   const page = await context.newPage();
-  const visit: Visit = { page, requests: [], problems: [], hosts: new Set(), workerCode: [] };
-  if (onHardware) await addToWorker(visit, unhurriedCard);
+  const visit: Visit = { page, requests: [], problems: [], hosts: new Set() };
+  // one that ends at once has nothing to slow down
+  if (onHardware) page.on('worker', (worker) => unhurried(worker).catch(() => undefined));
   page.on('console', (message) => {
     if (message.type() === 'error' || message.type() === 'warning') {
       visit.problems.push(`console ${message.type()}: ${message.text()}`);
@@ -55,16 +64,6 @@ export async function openVisit(browser: Browser, options: BrowserContextOptions
     });
   });
   return visit;
-}
-
-/** Before the page is opened: code that its worker runs after its own. */
-export async function addToWorker({ page, workerCode }: Visit, code: string): Promise<void> {
-  workerCode.push(code);
-  if (workerCode.length > 1) return;
-  await page.route('**/assets/worker-*.js', async (route) => {
-    const response = await route.fetch();
-    await route.fulfill({ response, body: [await response.text(), ...workerCode].join('\n') });
-  });
 }
 
 /** Fails if anything went wrong behind the page's back, or if it spoke to a host it was not sent to. */
