@@ -36,7 +36,8 @@ test.describe
       await expect(plan).toContainText('98 MB');
       await expect(plan).toContainText('8,192 tokens');
       await chat.question.fill('Why?');
-      await chat.question.press('Enter');
+      await page.getByRole('button', { name: 'Send', exact: true }).click();
+      await expect(chat.question, 'the focus does not go with the button').toBeFocused();
       await page.getByRole('button', { name: 'Do not send yet' }).click();
       await chat.ready();
       await expect(chat.question, 'what is not sent yet stays').toHaveValue('Why?');

@@ -24,7 +24,8 @@ export function Composer() {
   useEffect(() => {
     if (kind === 'loading' || !isWaiting.value) return;
     isWaiting.value = false;
-    send();
+    // the focus stays: it may be somewhere else by now
+    if (kind === 'ready' && !chat.isAnswering.value) ask();
   }, [kind]);
 
   function stop(): void {
@@ -35,14 +36,16 @@ export function Composer() {
 
   function send(): void {
     if (!canSend) return;
-    if (kind === 'loading') {
-      isWaiting.value = true;
-      return;
-    }
+    if (kind === 'loading') isWaiting.value = true;
+    else ask();
+    field.current?.focus();
+  }
+
+  function ask(): void {
     const question = text.value.trim();
     text.value = '';
+    isWaiting.value = false; // an effect that is still to run would ask again
     void chat.ask(question);
-    field.current?.focus();
   }
 
   function onKeyDown(event: KeyboardEvent): void {
