@@ -38,9 +38,14 @@ test.describe
       await chat.question.fill('Why?');
       await page.getByRole('button', { name: 'Send', exact: true }).click();
       await expect(chat.question, 'the focus does not go with the button').toBeFocused();
+      const waits = page.getByText('Sent as soon as the model is ready.');
+      await expect(waits).toBeVisible();
+      await chat.question.fill('Why is');
+      await expect(waits, 'half a sentence is not sent').toBeHidden();
+      await chat.question.press('Enter');
       await page.getByRole('button', { name: 'Do not send yet' }).click();
       await chat.ready();
-      await expect(chat.question, 'what is not sent yet stays').toHaveValue('Why?');
+      await expect(chat.question, 'what is not sent yet stays').toHaveValue('Why is');
       await expect(progress).toBeHidden();
       await expect(page.getByRole('button', { name: /^Model: SmolLM2-135M-Instruct-4bit/ })).toBeVisible();
       await page.setViewportSize({ width: 390, height: 600 });

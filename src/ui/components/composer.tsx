@@ -74,6 +74,7 @@ export function Composer() {
           value={text.value}
           onInput={(event) => {
             text.value = event.currentTarget.value;
+            isWaiting.value = false; // half a sentence is not sent
           }}
           onKeyDown={onKeyDown}
         />
