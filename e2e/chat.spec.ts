@@ -1,8 +1,10 @@
 /** A conversation with the default model, from the empty page on: one page, loaded once. */
 import AxeBuilder from '@axe-core/playwright';
 import type { Page } from 'playwright/test';
+import { promised } from '../test/support/promised.ts';
 import { Chat } from './support/chat.ts';
 import { readGoldenTexts } from './support/golden.ts';
+import { isHeadOnly } from './support/hosts.ts';
 import { endVisit, expect, expectClean, openVisit, test, type Visit } from './support/visit.ts';
 
 const golden = readGoldenTexts();
@@ -27,6 +29,11 @@ test.describe
     test.afterAll(() => endVisit(visit));
 
     test('the model loads by itself, shows its progress and what it takes', async () => {
+      const mayGoOn = promised<void>();
+      await page.context().route(/model-00003-of-00003\.safetensors$/, async (route) => {
+        if (!isHeadOnly(route.request().headers().range)) await mayGoOn.promise;
+        await route.continue();
+      });
       await page.goto('./');
       const progress = page.getByRole('progressbar', { name: /^Loading / });
       await expect(progress).toBeVisible();
@@ -44,6 +51,7 @@ test.describe
       await expect(waits, 'half a sentence is not sent').toBeHidden();
       await chat.question.press('Enter');
       await page.getByRole('button', { name: 'Do not send yet' }).click();
+      mayGoOn.resolve();
       await chat.ready();
       await expect(chat.question, 'what is not sent yet stays').toHaveValue('Why is');
       await expect(progress).toBeHidden();
