@@ -30,7 +30,10 @@ class Locks {
 }
 
 /** Tabs of one browser; each load ends when the test says so. */
-function openBrowser(stored: readonly StoredModel[] = [], locks: Locks | null = new Locks()) {
+function openBrowser(
+  stored: readonly StoredModel[] = [],
+  locks: Pick<LockManager, 'request'> | null = new Locks(),
+) {
   const begun: string[] = [];
   const tab = (name: string, options: Partial<EngineOptions> = {}) => {
     const statuses: EngineStatus[] = [];
@@ -115,6 +118,26 @@ describe('a download', () => {
     old.tab('b');
     await settled();
     expect(old.begun).toEqual(['a', 'b']);
+  });
+
+  test('goes on, once, where the browser refuses locks; its own fault is no refusal', async () => {
+    const refusal = new DOMException('Access to the Locks API is denied in this context.', 'SecurityError');
+    const { begun, tab } = openBrowser([], { request: () => Promise.reject(refusal) });
+    const [first, second] = [tab('first'), tab('second')];
+    await settled();
+    expect(begun).toEqual(['first', 'second']);
+    first.resolve('loaded');
+    expect(await first.load).toBe('loaded');
+    const fault = new AppError('download-failed', 'cut');
+    second.reject(fault);
+    await expect(second.load).rejects.toBe(fault);
+    const allowed = openBrowser();
+    const only = allowed.tab('only');
+    await settled();
+    only.reject(fault);
+    await expect(only.load).rejects.toBe(fault);
+    expect([...begun, ...allowed.begun]).toEqual(['first', 'second', 'only']);
+    expect([first, second, only].flatMap(({ statuses }) => statuses)).toEqual([]);
   });
 
   test('need not be waited for to the end', async () => {

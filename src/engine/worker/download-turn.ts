@@ -6,7 +6,7 @@ import { listStoredModels, type StoredModel } from '../source/storage/stored-mod
 import { storageId } from '../source/storage-id.ts';
 
 export interface TurnParts {
-  /** Undefined where the browser has none: nobody then waits. */
+  /** Undefined where the browser has none: nobody then waits, nor where it refuses them, as where sites may keep nothing. */
   readonly locks?: Pick<LockManager, 'request'> | undefined;
   readonly storedModels: () => Promise<readonly StoredModel[]>;
 }
@@ -28,9 +28,16 @@ export async function inDownloadTurn<T>(
   const id = storageId(explicitReference(model, globalThis.location?.href), revision);
   if (!locks || !useStorage || id === null || (await isWhole(id, storedModels))) return work();
   const name = `download ${id}`;
-  const done = await locks.request(name, { ifAvailable: true }, async (lock) =>
-    lock ? { value: await work() } : null,
-  );
+  let isAnswered = false;
+  const done = await locks
+    .request(name, { ifAvailable: true }, async (lock) => {
+      isAnswered = true;
+      return lock ? { value: await work() } : null;
+    })
+    .catch(async (error: unknown) => {
+      if (isAnswered) throw error;
+      return { value: await work() };
+    });
   if (done) return done.value;
   onStatus?.({
     kind: 'waiting',
