@@ -29,8 +29,8 @@ interface SelectingOptions extends SparseOptions {
   /** Tokens selected besides sink and window: a fraction of the context (1/16 unless told) or a number. */
   readonly budget?: { readonly fraction: number } | { readonly tokens: number };
   /** How the budget is spread: the same in every layer, or in proportion to these numbers, one per layer. Sparse layers
-   *  have the budget on average, so that all together select no more tokens than under equal budgets; what is beyond the
-   *  whole context in one goes to the others.
+   *  have the budget on average, so that all together select no more tokens than under equal budgets, but for less than one
+   *  in each by rounding; what a fraction is beyond the whole context in one goes to the others.
    *  "uniform" unless told. */
   readonly layerBudgets?: 'uniform' | readonly number[];
 }

@@ -63,7 +63,8 @@ export function sparseChoices(
   };
 }
 
-/** The choices of one sparse layer. Rounded down, so that all together select no more than under equal budgets. */
+/** The choices of one sparse layer. Rounded down, so that all together have no more than under equal budgets; where shares
+ *  become tokens, that rounds by less than one in each layer. */
 export function layerChoices(choices: SparseChoices, layer: number): LayerChoices {
   const { sink, window, tail, budget, layerBudgets } = choices;
   const factor = layerBudgets?.[layer] ?? 1;
