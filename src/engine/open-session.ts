@@ -94,6 +94,7 @@ export async function openSession(
       },
       crossovers: options.crossovers,
       onWithout: ({ code, message }) => {
+        if (code === 'device-lost') return; // whoever opens the next session says so
         const without = `Attention stays dense for now, as what HashAttention needs cannot be had. ${message}`;
         options.onStatus?.({ kind: 'warning', warning: { code, message: without } });
       },

@@ -29,11 +29,11 @@ class Measured extends Map<string, Promise<number | null>> {
   }
 }
 
-/** Whose maps cannot be asked for any more once it is gone. */
+/** Whose maps cannot be asked for once there is a fault. */
 class Unreachable extends MemorySource {
-  isGone = false;
+  fault: AppError | null = null;
   override async stat(path: string) {
-    if (this.isGone && path === hashMapsFile) throw new AppError('download-failed', 'no connection');
+    if (this.fault && path === hashMapsFile) throw this.fault;
     return super.stat(path);
   }
 }
@@ -224,7 +224,12 @@ describe(`automatic HashAttention (seed ${runSeed})`, () => {
     await expect(attendedBy(engine, 20, 5)).rejects.toBe(failure);
   });
 
-  test('a session says why attention stays dense', async () => {
+  const message = expect.stringMatching(/^Attention stays dense for now.*no connection/);
+  test.each([
+    ['download-failed', [{ kind: 'warning', warning: { code: 'download-failed', message } }]],
+    // the session ends with it, and the one after it has another device
+    ['device-lost', []],
+  ] as const)('a session says why attention stays dense: %s', async (code, said) => {
     const source = new Unreachable(await readTinyModel('llama-f32'));
     const model = await openModel(source);
     const plan = planSession(gpu(), model, { model: '', contextLength: 512, weights: 'stored' });
@@ -235,10 +240,9 @@ describe(`automatic HashAttention (seed ${runSeed})`, () => {
     });
     await engine.withNetwork(async ({ network }) => void opened.push(network));
     engine.setAttention(options);
-    source.isGone = true;
+    source.fault = new AppError(code, 'no connection');
     for await (const { n, attended } of tokens(engine, 60, 20)) expect(attended).toBe(n);
-    const message = expect.stringMatching(/^Attention stays dense for now.*no connection/);
-    expect(statuses).toEqual([{ kind: 'warning', warning: { code: 'download-failed', message } }]);
+    expect(statuses).toEqual(said);
   });
 
   test('maps are sent for once a crossover is known, not where there is none', async () => {
@@ -250,27 +254,46 @@ describe(`automatic HashAttention (seed ${runSeed})`, () => {
     expect(never.reading.count).toBe(0);
   });
 
+  /** Runs `work` where there is no memory for signatures, which `onTry` is told of. */
+  async function withoutMemory(work: () => Promise<void>, onTry = (): void => {}): Promise<void> {
+    const { device } = gpu();
+    const create = device.createBuffer;
+    device.createBuffer = (descriptor) => {
+      const isSignatures = descriptor.label?.includes('signatures') ?? false;
+      if (isSignatures) onTry();
+      // more than any device has
+      return create.call(device, isSignatures ? { ...descriptor, size: 2 ** 52 } : descriptor);
+    };
+    try {
+      await work();
+    } finally {
+      device.createBuffer = create;
+    }
+  }
+
   test('where there is no memory for signatures, an answer stays dense, and says why', async () => {
     const { network, engine, failures, reading } = await openAwaited(50);
     reading.resolve();
     await network.prepareSparse();
-    const { device } = gpu();
-    const create = device.createBuffer;
-    device.createBuffer = (descriptor) => {
-      // more than any device has
-      const isSignatures = descriptor.label?.includes('signatures') ?? false;
-      return create.call(device, isSignatures ? { ...descriptor, size: 2 ** 52 } : descriptor);
-    };
-    try {
+    await withoutMemory(async () => {
       for await (const { n, attended } of tokens(engine, 40, 30)) expect(attended).toBe(n);
-    } finally {
-      device.createBuffer = create;
-    }
+    });
     expect(failures.map(({ code }) => code)).toEqual(['out-of-memory']);
     // other options are tried anew
     engine.setAttention({ ...options, denseLayers: [] });
     const attended = await attendedBy(engine, 60, 5);
     expect(attended.at(-1)).toBe(11);
+  });
+
+  test('also where others are wanted by the time that there is none', async () => {
+    const { network, engine, failures, reading } = await openAwaited(50);
+    reading.resolve();
+    await network.prepareSparse();
+    const leave = () => engine.setAttention({ mode: 'dense' });
+    await withoutMemory(async () => {
+      for await (const { n, attended } of tokens(engine, 40, 30)) expect(attended).toBe(n);
+    }, leave);
+    expect(failures.map(({ code }) => code)).toEqual(['out-of-memory']);
   });
 
   test('nothing is loaded for contexts that sink and window cover', async () => {

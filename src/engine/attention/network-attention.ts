@@ -23,6 +23,8 @@ export class NetworkAttention {
   readonly #attend: Attend;
   readonly #arriving: Arrival<OnDemand>;
   #wanted: AttentionOptions = { mode: 'dense' };
+  /** Those that the steps chosen last follow: others may be wanted by now. */
+  #chosen: AttentionOptions = this.#wanted;
   /** Options that there was no memory for. */
   #refused: AttentionOptions | undefined;
   #sparse: SparseAttentions | undefined;
@@ -58,6 +60,7 @@ export class NetworkAttention {
    *  throws. */
   async choose(position: number, most: number): Promise<{ count: number; isChanged: boolean }> {
     const wanted = this.#wanted;
+    this.#chosen = wanted;
     const isDense = wanted.mode === 'dense' || wanted === this.#refused;
     const denseSteps = isDense ? most : await this.#denseSteps(wanted, position, most);
     const active = denseSteps > 0 ? undefined : this.opened;
@@ -78,8 +81,8 @@ export class NetworkAttention {
   /** After `catchUp` threw: whether steps chosen anew do without, as automatic ones do where memory is short. */
   giveWay(error: unknown): boolean {
     const isShort = error instanceof AppError && error.code === 'out-of-memory';
-    if (!isShort || !isAutomatic(this.#wanted)) return false;
-    this.#refused = this.#wanted;
+    if (!isShort || !isAutomatic(this.#chosen)) return false;
+    this.#refused = this.#chosen;
     this.#parts.onWithout(error);
     return true;
   }
