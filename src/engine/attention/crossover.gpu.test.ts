@@ -241,6 +241,7 @@ describe(`automatic HashAttention (seed ${runSeed})`, () => {
     await engine.withNetwork(async ({ network }) => void opened.push(network));
     engine.setAttention(options);
     source.fault = new AppError(code, 'no connection');
+    await import('../on-demand.ts'); // is not to arrive after the answer
     for await (const { n, attended } of tokens(engine, 60, 20)) expect(attended).toBe(n);
     expect(statuses).toEqual(said);
   });
