@@ -48,6 +48,7 @@ export class SparseAttentions {
   #loading: Promise<ModelHashMaps> | undefined;
   #maps: ModelHashMaps | undefined;
   #isCentred = false;
+  #isDisposed = false;
   #opened: { readonly key: string; readonly attention: SparseAttention } | undefined;
 
   constructor(parts: SparseAttentionsParts) {
@@ -85,7 +86,8 @@ export class SparseAttentions {
   async foresee(options: HashAttentionOptions): Promise<void> {
     try {
       const { warning } = await this.#openMaps();
-      if (warning === null && (await this.#crossover(options)) !== null) this.#mapsArriving.get();
+      const isWanted = warning === null && (await this.#crossover(options)) !== null;
+      if (isWanted && !this.#isDisposed) this.#mapsArriving.get();
     } catch (error) {
       // others show themselves where the crossover is wanted
       if (error instanceof AppError) this.#parts.onWithout(error);
@@ -207,6 +209,7 @@ export class SparseAttentions {
   }
 
   dispose(): void {
+    this.#isDisposed = true;
     this.#opened?.attention.dispose();
     if (this.#maps) this.#maps.maps.dispose();
     else this.#loading?.then(({ maps }) => maps.dispose()).catch(() => undefined); // still on their way

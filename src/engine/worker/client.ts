@@ -25,13 +25,13 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
   }
 }
 
-/** What loading would take on this device; reads small files and weight headers only.
+/** What loading would take on this device; reads small files and weight headers only, so it waits for no download.
  *  @throws AppError for whatever keeps the model from being understood. */
 export async function planModel(options: EngineOptions): Promise<MemoryPlan> {
   const { onProgress: _, onStatus, signal, ...plain } = forWorker(options);
   const { connection, close } = openWorker({ onStatus });
   try {
-    return await inDownloadTurn(options, () => connection.call('plan', plain, signal));
+    return await connection.call('plan', plain, signal);
   } finally {
     void close();
   }
