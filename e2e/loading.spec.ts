@@ -132,7 +132,9 @@ test.describe('from another host', () => {
       .filter(({ path }) => path.includes('00002'))
       .map(({ range }) => firstByte(range));
     expect(starts.length).toBe(2);
-    expect(starts[1]).toBeGreaterThan(8e6);
+    // what a broken connection still held, up to some MB, is lost with it
+    expect(starts[1]).toBeGreaterThan(4e6);
+    expect(starts[1]).toBeLessThan(10e6);
     expect(await chat.figure('Tokens')).toBe('0 of 512');
   });
 
