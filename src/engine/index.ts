@@ -6,6 +6,7 @@ export { AppError, type AppErrorCode } from '../errors.ts';
 export type * from './api.ts';
 export type * from './chat/chat-types.ts';
 export type * from './probe/probe-types.ts';
+export { sourceHost } from './source/source-host.ts';
 export { deleteStoredModel, listStoredModels, type StoredModel } from './source/storage/stored-model.ts';
 export { type LearningSize, learningDefaults, shortestSequence } from './train/learning-defaults.ts';
 export type * from './train/train-types.ts';

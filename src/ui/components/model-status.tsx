@@ -1,9 +1,8 @@
-import type { LoadProgress } from '../../engine/index.ts';
+import { type LoadProgress, sourceHost } from '../../engine/index.ts';
 import { useApp } from '../state/app-state.ts';
 import { loadAdvice } from '../state/fault.ts';
 import { formatBytes } from '../state/format.ts';
 import { defaultChoice } from '../state/model-choice.ts';
-import { sourceHost } from '../state/source-host.ts';
 import { FaultNotice } from './fault-notice.tsx';
 import { Icon } from './icon.tsx';
 
