@@ -8,9 +8,9 @@ import { Random, runSeed } from '../../kernels/testing/random.ts';
 import { withGpu } from '../../kernels/testing/with-gpu.ts';
 import { packTrainStep } from '../../kernels/train-adam/train-adam.ts';
 import { layerGradient } from './layer-gradient.ref.ts';
-import { trainLayer } from './layer-pass.ts';
 import { initialParameters, layerLayout } from './map-layout.ts';
 import { prepareTrainKernels } from './train-kernels.ts';
+import { trainLayer } from './train-layer.ts';
 import { completeTrainOptions } from './train-options.ts';
 import { createTrainScratch } from './train-scratch.ts';
 
